@@ -1,0 +1,39 @@
+# Every target sets up what it needs first; the environment is made anew when the pins change.
+VENV ?= .venv
+PYTHON ?= python3
+PROFILE ?= full
+PY := $(VENV)/bin/python
+
+.PHONY: setup demo test test-fast lint types paper notebook clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: constraints.txt pyproject.toml scripts/setup.sh
+	VENV="$(VENV)" PYTHON="$(PYTHON)" bash scripts/setup.sh
+
+demo: setup
+	$(PY) -m dpsynth sweep experiments/demo.toml --profile $(PROFILE) --out results/demo-$(PROFILE)
+	$(PY) -m dpsynth report results/demo-$(PROFILE) --out results/demo-$(PROFILE)/report
+
+lint: setup
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: setup
+	$(VENV)/bin/pyright --pythonpath $(PY)
+
+test: lint types
+	$(PY) -m pytest -n 2 --dist worksteal
+
+test-fast: setup
+	$(PY) -m ruff check .
+	$(PY) -m pytest -n 2 --dist worksteal -m "not slow"
+
+paper: setup
+	$(PY) scripts/build_paper.py results/demo-full
+
+notebook: setup
+	$(PY) scripts/run_notebooks.py
+
+clean:
+	rm -rf $(VENV) results .pytest_cache .ruff_cache

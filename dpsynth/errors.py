@@ -1,0 +1,135 @@
+"""Every exception of the project: typed, carrying its values, one sentence each.
+
+Arguments are positional so that an error survives pickling between processes; `str(error)` is the
+sentence that a user sees.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class DpsynthError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class InvalidValueError(DpsynthError, ValueError):
+    """A parameter has a value that its rule forbids."""
+
+    def __init__(self, field: str, value: object, rule: str) -> None:
+        super().__init__(field, value, rule)
+        self.field, self.value, self.rule = field, value, rule
+
+    def __str__(self) -> str:
+        return f"{self.field} is {self.value!r}, but it must be {self.rule}."
+
+
+class UnknownNameError(DpsynthError, LookupError):
+    """A name (of a generator, a data set, a column, a key of a TOML file) that nothing answers to."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, tuple(known)
+        super().__init__(kind, name, self.known)
+
+    def __str__(self) -> str:
+        close = get_close_matches(self.name, self.known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+        known = "" if close else f"known: {', '.join(sorted(self.known)) or 'none'}."
+        return f"unknown {self.kind} {self.name!r}; {hint}{known}"
+
+
+class FileError(DpsynthError):
+    """A file that is missing, unreadable, or not what it should be."""
+
+    def __init__(self, path: object, rule: str) -> None:
+        super().__init__(str(path), rule)
+        self.path, self.rule = str(path), rule
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.rule}."
+
+
+class SchemaError(DpsynthError, ValueError):
+    """A schema that contradicts itself; `column` is None when no single column is at fault."""
+
+    def __init__(self, column: str | None, value: object, rule: str) -> None:
+        super().__init__(column, value, rule)
+        self.column, self.value, self.rule = column, value, rule
+
+    def __str__(self) -> str:
+        where = "schema" if self.column is None else f"schema column {self.column!r}"
+        return f"{where}: {self.value!r} is not allowed, {self.rule}."
+
+
+class DataError(DpsynthError, ValueError):
+    """Records that do not fit their schema; `column` is None when the whole table is at fault."""
+
+    def __init__(self, column: str | None, value: object, rule: str) -> None:
+        super().__init__(column, value, rule)
+        self.column, self.value, self.rule = column, value, rule
+
+    def __str__(self) -> str:
+        where = "table" if self.column is None else f"column {self.column!r}"
+        return f"{where} has {self.value!r}, but {self.rule}."
+
+
+class MissingExtraError(DpsynthError, ImportError):
+    """An optional dependency that the requested feature needs is not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(feature, extra)
+        self.feature, self.extra = feature, extra
+
+    def __str__(self) -> str:
+        return f"{self.feature} needs an optional dependency; install dpsynth[{self.extra}]."
+
+
+class PrivacyError(DpsynthError):
+    """Base of every error about the guarantee itself; never to be swallowed."""
+
+
+class BudgetExceededError(PrivacyError):
+    """A charge that the budget does not cover; raised before any noise is drawn."""
+
+    def __init__(self, label: str, requested: float, remaining: float, currency: str) -> None:
+        super().__init__(label, requested, remaining, currency)
+        self.label, self.requested = label, requested
+        self.remaining, self.currency = remaining, currency
+
+    def __str__(self) -> str:
+        return (
+            f"{self.label!r} would cost {self.currency} {self.requested:.6g}, "
+            f"but only {self.remaining:.6g} is left of the budget."
+        )
+
+
+class UnsupportedEventError(PrivacyError):
+    """An event for which an accountant has no valid bound: unknown never reads as free."""
+
+    def __init__(self, accountant: str, event: object, rule: str) -> None:
+        super().__init__(accountant, event, rule)
+        self.accountant, self.event, self.rule = accountant, event, rule
+
+    def __str__(self) -> str:
+        return f"the {self.accountant} accountant cannot bound {self.event!r}: {self.rule}."
+
+
+class LedgerError(PrivacyError):
+    """A ledger whose order or hash chain is broken, or that is used against its plan."""
+
+    def __init__(self, label: str, rule: str) -> None:
+        super().__init__(label, rule)
+        self.label, self.rule = label, rule
+
+    def __str__(self) -> str:
+        return f"ledger entry {self.label!r}: {self.rule}."
+
+
+class ReleaseModeError(PrivacyError):
+    """Something that only research mode allows, asked of release mode."""
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(field, rule)
+        self.field, self.rule = field, rule
+
+    def __str__(self) -> str:
+        return f"{self.field} is refused in release mode: {self.rule}."

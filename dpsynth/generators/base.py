@@ -1,0 +1,86 @@
+"""The two contracts of a generator: fit through the one door, then sample for free."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.data.encoding import Codec
+from dpsynth.data.schema import Schema
+from dpsynth.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from dpsynth.data.table import Table
+
+
+class SyntheticModel(ABC):
+    """What a fit releases. It holds private outputs only: saving or sampling it costs nothing.
+
+    Subclasses are final frozen dataclasses with the fields `schema` and `total`, both public:
+    `total` is the size to sample when the user names none (a noisy count, or a public number).
+    """
+
+    schema: Schema
+    total: float
+
+    @abstractmethod
+    def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
+        """Return `n` rows of integer codes, one column an attribute of the schema's domain."""
+
+    @abstractmethod
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Return everything that `from_arrays` needs besides the schema; no object arrays."""
+
+    @classmethod
+    @abstractmethod
+    def from_arrays(cls, schema: Schema, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Rebuild the model from what `arrays` returned; samples are identical."""
+
+    @final
+    def sample(self, n: int, *, rng: np.random.Generator) -> "Table":
+        """Return `n` synthetic records, decoded under the schema.
+
+        Args:
+            n: number of rows, at least 1.
+            rng: source of randomness; privacy does not depend on it.
+
+        Raises:
+            InvalidValueError: n below 1.
+        """
+        if n < 1:
+            raise InvalidValueError("n", n, "at least 1")
+        codes = self.sample_codes(n, rng=rng)
+        return Codec(schema=self.schema).decode(codes, rng=rng)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator(ABC):
+    """A synthesis algorithm: frozen public hyperparameters, never an epsilon.
+
+    Class attributes:
+        name: the registry's name.
+        accountant: the accountant that suits it best ("zcdp", "gdp", "pure", "pld").
+        reference: the paper, with section or equation.
+        model: the class of what `fit` returns, for loading saved models.
+    """
+
+    name: ClassVar[str]
+    accountant: ClassVar[str]
+    reference: ClassVar[str]
+    model: ClassVar[type[SyntheticModel]]
+
+    @abstractmethod
+    def fit(self, private: PrivateData, *, rng: np.random.Generator) -> SyntheticModel:
+        """Spend what is left of `private`'s budget and return a model.
+
+        Args:
+            private: the one door to the records.
+            rng: randomness of post-processing only (initial weights, rounding).
+
+        Raises:
+            PrivacyError: the accountant cannot express what the generator needs.
+        """

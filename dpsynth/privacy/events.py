@@ -1,0 +1,194 @@
+"""What one access to records cost, as frozen records that state the mathematics in full.
+
+An accountant needs nothing but the event. Each is refused on construction when a value would let it
+spend nothing or everything (sigma 0, negative, infinite or nan).
+"""
+
+from abc import ABC
+from dataclasses import dataclass
+from enum import StrEnum
+from math import isfinite
+from typing import final
+
+from dpsynth.errors import InvalidValueError
+
+
+class NoiseLaw(StrEnum):
+    """The law from which additive noise is drawn.
+
+    CONTINUOUS: floating point, research mode only.
+    DISCRETE: on the integers, proportional to the density (discrete Gaussian or Laplace).
+    ROUNDED: a continuous variable rounded to the nearest integer. Added to an integer it is
+        post-processing of the continuous mechanism, and so inherits its exact guarantee.
+    """
+
+    CONTINUOUS = "continuous"
+    DISCRETE = "discrete"
+    ROUNDED = "rounded"
+
+
+def _positive(field: str, value: float) -> None:
+    if not (isfinite(value) and value > 0):
+        raise InvalidValueError(field, value, "a finite number above 0")
+
+
+def _failure(value: float) -> None:
+    if not 0 <= value < 1:
+        raise InvalidValueError("sampling_distance", value, "at least 0 and below 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(ABC):
+    """One private computation, as an accountant sees it.
+
+    Args:
+        sampling_distance: total-variation distance between the law that was sampled and the law
+            that the event states; the ledger charges it to delta.
+    """
+
+    sampling_distance: float = 0.0
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class GaussianEvent(Event):
+    """Gaussian noise of standard deviation `sigma` on a query of L2 sensitivity `sensitivity`.
+
+    Reference: Dong, Roth & Su 2019, Theorem 1 (mu = sensitivity / sigma); for law DISCRETE,
+        Canonne, Kamath & Steinke 2020, Theorem 14 (rho = sensitivity^2 / (2 sigma^2)).
+    """
+
+    sigma: float
+    sensitivity: float = 1.0
+    law: NoiseLaw = NoiseLaw.CONTINUOUS
+
+    def __post_init__(self) -> None:
+        _positive("sigma", self.sigma)
+        _positive("sensitivity", self.sensitivity)
+        _positive("noise_multiplier", self.sigma / self.sensitivity)
+        _failure(self.sampling_distance)
+
+    @property
+    def noise_multiplier(self) -> float:
+        return self.sigma / self.sensitivity
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class LaplaceEvent(Event):
+    """Laplace noise of scale `scale` on a query of L1 sensitivity `sensitivity`: pure DP with
+    epsilon = sensitivity / scale, discrete or continuous.
+
+    Reference: Dwork, McSherry, Nissim & Smith 2006, Proposition 1.
+    """
+
+    scale: float
+    sensitivity: float = 1.0
+    law: NoiseLaw = NoiseLaw.CONTINUOUS
+
+    def __post_init__(self) -> None:
+        _positive("scale", self.scale)
+        _positive("sensitivity", self.sensitivity)
+        _positive("epsilon", self.sensitivity / self.scale)
+        _failure(self.sampling_distance)
+
+    @property
+    def epsilon(self) -> float:
+        return self.sensitivity / self.scale
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ExponentialEvent(Event):
+    """An exponential mechanism whose privacy loss has a range of at most `epsilon`.
+
+    It is epsilon-DP and (epsilon^2 / 8)-zCDP.
+    Reference: Cesar & Rogers 2021, Lemma 3.4; Dong, Durfee & Rogers 2020.
+    """
+
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        _positive("epsilon", self.epsilon)
+        _failure(self.sampling_distance)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class PureEvent(Event):
+    """Anything that is epsilon-DP, with nothing else known (report-noisy-max, an allotment)."""
+
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        _positive("epsilon", self.epsilon)
+        _failure(self.sampling_distance)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ZcdpEvent(Event):
+    """Anything that is rho-zCDP; the form in which a part of a zCDP budget is allotted.
+
+    Reference: Bun & Steinke 2016, Definition 1.1.
+    """
+
+    rho: float
+
+    def __post_init__(self) -> None:
+        _positive("rho", self.rho)
+        _failure(self.sampling_distance)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class GdpEvent(Event):
+    """Anything that is mu-GDP; the form in which a part of a Gaussian-DP budget is allotted.
+
+    Reference: Dong, Roth & Su 2019, Definition 2.6.
+    """
+
+    mu: float
+
+    def __post_init__(self) -> None:
+        _positive("mu", self.mu)
+        _failure(self.sampling_distance)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DpSgdEvent(Event):
+    """`steps` Gaussian sums, each over a fresh Poisson sample of the units.
+
+    Args:
+        noise_multiplier: standard deviation of the noise over the clipping norm.
+        sample_rate: probability q in (0, 1] with which a unit joins a batch.
+        steps: number of batches, fixed before the run.
+
+    Reference: Abadi et al. 2016, Algorithm 1; Mironov, Talwar & Zhang 2019 for the sampling.
+    """
+
+    noise_multiplier: float
+    sample_rate: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        _positive("noise_multiplier", self.noise_multiplier)
+        if not 0 < self.sample_rate <= 1:
+            raise InvalidValueError("sample_rate", self.sample_rate, "above 0 and at most 1")
+        if self.steps < 1:
+            raise InvalidValueError("steps", self.steps, "at least 1")
+        _failure(self.sampling_distance)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ComposedEvent(Event):
+    """Several events on the same records, each of which may depend on the answers before it."""
+
+    events: tuple[Event, ...]
+
+    def __post_init__(self) -> None:
+        if not self.events:
+            raise InvalidValueError("events", self.events, "at least one event")
+        _failure(self.sampling_distance)

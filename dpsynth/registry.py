@@ -1,0 +1,107 @@
+"""Names of generators, metrics, attacks and data sets, resolved lazily to their classes.
+
+A line here is all that a new one needs; third parties add theirs by an entry point in the group that
+the registry names. Looking a name up imports its module, listing the names imports nothing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, final
+
+from dpsynth.errors import UnknownNameError
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Registry:
+    """A mapping from public names to objects that are imported when first asked for.
+
+    Args:
+        kind: the noun used in error messages ("generator").
+        group: entry-point group in which other packages register theirs.
+        builtin: name -> "module:attribute".
+    """
+
+    kind: str
+    group: str
+    builtin: Mapping[str, str] = field(default_factory=dict)
+
+    def _targets(self) -> dict[str, str]:
+        external = {e.name: e.value for e in entry_points(group=self.group)}
+        return {**external, **self.builtin}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._targets()))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._targets()
+
+    def get(self, name: str) -> Any:
+        """Return the object registered as `name`.
+
+        Raises:
+            UnknownNameError: no such name; the message lists close matches.
+        """
+        targets = self._targets()
+        if name not in targets:
+            raise UnknownNameError(self.kind, name, targets)
+        module, _, attribute = targets[name].partition(":")
+        return getattr(import_module(module), attribute)
+
+
+GENERATORS = Registry(
+    kind="generator",
+    group="dpsynth.generators",
+    builtin={
+        "uniform": "dpsynth.generators.baselines.uniform:Uniform",
+        "independent": "dpsynth.generators.baselines.independent:Independent",
+        "mwem": "dpsynth.generators.marginal.mwem:Mwem",
+        "privbayes": "dpsynth.generators.marginal.privbayes:PrivBayes",
+        "mst": "dpsynth.generators.marginal.mst:Mst",
+        "dpvae": "dpsynth.generators.neural.vae:DpVae",
+    },
+)
+
+METRICS = Registry(
+    kind="metric",
+    group="dpsynth.metrics",
+    builtin={
+        "tvd_1way": "dpsynth.evaluation.marginals:OneWayTvd",
+        "tvd_2way": "dpsynth.evaluation.marginals:TwoWayTvd",
+        "tvd_3way": "dpsynth.evaluation.marginals:ThreeWayTvd",
+        "workload_error": "dpsynth.evaluation.marginals:WorkloadError",
+        "correlation_difference": "dpsynth.evaluation.correlation:CorrelationDifference",
+        "tstr_auc": "dpsynth.evaluation.tstr:TstrAuc",
+    },
+)
+
+ATTACKS = Registry(
+    kind="attack",
+    group="dpsynth.attacks",
+    builtin={
+        "membership": "dpsynth.audit.membership:ShadowMembership",
+        "singling_out": "dpsynth.audit.singling_out:SinglingOut",
+        "linkability": "dpsynth.audit.linkability:Linkability",
+    },
+)
+
+DATASETS = Registry(
+    kind="data set",
+    group="dpsynth.datasets",
+    builtin={
+        "randhie": "dpsynth.data.datasets:randhie",
+        "breast_cancer": "dpsynth.data.datasets:breast_cancer",
+        "digits": "dpsynth.data.datasets:digits",
+        "mbi_adult": "dpsynth.data.datasets:mbi_adult",
+        "uci_adult": "dpsynth.data.datasets:uci_adult",
+        "nltcs": "dpsynth.data.datasets:nltcs",
+        "titanic": "dpsynth.data.datasets:titanic",
+        "br2000": "dpsynth.data.datasets:br2000",
+        "nist_ma2018": "dpsynth.data.datasets:nist_ma2018",
+        "nist_ma2019": "dpsynth.data.datasets:nist_ma2019",
+        "online_shoppers": "dpsynth.data.datasets:online_shoppers",
+        "uk_census": "dpsynth.data.datasets:uk_census",
+    },
+)
