@@ -24,7 +24,7 @@ class InvalidValueError(DpsynthError, ValueError):
 
 
 class UnknownNameError(DpsynthError, LookupError):
-    """A name (of a generator, a data set, a column, a key of a TOML file) that nothing answers to."""
+    """A name (of a generator, a data set, a column, a TOML key) that nothing answers to."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.kind, self.name, self.known = kind, name, tuple(known)

@@ -1,7 +1,7 @@
 """Names of generators, metrics, attacks and data sets, resolved lazily to their classes.
 
-A line here is all that a new one needs; third parties add theirs by an entry point in the group that
-the registry names. Looking a name up imports its module, listing the names imports nothing.
+A line here is all that a new one needs; third parties add theirs by an entry point in the group
+that the registry names. Looking a name up imports its module, listing the names imports nothing.
 """
 
 from collections.abc import Iterator, Mapping

@@ -29,7 +29,7 @@ class Budget:
         delta: in [0, 1); 0 asks for pure differential privacy.
         relation: the neighbour relation.
         unit: what one unit of privacy is: "record", or the name of the column that identifies it.
-        max_rows_per_unit: the most rows that one unit contributes; every sensitivity scales with it.
+        max_rows_per_unit: the most rows that one unit contributes; sensitivities scale with it.
 
     Raises:
         InvalidValueError: a value outside its range.

@@ -4,7 +4,7 @@ An accountant needs nothing but the event. Each is refused on construction when 
 spend nothing or everything (sigma 0, negative, infinite or nan).
 """
 
-from abc import ABC
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
@@ -32,11 +32,6 @@ def _positive(field: str, value: float) -> None:
         raise InvalidValueError(field, value, "a finite number above 0")
 
 
-def _failure(value: float) -> None:
-    if not 0 <= value < 1:
-        raise InvalidValueError("sampling_distance", value, "at least 0 and below 1")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Event(ABC):
     """One private computation, as an accountant sees it.
@@ -47,6 +42,17 @@ class Event(ABC):
     """
 
     sampling_distance: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sampling_distance < 1:
+            raise InvalidValueError(
+                "sampling_distance", self.sampling_distance, "at least 0 and below 1"
+            )
+        self._check()
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Raise InvalidValueError where a field has a value that its rule forbids."""
 
 
 @final
@@ -62,11 +68,10 @@ class GaussianEvent(Event):
     sensitivity: float = 1.0
     law: NoiseLaw = NoiseLaw.CONTINUOUS
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         _positive("sigma", self.sigma)
         _positive("sensitivity", self.sensitivity)
         _positive("noise_multiplier", self.sigma / self.sensitivity)
-        _failure(self.sampling_distance)
 
     @property
     def noise_multiplier(self) -> float:
@@ -86,11 +91,10 @@ class LaplaceEvent(Event):
     sensitivity: float = 1.0
     law: NoiseLaw = NoiseLaw.CONTINUOUS
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         _positive("scale", self.scale)
         _positive("sensitivity", self.sensitivity)
         _positive("epsilon", self.sensitivity / self.scale)
-        _failure(self.sampling_distance)
 
     @property
     def epsilon(self) -> float:
@@ -108,9 +112,8 @@ class ExponentialEvent(Event):
 
     epsilon: float
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         _positive("epsilon", self.epsilon)
-        _failure(self.sampling_distance)
 
 
 @final
@@ -120,9 +123,8 @@ class PureEvent(Event):
 
     epsilon: float
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         _positive("epsilon", self.epsilon)
-        _failure(self.sampling_distance)
 
 
 @final
@@ -135,9 +137,8 @@ class ZcdpEvent(Event):
 
     rho: float
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         _positive("rho", self.rho)
-        _failure(self.sampling_distance)
 
 
 @final
@@ -150,9 +151,8 @@ class GdpEvent(Event):
 
     mu: float
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         _positive("mu", self.mu)
-        _failure(self.sampling_distance)
 
 
 @final
@@ -172,13 +172,12 @@ class DpSgdEvent(Event):
     sample_rate: float
     steps: int
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         _positive("noise_multiplier", self.noise_multiplier)
         if not 0 < self.sample_rate <= 1:
             raise InvalidValueError("sample_rate", self.sample_rate, "above 0 and at most 1")
         if self.steps < 1:
             raise InvalidValueError("steps", self.steps, "at least 1")
-        _failure(self.sampling_distance)
 
 
 @final
@@ -188,7 +187,6 @@ class ComposedEvent(Event):
 
     events: tuple[Event, ...]
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         if not self.events:
             raise InvalidValueError("events", self.events, "at least one event")
-        _failure(self.sampling_distance)
