@@ -46,7 +46,7 @@ class Budget:
             raise InvalidValueError("epsilon", self.epsilon, "a finite number above 0")
         if not 0 <= self.delta < 1:
             raise InvalidValueError("delta", self.delta, "at least 0 and below 1")
-        if not isinstance(self.relation, Neighbouring):
+        if self.relation not in tuple(Neighbouring):
             raise InvalidValueError("relation", self.relation, "'add_remove' or 'replace'")
         if self.max_rows_per_unit < 1:
             raise InvalidValueError("max_rows_per_unit", self.max_rows_per_unit, "at least 1")
@@ -58,11 +58,11 @@ class Budget:
     @property
     def l1_sensitivity(self) -> float:
         """L1 sensitivity of a histogram: k rows of a unit come or go (k), or move (2k)."""
-        return self.max_rows_per_unit * (1.0 if self.relation is Neighbouring.ADD_REMOVE else 2.0)
+        return self.max_rows_per_unit * (1.0 if self.relation == Neighbouring.ADD_REMOVE else 2.0)
 
     @property
     def l2_sensitivity(self) -> float:
         """L2 sensitivity of a histogram: at worst k rows share one cell (k), or leave one cell
         for another (sqrt(k^2 + k^2))."""
-        root = 1.0 if self.relation is Neighbouring.ADD_REMOVE else 2.0**0.5
+        root = 1.0 if self.relation == Neighbouring.ADD_REMOVE else 2.0**0.5
         return self.max_rows_per_unit * root
