@@ -1,0 +1,27 @@
+"""Bins of numeric columns: equal-width, half-open, the last one closed; public by construction."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.data.columns import FloatColumn, IntegerColumn
+
+
+def integer_edges(column: IntegerColumn) -> NDArray[np.int64]:
+    """Return where the bins start, and the first integer after the last bin.
+
+    Bin `b` holds the integers from edge `b` up to but not including edge `b + 1`; widths differ by
+    one at most, and no bin is empty.
+    """
+    bins = column.size - column.missing
+    # Python's integers: the product of a wide range and many bins exceeds 64 bits.
+    starts = [column.lower + b * column.values // bins for b in range(bins + 1)]
+    return np.array(starts, dtype=np.int64)
+
+
+def float_edges(column: FloatColumn) -> NDArray[np.float64]:
+    """Return the edges of the bins, `lower` first and `upper` last, strictly increasing.
+
+    A constant column has one bin, whose two edges are equal.
+    """
+    bins = column.size - column.missing
+    return np.linspace(column.lower, column.upper, bins + 1)

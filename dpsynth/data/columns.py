@@ -1,0 +1,244 @@
+"""Public specifications of columns: what values may occur, and into how many codes they fall.
+
+Everything here is declared, never measured: a column that was drafted from records is the business
+of `Schema.inferred`. Each kind validates itself, so that a column that exists is a column that the
+codec can use.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from numbers import Integral, Real
+from typing import Literal, TypeAlias, cast, final
+
+from dpsynth.errors import SchemaError
+
+Category: TypeAlias = str | int | bool
+
+BINS = 32
+"""Equal-width bins of a numeric column that declares none."""
+
+INTEGER_CODES = 128
+"""An integer column with at most this many values has a code for each, unless it declares bins."""
+
+LARGEST_INTEGER = 2**53
+"""Integers beyond this are not exact as floating-point numbers, so bounds stay within it."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CategoricalColumn:
+    """A column of unordered categories; codes follow the order in which they are declared.
+
+    Args:
+        name: the column's name.
+        categories: at least one, unique, all of one type: texts, integers, or truth values.
+        missing: whether a value may be missing; a missing value is the last code.
+        on_invalid: "error" refuses a value outside the categories; "other" sends it to `other`.
+        other: the category that takes values outside; one of `categories`, given exactly when
+            `on_invalid` is "other".
+
+    Raises:
+        SchemaError: a field outside its rule.
+    """
+
+    name: str
+    categories: tuple[Category, ...]
+    missing: bool = False
+    on_invalid: Literal["error", "other"] = "error"
+    other: Category | None = None
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        _check_flag(self.name, "missing", self.missing)
+        object.__setattr__(self, "categories", _categories(self.name, self.categories))
+        _check_choice(self.name, self.on_invalid, ("error", "other"))
+        if (self.on_invalid == "other") != (self.other is not None):
+            raise SchemaError(
+                self.name, self.other, "other is given exactly when on_invalid is 'other'"
+            )
+        if self.other is not None:
+            if not _contains(self.categories, self.other):
+                raise SchemaError(self.name, self.other, "other must be one of the categories")
+            object.__setattr__(self, "other", self.categories[self.categories.index(self.other)])
+
+    @property
+    def size(self) -> int:
+        """Number of codes, the one for missing values included."""
+        return len(self.categories) + self.missing
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class IntegerColumn:
+    """A column of whole numbers between public bounds, both included.
+
+    Args:
+        name: the column's name.
+        lower: the least value; within plus or minus 2**53.
+        upper: the largest value, at least `lower`; a constant column has one value.
+        bins: number of bins of equal width (to within one); None takes one code a value when there
+            are at most `INTEGER_CODES` values, else `BINS` bins.
+        missing: whether a value may be missing; a missing value is the last code.
+        on_invalid: "error" refuses a value out of bounds; "clip" moves it to the nearer bound.
+
+    Raises:
+        SchemaError: a field outside its rule.
+    """
+
+    name: str
+    lower: int
+    upper: int
+    bins: int | None = None
+    missing: bool = False
+    on_invalid: Literal["error", "clip"] = "error"
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        _check_flag(self.name, "missing", self.missing)
+        _check_choice(self.name, self.on_invalid, ("error", "clip"))
+        for field, value in (("lower", self.lower), ("upper", self.upper)):
+            bound = _integer(self.name, field, value)
+            if abs(bound) > LARGEST_INTEGER:
+                raise SchemaError(self.name, bound, f"{field} must lie within 2**53 of zero")
+            object.__setattr__(self, field, bound)
+        _check_order(self.name, self.lower, self.upper)
+        if self.bins is not None:
+            object.__setattr__(self, "bins", _bins(self.name, self.bins))
+            if self.bins > self.values:
+                raise SchemaError(
+                    self.name, self.bins, f"bins must be at most {self.values}, one a value"
+                )
+
+    @property
+    def values(self) -> int:
+        """Number of whole numbers from `lower` to `upper`."""
+        return self.upper - self.lower + 1
+
+    @property
+    def size(self) -> int:
+        """Number of codes, the one for missing values included."""
+        default = self.values if self.values <= INTEGER_CODES else BINS
+        return (default if self.bins is None else self.bins) + self.missing
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class FloatColumn:
+    """A column of real numbers between public bounds, both included, in bins of equal width.
+
+    Args:
+        name: the column's name.
+        lower: the least value, finite.
+        upper: the largest value, finite, at least `lower`; a constant column has one code.
+        bins: number of bins of equal width.
+        missing: whether a value may be missing; a missing value is the last code.
+        on_invalid: "error" refuses a value out of bounds; "clip" moves it to the nearer bound.
+
+    Raises:
+        SchemaError: a field outside its rule.
+    """
+
+    name: str
+    lower: float
+    upper: float
+    bins: int = BINS
+    missing: bool = False
+    on_invalid: Literal["error", "clip"] = "error"
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        _check_flag(self.name, "missing", self.missing)
+        _check_choice(self.name, self.on_invalid, ("error", "clip"))
+        for field, value in (("lower", self.lower), ("upper", self.upper)):
+            object.__setattr__(self, field, _real(self.name, field, value))
+        _check_order(self.name, self.lower, self.upper)
+        object.__setattr__(self, "bins", _bins(self.name, self.bins))
+        width = self.upper - self.lower
+        if not isfinite(width):
+            raise SchemaError(self.name, width, "upper minus lower must be finite")
+        largest = max(abs(self.lower), abs(self.upper))
+        if width > 0 and width / self.bins <= largest * 2.0**-50:
+            raise SchemaError(self.name, self.bins, "bins must be wide enough to tell them apart")
+
+    @property
+    def size(self) -> int:
+        """Number of codes, the one for missing values included."""
+        return (1 if self.lower == self.upper else self.bins) + self.missing
+
+
+Column: TypeAlias = CategoricalColumn | IntegerColumn | FloatColumn
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise SchemaError(None, name, "a column's name must be a text that is not empty")
+
+
+def _check_flag(column: str, field: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise SchemaError(column, value, f"{field} must be true or false")
+
+
+def _check_choice(column: str, value: object, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise SchemaError(
+            column, value, f"on_invalid must be {' or '.join(repr(c) for c in choices)}"
+        )
+
+
+def _check_order(column: str, lower: float, upper: float) -> None:
+    if lower > upper:
+        raise SchemaError(column, upper, f"upper must be at least lower, which is {lower!r}")
+
+
+def _integer(column: str, field: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise SchemaError(column, value, f"{field} must be a whole number")
+    return int(value)
+
+
+def _real(column: str, field: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise SchemaError(column, value, f"{field} must be a number")
+    number = float(value)
+    if not isfinite(number):
+        raise SchemaError(column, value, f"{field} must be finite")
+    return number
+
+
+def _bins(column: str, value: object) -> int:
+    bins = _integer(column, "bins", value)
+    if bins < 1:
+        raise SchemaError(column, bins, "bins must be at least 1")
+    return bins
+
+
+def _categories(column: str, value: object) -> tuple[Category, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise SchemaError(column, value, "categories must be a list")
+    categories = tuple(_category(column, item) for item in cast("Iterable[object]", value))
+    if not categories:
+        raise SchemaError(column, [], "categories must name at least one")
+    if len({type(c) for c in categories}) > 1:
+        raise SchemaError(
+            column, list(categories), "categories must all be texts, integers or truth values"
+        )
+    if len(set(categories)) < len(categories):
+        twice = next(c for c in categories if categories.count(c) > 1)
+        raise SchemaError(column, twice, "each category is named once")
+    return categories
+
+
+def _category(column: str, value: object) -> Category:
+    """Return a category as a plain Python value; arrays hand over their own scalar types."""
+    plain = value.item() if hasattr(value, "item") else value  # pyright: ignore
+    if not isinstance(plain, str | int | bool):
+        raise SchemaError(column, value, "a category must be a text, an integer or a truth value")
+    if plain == "" and isinstance(plain, str):
+        raise SchemaError(column, plain, "an empty text stands for a missing value")
+    return str(plain) if isinstance(plain, str) else plain
+
+
+def _contains(categories: tuple[Category, ...], value: object) -> bool:
+    return type(value) is type(categories[0]) and value in categories

@@ -1,0 +1,174 @@
+"""Values of one column, made to fit its specification: converted, clipped, or refused.
+
+Each function returns a pandas array of the column's own dtype: categorical (the schema's order),
+int64 (Int64 where values may be missing), or float64. The cost is a few passes over the column;
+categories are looked up once per distinct value.
+"""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.data.columns import CategoricalColumn, Category, Column, FloatColumn, IntegerColumn
+from dpsynth.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Values: TypeAlias = Any
+"""A pandas Series; its stubs leave out what a column of unknown type needs."""
+
+_INVALID, _MISSING = -2, -1
+
+
+def conform(column: Column, values: Values) -> Any:
+    """Return `values` as an array of the column's dtype.
+
+    Args:
+        column: the specification.
+        values: a series of any dtype; texts that spell numbers count as numbers.
+
+    Raises:
+        DataError: a value that the column forbids, named with its rule.
+    """
+    if isinstance(column, CategoricalColumn):
+        return _categorical(column, values)
+    numbers = _numbers(column, values)
+    if isinstance(column, FloatColumn):
+        return numbers
+    return _integers(column, numbers)
+
+
+def category_dtype(column: CategoricalColumn) -> "pd.CategoricalDtype":
+    """Return the dtype of the column: its categories in their declared order, unordered."""
+    import pandas as pd
+
+    return pd.CategoricalDtype(list(column.categories), ordered=False)
+
+
+def _categorical(column: CategoricalColumn, values: Values) -> Any:
+    import pandas as pd
+
+    codes, distinct = _factorize(values)
+    used = np.bincount(codes[codes >= 0], minlength=len(distinct)) > 0
+    known = _spellings(column)
+    # One place more, at the end, so that the code -1 of a missing value finds itself.
+    translate = np.full(len(distinct) + 1, _MISSING, dtype=np.int64)
+    for position in np.flatnonzero(used):
+        translate[position] = _lookup(column, known, distinct[position])
+    codes = translate[codes]
+    if not column.missing and (codes == _MISSING).any():
+        raise DataError(column.name, None, "its schema says missing = false")
+    return pd.Categorical.from_codes(codes, dtype=category_dtype(column))
+
+
+def _factorize(values: Values) -> tuple[NDArray[np.int64], list[object]]:
+    """Return a code for each value, -1 where it is missing, and the distinct values in order."""
+    import pandas as pd
+
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return values.cat.codes.to_numpy(dtype=np.int64), list(values.cat.categories)
+    codes, distinct = cast("tuple[Any, Any]", pd.factorize(values.astype(object)))
+    return codes, list(distinct)
+
+
+def _lookup(column: CategoricalColumn, known: dict[object, int], value: object) -> int:
+    if isinstance(value, str) and value == "":
+        return _MISSING
+    code = known.get(_spelling(column, value), _INVALID)
+    if code != _INVALID:
+        return code
+    if column.other is not None:
+        return column.categories.index(column.other)
+    raise DataError(
+        column.name, value, f"it must be one of the {len(column.categories)} categories declared"
+    )
+
+
+def _spellings(column: CategoricalColumn) -> dict[object, int]:
+    return {_spelling(column, category): i for i, category in enumerate(column.categories)}
+
+
+def _spelling(column: CategoricalColumn, value: object) -> Category | None:
+    """Return `value` as the kind of category that the column has, None where it is none.
+
+    Files know texts only, and pandas turns integers with gaps into floats: 1, 1.0 and "1" are one
+    category. A truth value is never a number.
+    """
+    plain = cast("Any", value).item() if isinstance(value, np.generic) else value
+    kind = type(column.categories[0])
+    if isinstance(plain, bool):
+        return plain if kind is bool else str(plain) if kind is str else None
+    if kind is bool:
+        return {"true": True, "false": False}.get(plain.lower()) if isinstance(plain, str) else None
+    if isinstance(plain, float) and plain.is_integer():
+        plain = int(plain)
+    if kind is str:
+        return str(plain)
+    if isinstance(plain, str):
+        try:
+            return int(plain)
+        except ValueError:
+            return None
+    return plain if isinstance(plain, int) else None
+
+
+def _numbers(column: IntegerColumn | FloatColumn, values: Values) -> NDArray[np.float64]:
+    """Return the values as floats within bounds, NaN where missing."""
+    numbers = _parse(column, values)
+    absent = np.isnan(numbers)
+    if absent.any() and not column.missing:
+        raise DataError(column.name, float("nan"), "its schema says missing = false")
+    outside = (numbers < column.lower) | (numbers > column.upper)
+    if outside.any():
+        if column.on_invalid == "error":
+            raise DataError(
+                column.name,
+                _plain(numbers[outside][0]),
+                f"values must lie between {column.lower} and {column.upper}",
+            )
+        numbers = np.clip(numbers, column.lower, column.upper)
+    return numbers
+
+
+def _parse(column: IntegerColumn | FloatColumn, values: Values) -> NDArray[np.float64]:
+    import pandas as pd
+    from pandas.api import types
+
+    if types.is_bool_dtype(values.dtype):
+        raise DataError(column.name, bool(values.iloc[0]), "values must be numbers")
+    if types.is_integer_dtype(values.dtype) or types.is_float_dtype(values.dtype):
+        return values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    objects: Values = values.astype(object)
+    objects = objects.mask(objects.isin([""]), None)
+    parsed = cast("Values", pd.to_numeric(objects, errors="coerce"))
+    numbers: NDArray[np.float64] = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
+    wrong = np.isnan(numbers) & objects.notna().to_numpy()
+    wrong |= objects.map(_no_number).to_numpy(dtype=bool)
+    if wrong.any():
+        raise DataError(column.name, objects[wrong].iloc[0], "values must be numbers")
+    return numbers
+
+
+def _no_number(value: object) -> bool:
+    """Return whether pandas would read a number into `value` that is none."""
+    return isinstance(value, bool | np.bool_ | complex | datetime | timedelta)
+
+
+def _integers(column: IntegerColumn, numbers: NDArray[np.float64]) -> Any:
+    import pandas as pd
+
+    absent = np.isnan(numbers)
+    whole = np.where(absent, column.lower, numbers)
+    broken = whole != np.floor(whole)
+    if broken.any():
+        raise DataError(column.name, float(whole[broken][0]), "values must be whole numbers")
+    integers = whole.astype(np.int64)
+    return pd.arrays.IntegerArray(integers, absent) if column.missing else integers
+
+
+def _plain(number: np.float64) -> int | float:
+    value = float(number)
+    return int(value) if value.is_integer() else value

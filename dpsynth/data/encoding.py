@@ -1,0 +1,143 @@
+"""Schema -> integer codes and back: what every mechanism counts and every generator samples."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.data.binning import float_edges, integer_edges
+from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
+from dpsynth.data.conform import category_dtype
+from dpsynth.data.domain import Domain
+from dpsynth.data.schema import Schema
+from dpsynth.data.table import Table
+from dpsynth.errors import InvalidValueError
+
+Codes: TypeAlias = NDArray[np.integer[Any]]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Codec:
+    """The codec of a schema; everything it uses is public.
+
+    Categories are coded in their declared order, numbers by bin, and a missing value is the last
+    code of its column.
+
+    Args:
+        schema: the public description.
+    """
+
+    schema: Schema
+
+    @property
+    def domain(self) -> Domain:
+        """The attributes and their numbers of codes."""
+        return self.schema.domain
+
+    def encode(self, table: Table) -> Codes:
+        """Return the codes of a table's records.
+
+        Args:
+            table: records under the same columns as the codec's schema.
+
+        Returns:
+            An array of one row a record and one column an attribute, columns contiguous, of the
+            smallest unsigned type that holds every code. Widen it before arithmetic.
+
+        Raises:
+            InvalidValueError: the table has other columns.
+        """
+        columns = self.schema.columns
+        if table.schema.columns != columns:
+            raise InvalidValueError("table", table, "under the same columns as the codec")
+        dtype = np.min_scalar_type(max(column.size for column in columns) - 1)
+        codes = np.empty((len(table), len(columns)), dtype=dtype, order="F")
+        for i, column in enumerate(columns):
+            codes[:, i] = _encode(column, table.values(column.name))
+        return codes
+
+    def decode(self, codes: Codes, *, rng: np.random.Generator) -> Table:
+        """Return records drawn for `codes`: uniform within a bin, whole where they must be.
+
+        Args:
+            codes: one row a record, one column an attribute of the domain.
+            rng: source of the values within bins; encoding them again gives the same codes.
+
+        Raises:
+            InvalidValueError: a shape, dtype or code that the domain does not have.
+            DataError: no rows.
+        """
+        import pandas as pd
+
+        _check_codes(codes, self.domain)
+        columns = {
+            column.name: _decode(column, codes[:, i].astype(np.int64), rng)
+            for i, column in enumerate(self.schema.columns)
+        }
+        return Table(schema=self.schema, frame=pd.DataFrame(columns, copy=False))
+
+
+def _check_codes(codes: Codes, domain: Domain) -> None:
+    if codes.ndim != 2 or codes.shape[1] != len(domain.shape):
+        raise InvalidValueError("codes", codes.shape, f"of shape (n, {len(domain.shape)})")
+    if not np.issubdtype(codes.dtype, np.integer):
+        raise InvalidValueError("codes", codes.dtype, "of an integer type")
+    for i, (attribute, size) in enumerate(domain.sizes.items()):
+        code = codes[:, i]
+        if code.size and (code.min() < 0 or code.max() >= size):
+            raise InvalidValueError(
+                f"a code of {attribute!r}",
+                int(code.min()) if code.min() < 0 else int(code.max()),
+                f"at least 0 and below {size}",
+            )
+
+
+def _encode(column: Column, values: Any) -> Any:
+    last = column.size - 1
+    if isinstance(column, CategoricalColumn):
+        return np.where(values.codes < 0, last, values.codes)
+    absent = np.asarray(values.isna())
+    if isinstance(column, FloatColumn):
+        numbers = values.to_numpy()
+        return np.where(absent, last, _bin(float_edges(column), numbers))
+    integers = values.to_numpy(dtype=np.int64, na_value=column.lower)
+    if column.size - column.missing == column.values:
+        return np.where(absent, last, integers - column.lower)
+    return np.where(absent, last, _bin(integer_edges(column), integers))
+
+
+def _bin(edges: NDArray[Any], numbers: NDArray[Any]) -> NDArray[np.intp]:
+    # Inner edges only: both bounds fall into a bin, and the last bin is closed.
+    return np.searchsorted(edges[1:-1], numbers, side="right")
+
+
+def _decode(column: Column, codes: NDArray[np.int64], rng: np.random.Generator) -> Any:
+    import pandas as pd
+
+    absent = (codes == column.size - 1) & column.missing
+    if isinstance(column, CategoricalColumn):
+        return pd.Categorical.from_codes(np.where(absent, -1, codes), dtype=category_dtype(column))
+    bins = np.where(absent, 0, codes)
+    if isinstance(column, FloatColumn):
+        return np.where(absent, np.nan, _reals(column, bins, rng))
+    integers = _integers(column, bins, rng)
+    return pd.arrays.IntegerArray(integers, absent) if column.missing else integers
+
+
+def _integers(
+    column: IntegerColumn, bins: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    edges = integer_edges(column)
+    return rng.integers(edges[bins], edges[bins + 1])
+
+
+def _reals(
+    column: FloatColumn, bins: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    edges = float_edges(column)
+    lower, upper = edges[bins], edges[bins + 1]
+    drawn = lower + rng.random(bins.size) * (upper - lower)
+    # Rounding can reach the upper edge, which belongs to the next bin.
+    return np.maximum(lower, np.minimum(drawn, np.nextafter(upper, lower)))

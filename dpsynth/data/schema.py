@@ -1,0 +1,130 @@
+"""The public description of a table: its columns, its unit of privacy, what is not protected."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from dpsynth.data import schema_toml
+from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
+from dpsynth.data.domain import Domain
+from dpsynth.errors import FileError, SchemaError, UnknownNameError
+
+__all__ = ["CategoricalColumn", "Column", "FloatColumn", "IntegerColumn", "Schema"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """What is public about a table, in the order of its columns.
+
+    Args:
+        columns: at least one; names are unique.
+        public_rows: the number of records, where it is no secret; None under add/remove.
+        unit: what one unit of privacy is: "record", or the name of what identifies it.
+        max_rows_per_unit: the most rows that one unit contributes; 1 when the unit is a record.
+        inferred: the fields that were drafted from the records themselves, as "column.field".
+            Receipts list them as unprotected.
+
+    Raises:
+        SchemaError: a field outside its rule.
+    """
+
+    columns: tuple[Column, ...]
+    public_rows: int | None = None
+    unit: str = "record"
+    max_rows_per_unit: int = 1
+    inferred: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "inferred", tuple(self.inferred))
+        _check_columns(self.columns)
+        _check_count("public_rows", 1 if self.public_rows is None else self.public_rows)
+        _check_count("max_rows_per_unit", self.max_rows_per_unit)
+        _check_text("unit", self.unit)
+        for item in self.inferred:
+            _check_text("inferred", item)
+        if self.unit == "record" and self.max_rows_per_unit != 1:
+            raise SchemaError(
+                None, self.max_rows_per_unit, "max_rows_per_unit must be 1 when unit is 'record'"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns, in order."""
+        return tuple(c.name for c in self.columns)
+
+    @property
+    def domain(self) -> Domain:
+        """Codes of each column after encoding, the one for missing values included."""
+        return Domain(sizes={c.name: c.size for c in self.columns})
+
+    def column(self, name: str) -> Column:
+        """Return the column called `name`.
+
+        Raises:
+            UnknownNameError: no such column.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise UnknownNameError("column of the schema", name, self.names)
+
+    def to_toml(self) -> str:
+        """Return the schema as TOML; `from_toml` gives an equal schema back."""
+        top = {
+            "public_rows": self.public_rows,
+            "unit": self.unit,
+            "max_rows_per_unit": self.max_rows_per_unit,
+            "inferred": self.inferred or None,
+        }
+        return schema_toml.write(top, self.columns)
+
+    @classmethod
+    def from_toml(cls, text: str) -> "Schema":
+        """Return the schema that a TOML text describes (docs/data.md has the reference).
+
+        Raises:
+            SchemaError: not TOML, a key that is missing or of a wrong type, a rule broken.
+            UnknownNameError: a key that nothing answers to; close ones are named.
+        """
+        top, columns = schema_toml.read(text)
+        return cls(columns=columns, **top)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Schema":
+        """Return the schema in a TOML file.
+
+        Raises:
+            FileError: the file is missing or unreadable.
+            SchemaError, UnknownNameError: as `from_toml`.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise FileError(path, "no such schema file") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise FileError(path, f"the schema cannot be read ({error})") from error
+        return cls.from_toml(text)
+
+
+def _check_columns(columns: tuple[object, ...]) -> None:
+    if not columns:
+        raise SchemaError(None, [], "at least one column is needed")
+    seen: set[str] = set()
+    for column in columns:
+        if not isinstance(column, CategoricalColumn | IntegerColumn | FloatColumn):
+            raise SchemaError(None, column, "a column is categorical, integer or float")
+        if column.name in seen:
+            raise SchemaError(None, column.name, "names of columns must be unique")
+        seen.add(column.name)
+
+
+def _check_count(field: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise SchemaError(None, value, f"{field} must be a whole number of at least 1")
+
+
+def _check_text(field: str, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise SchemaError(None, value, f"{field} must be a text that is not empty")
