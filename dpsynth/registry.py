@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
+from re import fullmatch
 from typing import Any, final
 
 from dpsynth.errors import UnknownNameError
@@ -38,17 +40,36 @@ class Registry:
     def __contains__(self, name: object) -> bool:
         return name in self._targets()
 
-    def get(self, name: str) -> Any:
-        """Return the object registered as `name`.
+    def target(self, name: str) -> str:
+        """Return where `name` lives, "module:attribute", without importing it.
+
+        A name that is itself of that form stands for itself, so that a generator of one's own
+        needs no registration. Saved models are the exception: they may only name what is registered.
 
         Raises:
             UnknownNameError: no such name; the message lists close matches.
         """
+        if fullmatch(r"[\w.]+:\w+", name):
+            return name
         targets = self._targets()
         if name not in targets:
             raise UnknownNameError(self.kind, name, targets)
-        module, _, attribute = targets[name].partition(":")
-        return getattr(import_module(module), attribute)
+        return targets[name]
+
+    def get(self, name: str) -> Any:
+        """Return the object called `name`: a registered name, or "module:attribute".
+
+        Raises:
+            UnknownNameError: no such name; the message lists close matches.
+        """
+        target = self.target(name)
+        module, _, attribute = target.partition(":")
+        if name == target and find_spec(module.partition(".")[0]) is None:
+            raise UnknownNameError("module", module, ())
+        found = import_module(module)
+        if not hasattr(found, attribute):
+            raise UnknownNameError(f"{self.kind} in {module}", attribute, vars(found))
+        return getattr(found, attribute)
 
 
 GENERATORS = Registry(

@@ -22,6 +22,17 @@ def test_an_unknown_name_lists_close_ones() -> None:
         TOY.get("jsn")
 
 
+def test_a_module_path_stands_for_itself() -> None:
+    import json
+
+    assert TOY.get("json:JSONEncoder") is json.JSONEncoder
+    assert "json:JSONEncoder" not in TOY
+    with pytest.raises(UnknownNameError, match="unknown toy in json 'JSONEncodr'; did you mean"):
+        TOY.get("json:JSONEncodr")
+    with pytest.raises(UnknownNameError, match="unknown module 'no_such_module'"):
+        TOY.get("no_such_module:Thing")
+
+
 def test_entry_points_join_but_never_replace_a_builtin() -> None:
     theirs = [
         EntryPoint(name="csv", value="csv:reader", group="dpsynth.toys"),

@@ -1,0 +1,49 @@
+"""Files that appear whole or not at all."""
+
+import os
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from dpsynth.errors import FileError
+
+
+def write_atomically(path: str | Path, content: bytes) -> None:
+    """Write `content` to `path` so that no reader, and no crash, ever sees a part of it.
+
+    The bytes go to a temporary file in the same folder, to the disk, and then take the name.
+
+    Args:
+        path: the file; its folder is made when missing.
+        content: the whole of it.
+
+    Raises:
+        FileError: the disk is full or the place not writable; whatever was there is untouched.
+    """
+    target = Path(path)
+    temporary: str | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(
+            dir=target.parent, prefix=f".{target.name}.", suffix=".part", delete=False
+        ) as handle:
+            temporary = handle.name
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        raise FileError(target, f"cannot be written ({reason}); nothing was changed") from error
+    except BaseException:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
