@@ -1,0 +1,206 @@
+"""Belief propagation on a junction tree: exact marginals of a model given by log-potentials."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.data.domain import Clique, Domain
+from dpsynth.errors import InvalidValueError
+from dpsynth.pgm.cliques import covering
+from dpsynth.pgm.junction_tree import JunctionTree
+
+Arrays = list[NDArray[np.float64]]
+Aggregate = Callable[[NDArray[np.float64], tuple[int, ...]], NDArray[np.float64]]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Calibration:
+    """Exact answers about one model.
+
+    Args:
+        marginals: probabilities of the cells of each clique of the tree; each array sums to 1.
+        log_partition: log of the sum of the exponentiated potentials over the full domain.
+    """
+
+    marginals: Arrays
+    log_partition: float
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Propagator:
+    """Calibrates potentials on `tree`; holds only the axes and shapes, worked out once."""
+
+    tree: JunctionTree
+
+    @cached_property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shape of each clique's array, in the order of the tree."""
+        return [self.tree.domain.project(c).shape for c in self.tree.cliques]
+
+    @cached_property
+    def _own_axes(self) -> list[tuple[int, ...]]:
+        """Axes of each clique that its parent lacks."""
+        pairs = zip(self.tree.cliques, self.tree.separators, strict=True)
+        return [tuple(i for i, a in enumerate(c) if a not in s) for c, s in pairs]
+
+    @cached_property
+    def _parent_axes(self) -> list[tuple[int, ...]]:
+        """Axes of each clique's parent that the clique lacks; empty for the root."""
+        cliques, separators = self.tree.cliques, self.tree.separators
+        parents = [cliques[p] if p >= 0 else () for p in self.tree.parents]
+        return [
+            tuple(i for i, a in enumerate(parent) if a not in separator)
+            for parent, separator in zip(parents, separators, strict=True)
+        ]
+
+    @cached_property
+    def _parent_shapes(self) -> list[tuple[int, ...]]:
+        """Shape in which a clique's message broadcasts over its parent."""
+        sizes, cliques = self.tree.domain.sizes, self.tree.cliques
+        return [
+            tuple(sizes[a] if a in separator else 1 for a in (cliques[p] if p >= 0 else ()))
+            for p, separator in zip(self.tree.parents, self.tree.separators, strict=True)
+        ]
+
+    @cached_property
+    def _separator_shapes(self) -> list[tuple[int, ...]]:
+        """Shape in which a parent's message broadcasts over the clique."""
+        sizes = self.tree.domain.sizes
+        pairs = zip(self.tree.cliques, self.tree.separators, strict=True)
+        return [tuple(sizes[a] if a in s else 1 for a in c) for c, s in pairs]
+
+    def calibrate(self, potentials: Sequence[NDArray[np.float64]]) -> Calibration:
+        """Return the marginals of the distribution proportional to exp(sum of `potentials`).
+
+        Messages to the root are log-sum-exp; what they leave in each clique is its distribution
+        given the separator, so the way back only multiplies probabilities: one exponential a cell,
+        no division by a separator's probability, and no 0/0 however small a probability is.
+
+        Args:
+            potentials: one array a clique of the tree, in its order, axes in the domain's order.
+
+        Reference: Shenoy & Shafer 1990; Koller & Friedman 2009, section 10.2.
+        """
+        beliefs, message = self._collect(potentials, _condition)
+        for i, parent in enumerate(self.tree.parents):
+            if parent >= 0:
+                above = beliefs[parent].sum(axis=self._parent_axes[i])
+                beliefs[i] *= above.reshape(self._separator_shapes[i])
+        return Calibration(marginals=beliefs, log_partition=message)
+
+    def maximum(self, potentials: Sequence[NDArray[np.float64]]) -> float:
+        """Return the largest sum of `potentials` over the cells of the full domain (max-sum)."""
+        return self._collect(potentials, _maximise)[1]
+
+    def _collect(
+        self, potentials: Sequence[NDArray[np.float64]], aggregate: Aggregate
+    ) -> tuple[Arrays, float]:
+        """Send messages to the root; return what each clique is left with and the root's message.
+
+        Args:
+            potentials: one array a clique; not changed.
+            aggregate: reduces a clique's array over the axes that its parent lacks, and may leave
+                something in it.
+        """
+        beliefs = [np.array(p, dtype=np.float64) for p in potentials]
+        for i in range(len(beliefs) - 1, 0, -1):
+            message = aggregate(beliefs[i], self._own_axes[i])
+            beliefs[self.tree.parents[i]] += message.reshape(self._parent_shapes[i])
+        return beliefs, float(aggregate(beliefs[0], self._own_axes[0]).item())
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Oracle:
+    """Potentials of a model's own cliques in, marginals of the same cliques out.
+
+    A clique of the tree may be larger than those of the model (fill-in) or hold several of them,
+    so each of the model's cliques has a host in the tree.
+
+    Args:
+        tree: a junction tree that covers `cliques`.
+        cliques: the model's cliques, in the domain's attribute order.
+    """
+
+    tree: JunctionTree
+    cliques: tuple[Clique, ...]
+
+    @cached_property
+    def propagator(self) -> Propagator:
+        """Belief propagation on the tree."""
+        return Propagator(tree=self.tree)
+
+    @cached_property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shape of the array of each of the model's cliques."""
+        return [self.tree.domain.project(c).shape for c in self.cliques]
+
+    @cached_property
+    def _hosts(self) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
+        """For each clique: its host, its shape inside the host, the host's axes to sum over."""
+        found: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
+        for clique in self.cliques:
+            host = covering(self.tree.domain, self.tree.cliques, clique)
+            if host is None:
+                raise InvalidValueError("cliques", clique, "inside a clique of the tree")
+            axes = self.tree.cliques[host]
+            shape = tuple(self.tree.domain.sizes[a] if a in clique else 1 for a in axes)
+            found.append((host, shape, tuple(i for i, a in enumerate(axes) if a not in clique)))
+        return found
+
+    def calibrate(self, potentials: Sequence[NDArray[np.float64]]) -> Calibration:
+        """Return the marginals of all cliques of the tree."""
+        return self.propagator.calibrate(self.spread(potentials))
+
+    def spread(self, potentials: Sequence[NDArray[np.float64]]) -> Arrays:
+        """Return the potentials of the tree's cliques that add up to `potentials`."""
+        arrays = [np.zeros(shape) for shape in self.propagator.shapes]
+        for (host, shape, _), potential in zip(self._hosts, potentials, strict=True):
+            arrays[host] += potential.reshape(shape)
+        return arrays
+
+    def project(self, calibration: Calibration) -> Arrays:
+        """Return the probabilities of the model's cliques."""
+        marginals = calibration.marginals
+        return [marginals[h].sum(axis=axes) if axes else marginals[h] for h, _, axes in self._hosts]
+
+
+def split(
+    domain: Domain, cliques: Sequence[Clique], flat: NDArray[np.float64]
+) -> list[NDArray[np.float64]]:
+    """Return views of `flat`, one a clique, in its shape.
+
+    Raises:
+        InvalidValueError: `flat` has another length than the cliques have cells.
+    """
+    shapes = [domain.project(clique).shape for clique in cliques]
+    cells = sum(prod(shape) for shape in shapes)
+    if flat.shape != (cells,):
+        raise InvalidValueError("potentials", flat.shape, f"of shape ({cells},)")
+    found: list[NDArray[np.float64]] = []
+    start = 0
+    for shape in shapes:
+        found.append(flat[start : start + prod(shape)].reshape(shape))
+        start += prod(shape)
+    return found
+
+
+def _condition(belief: NDArray[np.float64], axes: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return the log-sum-exp over `axes`; leave the probabilities given the other axes."""
+    peak = belief.max(axis=axes, keepdims=True)
+    belief -= peak
+    np.exp(belief, out=belief)
+    mass = belief.sum(axis=axes, keepdims=True)  # at least 1: the peak itself contributes exp(0)
+    belief /= mass
+    return np.log(mass) + peak
+
+
+def _maximise(belief: NDArray[np.float64], axes: tuple[int, ...]) -> NDArray[np.float64]:
+    return belief.max(axis=axes, keepdims=True)

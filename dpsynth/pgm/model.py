@@ -1,0 +1,130 @@
+"""The fitted graphical model: expected counts of any marginal, rows, and arrays to save."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.data.domain import Clique, Domain
+from dpsynth.errors import InvalidValueError
+from dpsynth.pgm.cliques import maximal_cliques
+from dpsynth.pgm.inference import Calibration, Oracle, split
+from dpsynth.pgm.junction_tree import CELL_CEILING, JunctionTree
+from dpsynth.pgm.queries import marginal_of
+from dpsynth.pgm.sampling import sample_codes
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GraphicalModel:
+    """A distribution proportional to exp(sum of the potentials), scaled to `total` records.
+
+    Args:
+        domain: all attributes; those in no clique are uniform and independent.
+        total: expected number of records, above 0.
+        cliques: maximal cliques in the domain's attribute order, none inside another.
+        potentials: one array a clique: log-weights of its cells, up to a constant.
+        ceiling: largest number of cells of the junction tree and of any marginal asked for.
+
+    Raises:
+        InvalidValueError: total not above 0, a potential of the wrong shape or not finite, or a
+            junction tree above the ceiling.
+    """
+
+    domain: Domain
+    total: float
+    cliques: tuple[Clique, ...]
+    potentials: tuple[NDArray[np.float64], ...]
+    ceiling: int = CELL_CEILING
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.total) and self.total > 0):
+            raise InvalidValueError("total", self.total, "a finite number above 0")
+        if set(self.cliques) != set(maximal_cliques(self.domain, self.cliques)):
+            raise InvalidValueError("cliques", self.cliques, "maximal and in the domain's order")
+        for clique, potential in zip(self.cliques, self.potentials, strict=True):
+            if potential.shape != self.domain.project(clique).shape:
+                raise InvalidValueError(
+                    f"potential of {clique}", potential.shape, "of the clique's shape"
+                )
+            if not np.isfinite(potential).all():
+                raise InvalidValueError(f"potential of {clique}", "nan or inf", "finite")
+        self.tree  # noqa: B018 - too large a tree is refused now, not when first used
+
+    @classmethod
+    def uniform(cls, domain: Domain, total: float) -> "GraphicalModel":
+        """Return the model in which every record of `domain` is equally likely."""
+        return cls(domain=domain, total=total, cliques=(), potentials=())
+
+    @cached_property
+    def tree(self) -> JunctionTree:
+        """The junction tree that answers are computed on."""
+        return JunctionTree.build(self.domain, self.cliques, ceiling=self.ceiling)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """Probabilities of the cells of every clique of the tree."""
+        return Oracle(tree=self.tree, cliques=self.cliques).calibrate(self.potentials)
+
+    def marginal(self, attributes: Iterable[str]) -> NDArray[np.float64]:
+        """Return expected counts of `attributes`, axes in the order given, summing to `total`.
+
+        Args:
+            attributes: any attributes, each once; inside a clique this is a sum, elsewhere
+                variables are eliminated along the part of the tree between them.
+
+        Raises:
+            InvalidValueError: an attribute twice, or an answer above the ceiling of cells.
+            UnknownNameError: an attribute that the domain lacks.
+        """
+        wanted = tuple(attributes)
+        if len(set(wanted)) < len(wanted):
+            raise InvalidValueError("attributes", wanted, "each named once")
+        self.domain.canonical(wanted)  # refuses unknown attributes
+        if not wanted:
+            return np.array(self.total)
+        shares = marginal_of(self.tree, self.calibration.marginals, wanted, ceiling=self.ceiling)
+        return self.total * shares
+
+    def sample(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
+        """Return `n` rows of codes (n x attributes), in the smallest unsigned dtype that fits.
+
+        Raises:
+            InvalidValueError: n below 1.
+        """
+        if n < 1:
+            raise InvalidValueError("n", n, "at least 1")
+        return sample_codes(self.tree, self.calibration.marginals, n, rng=rng)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return total, cliques and potentials as plain arrays, for `from_arrays`."""
+        names = self.domain.attributes
+        members = [[a in clique for a in names] for clique in self.cliques]
+        flat = [potential.ravel() for potential in self.potentials]
+        return {
+            "total": np.array(self.total),
+            "cliques": np.array(members, dtype=np.bool_).reshape(len(members), len(names)),
+            "potentials": np.concatenate(flat) if flat else np.empty(0),
+        }
+
+    @classmethod
+    def from_arrays(cls, domain: Domain, arrays: Mapping[str, NDArray[Any]]) -> "GraphicalModel":
+        """Rebuild the model that `arrays` came from; its samples are identical.
+
+        Raises:
+            InvalidValueError: arrays that do not fit `domain` or one another.
+        """
+        members = arrays["cliques"]
+        if members.ndim != 2 or members.shape[1] != len(domain.attributes):
+            raise InvalidValueError("cliques", members.shape, "one column for each attribute")
+        cliques = tuple(
+            tuple(a for a, inside in zip(domain.attributes, row, strict=True) if inside)
+            for row in members
+        )
+        potentials = split(domain, cliques, np.asarray(arrays["potentials"], dtype=np.float64))
+        total = float(arrays["total"])
+        return cls(domain=domain, total=total, cliques=cliques, potentials=tuple(potentials))

@@ -1,0 +1,68 @@
+"""The plain way: everything over the full contingency table of a small domain.
+
+Nothing here uses the tree; it is what the fast paths are compared with.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from dpsynth.data.domain import Clique, Domain
+from dpsynth.pgm.cliques import maximal_cliques
+from dpsynth.pgm.factor import Factor
+
+DOMAIN = Domain(sizes={"a": 2, "b": 3, "c": 2, "d": 4, "e": 1, "f": 3})
+
+CLIQUE_SETS: dict[str, list[Clique]] = {
+    "none": [],
+    "single": [("b",)],
+    "pair": [("a", "c")],
+    "chain": [("a", "b"), ("b", "c"), ("c", "d"), ("d", "e"), ("e", "f")],
+    "star": [("a", "b"), ("c", "b"), ("d", "b"), ("b", "e"), ("f", "b")],
+    "cycle": [("a", "b"), ("b", "c"), ("c", "d"), ("d", "f"), ("f", "a")],
+    "disconnected": [("a", "b"), ("c", "d")],
+    "overlapping triples": [("a", "b", "c"), ("b", "c", "d"), ("c", "d", "f")],
+    "triples in a ring": [("a", "b", "c"), ("c", "d", "e"), ("e", "f", "a")],
+    "duplicates and subsets": [("b", "a"), ("a", "b"), ("a",), ("b",), ("c", "b", "d"), ("d", "c")],
+    "all singles": [("a",), ("b",), ("c",), ("d",), ("e",), ("f",)],
+    "size one": [("e",)],
+    "everything": [("a", "b", "c", "d", "e", "f")],
+}
+
+
+def random_potentials(
+    domain: Domain, cliques: Sequence[Clique], *, rng: np.random.Generator, scale: float = 2.0
+) -> tuple[NDArray[np.float64], ...]:
+    return tuple(rng.normal(0.0, scale, domain.project(c).shape) for c in cliques)
+
+
+def joint(
+    domain: Domain, cliques: Sequence[Clique], potentials: Sequence[NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """The whole table of log-weights."""
+    table = np.zeros(domain.shape)
+    for clique, potential in zip(cliques, potentials, strict=True):
+        table += Factor(domain=domain.project(clique), values=potential).expand(domain).values
+    return table
+
+
+def table_marginal(domain: Domain, table: NDArray[np.float64], attributes: Clique) -> NDArray:
+    """Sum of a full table over all but `attributes`, axes in the order given."""
+    gone = tuple(i for i, a in enumerate(domain.attributes) if a not in attributes)
+    left = [a for a in domain.attributes if a in attributes]
+    return table.sum(axis=gone).transpose([left.index(a) for a in attributes])
+
+
+@st.composite
+def models(draw: st.DrawFn) -> tuple[Domain, tuple[Clique, ...], tuple[NDArray[np.float64], ...]]:
+    """A small domain, maximal cliques in it, and potentials up to +-30."""
+    sizes = draw(st.lists(st.integers(1, 4), min_size=1, max_size=6))
+    domain = Domain(sizes={f"x{i}": n for i, n in enumerate(sizes)})
+    names = st.sampled_from(domain.attributes)
+    raw = draw(st.lists(st.lists(names, min_size=1, max_size=3), max_size=7))
+    cliques = maximal_cliques(domain, raw)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scale = draw(st.sampled_from([0.0, 1.0, 10.0]))
+    return domain, cliques, random_potentials(domain, cliques, rng=rng, scale=scale)
