@@ -15,7 +15,7 @@ ALLOWED: dict[str, set[str]] = {
     "atomic": {"errors"},
     "parameters": {"errors"},
     "privacy": {"errors"},
-    "data": {"errors"},
+    "data": {"errors", "atomic"},
     "pgm": {"errors", "data.domain"},
     "curator": {"errors", "privacy", "data", "pgm.measurement"},
     "generators": {
