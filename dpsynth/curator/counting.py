@@ -1,0 +1,86 @@
+"""Exact counts of any clique: columns packed into mixed-radix keys, counted in one pass each."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.data.domain import Clique, Domain
+
+# Cells of exact counts that are remembered between queries: 2**22 int64 are 32 MiB.
+MEMORY_CELLS = 2**22
+
+
+@final
+class CellCounter:
+    """Counts cells of one set of records and remembers what it counted.
+
+    Selection asks for the same candidates round after round; counting them again would cost more
+    than everything else. What is remembered is as secret as the records.
+
+    Args:
+        codes: n x d integer codes, columns in the order of the domain's attributes.
+        domain: the attributes and their numbers of codes.
+    """
+
+    def __init__(self, codes: NDArray[np.integer[Any]], domain: Domain) -> None:
+        self._columns = dict(zip(domain.attributes, np.asfortranarray(codes).T, strict=True))
+        self._domain = domain
+        self._rows = int(codes.shape[0])
+        self._counted: OrderedDict[Clique, NDArray[np.int64]] = OrderedDict()
+        self._cells = 0
+        self._derived: dict[Hashable, float] = {}
+
+    def __repr__(self) -> str:
+        return f"CellCounter(attributes={self._domain.attributes})"
+
+    @property
+    def domain(self) -> Domain:
+        """The attributes and their numbers of codes."""
+        return self._domain
+
+    @property
+    def rows(self) -> int:
+        """The exact number of records: a secret under add/remove."""
+        return self._rows
+
+    def counts(self, clique: Clique) -> NDArray[np.int64]:
+        """Return the number of records in each cell, axes in the order of `clique`; read-only."""
+        found = self._counted.get(clique)
+        if found is not None:
+            self._counted.move_to_end(clique)
+            return found
+        counted = self.count_anew(clique)
+        self._counted[clique] = counted
+        self._cells += counted.size
+        while self._cells > MEMORY_CELLS and len(self._counted) > 1:
+            self._cells -= self._counted.popitem(last=False)[1].size
+        return counted
+
+    def count_anew(self, clique: Clique) -> NDArray[np.int64]:
+        """Return what `counts` returns, without remembering it."""
+        domain = self._domain.project(clique)
+        key = self._key(clique, domain)
+        counted = np.bincount(key, minlength=domain.cells).reshape(domain.shape)
+        counted.flags.writeable = False
+        return counted
+
+    def derived(self, key: Hashable, compute: Callable[[], float]) -> float:
+        """Return a number that depends on the records, computing it the first time only."""
+        if key not in self._derived:
+            self._derived[key] = compute()
+        return self._derived[key]
+
+    def _key(self, clique: Clique, domain: Domain) -> NDArray[np.integer[Any]]:
+        # The smallest dtype that holds every cell: half the bytes is half the time.
+        dtype = np.min_scalar_type(domain.cells - 1)
+        key = self._columns[clique[0]].astype(dtype)
+        for attribute in clique[1:]:
+            size = domain.sizes[attribute]
+            # A size of 256 overflows uint8 only when all other sizes are 1; then the key is 0.
+            if size > 1:
+                key *= dtype.type(size % (np.iinfo(dtype).max + 1))
+                key += self._columns[attribute].astype(dtype)
+        return key

@@ -1,0 +1,359 @@
+"""The one door to records: every access is charged before its noise is drawn.
+
+It guards against mistakes, not against an adversary inside the process: Python hides nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NoReturn, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.curator.counting import CellCounter
+from dpsynth.curator.observation import Observation
+from dpsynth.curator.pricing import Pricing
+from dpsynth.curator.queries import (
+    ROW_CEILING,
+    AdditiveQuery,
+    ChildWithParents,
+    CountQuery,
+    DependenceQuery,
+    MarginalQuery,
+    Query,
+    WorstFitQuery,
+)
+from dpsynth.data.domain import Clique, Domain
+from dpsynth.data.encoding import Codec
+from dpsynth.data.schema import Schema
+from dpsynth.errors import DataError, InvalidValueError, PrivacyError
+from dpsynth.pgm.measurement import NoisyMarginal
+from dpsynth.privacy.accountant import make_accountant
+from dpsynth.privacy.budget import Budget, Neighbouring
+from dpsynth.privacy.events import (
+    ComposedEvent,
+    Event,
+    ExponentialEvent,
+    GaussianEvent,
+    LaplaceEvent,
+)
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.noise import NoiseSource
+from dpsynth.privacy.receipt import Receipt
+
+if TYPE_CHECKING:
+    from dpsynth.data.table import Table
+
+
+@final
+class PrivateData:
+    """Records that can only be asked noisy questions, each paid for from one ledger.
+
+    It has no length, shows no record, and refuses to be copied or pickled.
+
+    Args:
+        table: the records; encoded under their own schema.
+        budget: the guarantee that everything bought here keeps together.
+        noise: source of all privacy noise; its mode (research, release) becomes the receipt's.
+        accountant: "zcdp", "gdp", "pure" (adaptive), "pld" or "rdp" (plans reserved beforehand).
+        observer: told of each access; for audits that record and replay.
+
+    Attributes:
+        schema: the public description of the records.
+        domain: attributes and sizes after encoding.
+        budget: the guarantee.
+        ledger: what was charged so far.
+
+    Raises:
+        InvalidValueError: the budget's unit of privacy is not the schema's.
+        DataError: the records break the schema's promise about a unit.
+    """
+
+    def __init__(
+        self,
+        table: "Table",
+        budget: Budget,
+        *,
+        noise: NoiseSource,
+        accountant: str = "zcdp",
+        observer: Callable[[Observation], None] | None = None,
+    ) -> None:
+        _check_unit(table, budget)
+        codec = Codec(schema=table.schema)
+        self._counter = CellCounter(codec.encode(table), codec.domain)
+        if self._counter.rows >= ROW_CEILING:
+            raise DataError(None, "too many rows", f"there may be at most {ROW_CEILING - 1}")
+        self.schema: Schema = table.schema
+        self.domain: Domain = codec.domain
+        self.budget = budget
+        self.ledger = Ledger(make_accountant(accountant, budget))
+        self._pricing = Pricing(accountant=self.ledger.accountant, noise=noise, domain=self.domain)
+        self._noise = noise
+        self._observer = observer
+
+    def __repr__(self) -> str:
+        return f"PrivateData({self.schema.names}, {self.budget}, {self.ledger.accountant.name})"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise PrivacyError("private data cannot be copied or pickled: its ledger must stay unique")
+
+    @property
+    def mode(self) -> str:
+        """ "research" or "release"."""
+        return self._noise.mode
+
+    @property
+    def public_rows(self) -> int | None:
+        """The number of records where it is no secret, else None.
+
+        It is public when the schema declares it, or by the relation: neighbours under REPLACE have
+        equally many records as long as each unit has exactly one.
+        """
+        if self.schema.public_rows is not None:
+            return self.schema.public_rows
+        fixed = self.budget.relation is Neighbouring.REPLACE and self.budget.max_rows_per_unit == 1
+        return self._counter.rows if fixed else None
+
+    @property
+    def remaining(self) -> float:
+        """What is left of the budget, in the accountant's currency."""
+        return self.ledger.remaining
+
+    def sigma_for(self, amount: float, *, queries: int = 1) -> float:
+        """Return the standard deviation of the noise of `queries` marginals that cost `amount`.
+
+        Args:
+            amount: what they may cost together, in the accountant's currency.
+            queries: how many marginals share it equally.
+
+        Raises:
+            InvalidValueError: an amount that is not above 0, or no queries.
+            UnsupportedEventError: the accountant serves fixed plans only.
+        """
+        return self._pricing.sigma(_share(amount, "queries", queries))
+
+    def selection_epsilon_for(self, amount: float, *, rounds: int = 1) -> float:
+        """Return the epsilon of each of `rounds` selections that together cost `amount`.
+
+        Raises:
+            InvalidValueError: an amount that is not above 0, or no rounds.
+            UnsupportedEventError: the accountant serves fixed plans only.
+        """
+        return self._pricing.filter.selection_epsilon(_share(amount, "rounds", rounds))
+
+    def marginal(
+        self, attributes: Sequence[str], *, sigma: float, label: str | None = None
+    ) -> NoisyMarginal:
+        """Return noisy counts of the cells of `attributes`.
+
+        Args:
+            attributes: at least one, each once; axes of the answer are in this order.
+            sigma: standard deviation of the noise in each cell, in records.
+            label: the ledger's; made from the attributes when None.
+
+        Raises:
+            BudgetExceededError: the budget does not cover it; nothing has changed.
+            InvalidValueError, UnknownNameError: attributes that the domain cannot answer.
+        """
+        query = MarginalQuery(clique=tuple(attributes))
+        name = label if label is not None else f"marginal {','.join(query.clique)}"
+        values = self._measure([(name, query, sigma)])[0]
+        return NoisyMarginal(clique=query.clique, values=values, sigma=sigma)
+
+    def marginals(
+        self, cliques: Sequence[Sequence[str]], *, sigmas: Sequence[float]
+    ) -> list[NoisyMarginal]:
+        """Return noisy counts of several cliques, charged together or not at all.
+
+        Args:
+            cliques: as `marginal`'s attributes; at least one.
+            sigmas: standard deviation of the noise of each, in records.
+
+        Raises:
+            BudgetExceededError, InvalidValueError, UnknownNameError: as `marginal`.
+        """
+        if len(cliques) != len(sigmas) or not cliques:
+            raise InvalidValueError("sigmas", len(sigmas), "one for each clique, at least one")
+        asked = [
+            (f"marginal {','.join(clique)}", MarginalQuery(clique=tuple(clique)), sigma)
+            for clique, sigma in zip(cliques, sigmas, strict=True)
+        ]
+        return [
+            NoisyMarginal(clique=query.clique, values=values, sigma=sigma)
+            for (_, query, sigma), values in zip(asked, self._measure(asked), strict=True)
+        ]
+
+    def count(self, *, sigma: float, label: str = "count") -> float:
+        """Return the noisy number of records; it may be negative.
+
+        Raises:
+            BudgetExceededError: the budget does not cover it; nothing has changed.
+        """
+        return float(self._measure([(label, CountQuery(), sigma)])[0][0])
+
+    def select_worst(
+        self,
+        candidates: Sequence[Clique],
+        predict: Callable[[Clique], NDArray[np.float64]],
+        *,
+        epsilon: float,
+        penalties: Sequence[float] | None = None,
+        label: str = "select worst fit",
+    ) -> Clique:
+        """Return a candidate whose counts a prediction misses by much, by exponential mechanism.
+
+        The score is |counts - prediction|_1 - penalty (`WorstFitQuery`).
+
+        Args:
+            candidates: cliques, at least one. A single one is returned for nothing.
+            predict: expected counts of a candidate, axes in its order; public. Called once each.
+            epsilon: range of the privacy loss of the selection.
+            penalties: public amounts taken off the scores, in records; none when None.
+            label: the ledger's.
+
+        Raises:
+            BudgetExceededError: the budget does not cover it; nothing has changed.
+            InvalidValueError, UnknownNameError: candidates, predictions or penalties do not fit.
+        """
+        query = WorstFitQuery(
+            candidates=tuple(candidates),
+            predictions=tuple(predict(c) for c in candidates),
+            penalties=tuple(penalties) if penalties is not None else (0.0,) * len(candidates),
+        )
+        return query.candidates[self._select(label, query, len(query.candidates), epsilon)]
+
+    def select_dependent(
+        self,
+        candidates: Sequence[ChildWithParents],
+        *,
+        epsilon: float,
+        label: str = "select dependent",
+    ) -> ChildWithParents:
+        """Return a (child, parents) pair that is far from independent, by exponential mechanism.
+
+        Scores are `DependenceQuery`'s, remembered from call to call.
+
+        Args:
+            candidates: at least one. A single one is returned for nothing.
+            epsilon: range of the privacy loss of the selection.
+            label: the ledger's.
+
+        Raises:
+            BudgetExceededError: the budget does not cover it; nothing has changed.
+            InvalidValueError, UnknownNameError: candidates that the domain cannot answer.
+        """
+        query = DependenceQuery(candidates=tuple(candidates))
+        return query.candidates[self._select(label, query, len(query.candidates), epsilon)]
+
+    def allot(self, fraction: float, *, label: str = "allotment") -> "PrivateData":
+        """Return a view of the same records with a ledger of its own over a part of the budget.
+
+        The parent is charged for the whole part now, whatever the child spends of it.
+
+        Args:
+            fraction: of what remains, above 0 and at most 1.
+
+        Raises:
+            UnsupportedEventError: the accountant serves fixed plans only.
+        """
+        if not 0.0 < fraction <= 1.0:
+            raise InvalidValueError("fraction", fraction, "above 0 and at most 1")
+        accountant = self._pricing.filter
+        event = accountant.allotment(_share(self.remaining * fraction, "fraction", 1))
+        self.ledger.charge(label, event)
+        return self._view(Ledger(accountant.part(event)))
+
+    def reserve(self, plan: Sequence[tuple[str, Event]]) -> None:
+        """Reserve a plan of (label, event), once, for accountants of fixed plans.
+
+        Events come from `marginal_event`, `count_event` or an SGD plan; each access then charges
+        the next of them and is refused when it is not that one.
+
+        Raises:
+            BudgetExceededError: the budget does not cover the whole plan.
+            LedgerError: the accountant takes no plans, or has one already.
+        """
+        self.ledger.reserve(plan)
+
+    def marginal_event(self, attributes: Sequence[str], *, sigma: float) -> Event:
+        """Return the event that `marginal` will charge for these arguments."""
+        return self._pricing.event(MarginalQuery(clique=tuple(attributes)), sigma)
+
+    def count_event(self, *, sigma: float) -> Event:
+        """Return the event that `count` will charge."""
+        return self._pricing.event(CountQuery(), sigma)
+
+    def receipt(self) -> Receipt:
+        """Return the account of everything that was charged here."""
+        return self.ledger.receipt(mode=self._noise.mode, unprotected=self.schema.inferred)
+
+    def _view(self, ledger: Ledger) -> Self:
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view.ledger = ledger
+        return view
+
+    def _measure(
+        self, asked: Sequence[tuple[str, AdditiveQuery, float]]
+    ) -> list[NDArray[np.float64]]:
+        """Charge all of `asked` (label, query, sigma) at once, then answer each with noise."""
+        events = [self._pricing.event(query, sigma) for _, query, sigma in asked]
+        if len(asked) == 1:
+            self.ledger.charge(asked[0][0], events[0])
+        else:
+            self.ledger.charge(f"{len(asked)} marginals", ComposedEvent(events=tuple(events)))
+        answers: list[NDArray[np.float64]] = []
+        for (label, query, _), event in zip(asked, events, strict=True):
+            self._tell(label, event, query)
+            exact = query.evaluate(self._counter)
+            answers.append(exact + self._draw(event, exact.shape))
+        return answers
+
+    def _draw(self, event: Event, shape: tuple[int, ...]) -> NDArray[Any]:
+        if isinstance(event, LaplaceEvent):
+            return self._noise.laplace(event.scale, shape, law=event.law)
+        assert isinstance(event, GaussianEvent)  # pricing makes no other
+        return self._noise.gaussian(event.sigma, shape, law=event.law)
+
+    def _select(self, label: str, query: Query, candidates: int, epsilon: float) -> int:
+        query.check(self.domain)
+        event = ExponentialEvent(epsilon=epsilon)
+        if candidates == 1:
+            return 0
+        self.ledger.charge(label, event)
+        self._tell(label, event, query)
+        return self._noise.exponential_mechanism(
+            query.evaluate(self._counter),
+            epsilon=epsilon,
+            sensitivity=query.sensitivity(self.budget),
+            monotone=False,
+        )
+
+    def _tell(self, label: str, event: Event, query: Query) -> None:
+        if self._observer is not None:
+            self._observer(Observation(label=label, event=event, query=query))
+
+
+def _check_unit(table: "Table", budget: Budget) -> None:
+    schema = table.schema
+    if budget.unit != schema.unit:
+        raise InvalidValueError("unit of the budget", budget.unit, f"the schema's, {schema.unit!r}")
+    if budget.max_rows_per_unit < schema.max_rows_per_unit:
+        raise InvalidValueError(
+            "max_rows_per_unit of the budget",
+            budget.max_rows_per_unit,
+            f"at least the schema's, {schema.max_rows_per_unit}",
+        )
+    if schema.unit in schema.names:
+        most = int(table.frame[schema.unit].value_counts(dropna=False).max())
+        if most > budget.max_rows_per_unit:
+            rule = f"a unit may have at most {budget.max_rows_per_unit} rows"
+            raise DataError(schema.unit, "a unit with more rows than declared", rule)
+
+
+def _share(amount: float, field: str, parts: int) -> float:
+    if not (isfinite(amount) and amount > 0):
+        raise InvalidValueError("amount", amount, "a finite number above 0")
+    if parts < 1:
+        raise InvalidValueError(field, parts, "at least 1")
+    return amount / parts

@@ -1,0 +1,285 @@
+"""What may be asked of records: each query with its exact answer, its sensitivity and the proof.
+
+Neighbours differ in one unit of at most k = `max_rows_per_unit` rows. Under ADD_REMOVE these rows
+come or go; under REPLACE they become at most k other rows. An event, and with it the cost, is made
+by the curator from the sensitivity that the query states here; a caller never states either.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.curator.counting import CellCounter
+from dpsynth.data.domain import Clique, Domain
+from dpsynth.errors import InvalidValueError
+from dpsynth.privacy.budget import Budget, Neighbouring
+
+# Largest marginal that is counted: 2**26 cells are 512 MiB.
+CELL_CEILING = 2**26
+# Records are fewer than this, so that products of two counts are exact in 64 bits.
+ROW_CEILING = 2**31
+# Public numbers in scores stay below this, so that sums with counts are exact in a double.
+SCORE_CEILING = 2.0**31
+_GRID = 2.0**-20
+_CHUNK_CELLS = 2**20
+
+ChildWithParents: TypeAlias = tuple[str, Clique]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Query(ABC):
+    """A function of the records, stated in public terms."""
+
+    @abstractmethod
+    def check(self, domain: Domain) -> None:
+        """Raise InvalidValueError or UnknownNameError where `domain` cannot answer the query."""
+
+    @abstractmethod
+    def evaluate(self, counter: CellCounter) -> NDArray[Any]:
+        """Return the exact answer, from counts: secret."""
+
+    @abstractmethod
+    def sensitivity(self, budget: Budget) -> float:
+        """Return the most that the answer changes between neighbours."""
+
+    @final
+    def exact(self, codes: NDArray[np.integer[Any]], domain: Domain) -> NDArray[Any]:
+        """Return the exact answer on n x d integer `codes`: secret, for tests and audits."""
+        self.check(domain)
+        return self.evaluate(CellCounter(codes, domain))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AdditiveQuery(Query):
+    """Integer counts to which noise is added; `sensitivity` is the L2 one."""
+
+    @abstractmethod
+    def cells(self, domain: Domain) -> int:
+        """Return the number of counts in the answer."""
+
+    @abstractmethod
+    def l1_sensitivity(self, budget: Budget) -> float:
+        """Return the most that the answer changes between neighbours in L1 norm."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MarginalQuery(AdditiveQuery):
+    """The number of records in each cell of a clique.
+
+    Sensitivity: a row adds 1 to one cell. k rows that come or go change the counts by a
+    non-negative vector of sum k, whose L2 norm is largest, k, when they share a cell; k rows that
+    move change them by two such vectors of disjoint support at worst, L1 norm 2k, L2 norm
+    sqrt(k^2 + k^2). Both are attained.
+    Cost: one Gaussian (or Laplace) event a marginal.
+
+    Args:
+        clique: at least one attribute, each once; axes of the answer are in this order.
+
+    Reference: Dwork & Roth 2014, section 3.3 (histogram queries).
+    """
+
+    clique: Clique
+
+    def check(self, domain: Domain) -> None:
+        check_clique(self.clique, domain)
+
+    def cells(self, domain: Domain) -> int:
+        return domain.project(self.clique).cells
+
+    def evaluate(self, counter: CellCounter) -> NDArray[np.int64]:
+        return counter.counts(self.clique)
+
+    def sensitivity(self, budget: Budget) -> float:
+        return budget.l2_sensitivity
+
+    def l1_sensitivity(self, budget: Budget) -> float:
+        return budget.l1_sensitivity
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CountQuery(AdditiveQuery):
+    """The number of records, as an array of one number.
+
+    Sensitivity: k under ADD_REMOVE, attained. Under REPLACE a unit of j rows becomes one of j',
+    and |j - j'| <= k; with k = 1 the number is public and need not be asked for.
+    Cost: one Gaussian (or Laplace) event.
+    """
+
+    def check(self, domain: Domain) -> None:
+        pass
+
+    def cells(self, domain: Domain) -> int:  # noqa: ARG002 - the same on every domain
+        return 1
+
+    def evaluate(self, counter: CellCounter) -> NDArray[np.int64]:
+        return np.array([counter.rows], dtype=np.int64)
+
+    def sensitivity(self, budget: Budget) -> float:
+        return float(budget.max_rows_per_unit)
+
+    def l1_sensitivity(self, budget: Budget) -> float:
+        return float(budget.max_rows_per_unit)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WorstFitQuery(Query):
+    """For each candidate clique, how badly a prediction fits: |counts - prediction|_1 - penalty.
+
+    Sensitivity: by the triangle inequality a score changes by at most the L1 change of the counts,
+    k (ADD_REMOVE) or 2k (REPLACE); attained. One record may raise one score and lower another, so
+    the scores are not monotone and the exponential mechanism keeps its factor 1/2.
+    Floating point: predictions and penalties (public) are rounded to a grid on which every
+    difference and every partial sum is exact in a double, so rounding adds nothing to the
+    sensitivity: rows, predictions and penalty are each below 2**31, the grid is 2**-20.
+    Cost: one exponential event.
+
+    Args:
+        candidates: cliques, at least one.
+        predictions: expected counts of each candidate, axes in its order; public.
+        penalties: what to take off each score (expected noise, say); public. Beyond +-2**31 they
+            count as that.
+
+    Reference: McKenna, Miklau & Sheldon 2021, section 4.2; McKenna et al. 2022 (AIM), equation 1.
+    """
+
+    candidates: tuple[Clique, ...]
+    predictions: tuple[NDArray[np.float64], ...]
+    penalties: tuple[float, ...]
+
+    def check(self, domain: Domain) -> None:
+        _check_some(self.candidates)
+        if not len(self.candidates) == len(self.predictions) == len(self.penalties):
+            raise InvalidValueError("predictions", len(self.predictions), "one for each candidate")
+        for clique, prediction in zip(self.candidates, self.predictions, strict=True):
+            check_clique(clique, domain)
+            shape = tuple(domain.sizes[a] for a in clique)
+            if prediction.shape != shape:
+                raise InvalidValueError(f"prediction of {clique}", prediction.shape, f"{shape}")
+        for part in _chunks([p.size for p in self.predictions]):
+            predicted = np.abs(_flat(self.predictions[part]))
+            totals = np.add.reduceat(predicted, _starts(self.predictions[part]))
+            if not (totals < SCORE_CEILING).all():
+                rule = f"finite, with a total below {SCORE_CEILING:.0f}"
+                raise InvalidValueError("predictions", float(totals.max()), rule)
+        for penalty in self.penalties:
+            if not isfinite(penalty):
+                raise InvalidValueError("penalty", penalty, "a finite number")
+
+    def evaluate(self, counter: CellCounter) -> NDArray[np.float64]:
+        scores: list[NDArray[np.float64]] = []
+        for part in _chunks([p.size for p in self.predictions]):
+            counted = _flat([counter.counts(c) for c in self.candidates[part]])
+            gaps = np.abs(counted - _snapped(_flat(self.predictions[part])))
+            scores.append(np.add.reduceat(gaps, _starts(self.predictions[part])))
+        penalties = np.clip(self.penalties, -SCORE_CEILING, SCORE_CEILING)
+        return np.concatenate(scores) - _snapped(penalties)
+
+    def sensitivity(self, budget: Budget) -> float:
+        return budget.l1_sensitivity
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DependenceQuery(Query):
+    """For each (child, parents), how far they are from independent, in records:
+    S = 1/2 sum over cells |n_xp - n_x n_p / n|, and 0 for no records.
+
+    Sensitivity under ADD_REMOVE, k = 1: write D = N - p (x) q n with p, q the empirical laws of
+    child and parents. One more record (a, b) gives, after expanding (n + 1) p' (x) q',
+        D' - D = n / (n + 1) (e_a - p) (x) (e_b - q),
+    whose L1 norm is n / (n + 1) * 2 (1 - p_a) * 2 (1 - q_b) < 4, so S changes by less than 2; the
+    bound is approached by a first record unlike all others. k rows come or go one by one: 2k.
+    Under REPLACE, k = 1, both tables add one record to the same n - 1 others, so
+        D' - D = (n - 1) / n [e_a e_b - e_a' e_b' - (e_a - e_a') (x) q - p (x) (e_b - e_b')],
+    of L1 norm below 6, so S changes by less than 3. j rows that become j' <= k rows are min(j, j')
+    such steps and |j - j'| of the former: at most 3k.
+    Floating point: 2 n S is computed in integers, exactly, and divided once by 2 n; as S <= n is
+    below 2**31, each score is within 2**-22 of the truth, and the stated sensitivity is larger by
+    the factor 1 + 2**-20, which covers both roundings.
+    Scores are not monotone. Cost: one exponential event.
+
+    Args:
+        candidates: pairs of an attribute and the clique of its possible parents (may be empty).
+
+    Reference: Zhang et al. 2017 (PrivBayes), section 4.3 and lemma 4.4: the function R = S / n,
+        with sensitivity 3 / n + 2 / n^2 for replaced records. Here scaled to counts, so that
+        n stays out of the sensitivity, and with a proof for records that come or go.
+    """
+
+    candidates: tuple[ChildWithParents, ...]
+
+    def check(self, domain: Domain) -> None:
+        _check_some(self.candidates)
+        for child, parents in self.candidates:
+            check_clique((*parents, child), domain)
+
+    def evaluate(self, counter: CellCounter) -> NDArray[np.float64]:
+        return np.array(
+            [
+                counter.derived(
+                    ("dependence", child, parents),
+                    lambda c=child, p=parents: _dependence(counter, c, p),
+                )
+                for child, parents in self.candidates
+            ]
+        )
+
+    def sensitivity(self, budget: Budget) -> float:
+        steps = 2.0 if budget.relation is Neighbouring.ADD_REMOVE else 3.0
+        return steps * budget.max_rows_per_unit * (1.0 + 2.0**-20)
+
+
+def check_clique(clique: Sequence[str], domain: Domain) -> None:
+    """Raise InvalidValueError or UnknownNameError unless `clique` can be counted on `domain`."""
+    if not clique or len(set(clique)) < len(clique):
+        raise InvalidValueError("attributes", tuple(clique), "at least one, each named once")
+    cells = domain.project(clique).cells
+    if cells > CELL_CEILING:
+        raise InvalidValueError(f"cells of {tuple(clique)}", cells, f"at most {CELL_CEILING}")
+
+
+def _check_some(candidates: Sequence[object]) -> None:
+    if not candidates:
+        raise InvalidValueError("candidates", (), "at least one")
+
+
+def _dependence(counter: CellCounter, child: str, parents: Clique) -> float:
+    rows = counter.rows
+    if rows == 0 or not parents:
+        return 0.0
+    joint = counter.count_anew((*parents, child))
+    joint = joint.reshape(-1, joint.shape[-1])
+    gaps = rows * joint - np.multiply.outer(joint.sum(axis=1), joint.sum(axis=0))
+    return int(np.abs(gaps).sum()) / (2 * rows)
+
+
+def _chunks(sizes: Sequence[int]) -> Iterator[slice]:
+    """Yield slices of consecutive positions whose sizes sum to about a chunk, one at least."""
+    start, cells = 0, 0
+    for position, size in enumerate(sizes):
+        if cells and cells + size > _CHUNK_CELLS:
+            yield slice(start, position)
+            start, cells = position, 0
+        cells += size
+    yield slice(start, len(sizes))
+
+
+def _flat(arrays: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+    return np.concatenate([a.ravel() for a in arrays]).astype(np.float64, copy=False)
+
+
+def _starts(arrays: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    """Return where each array begins in `_flat` of them all."""
+    return np.cumsum([0, *(a.size for a in arrays[:-1])])
+
+
+def _snapped(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.rint(values / _GRID) * _GRID
