@@ -1,0 +1,318 @@
+"""The ledger: every unit of privacy that was spent, checked and recorded before it was spent.
+
+It is append-only: no refund, no setter. Entries form a SHA-256 chain that starts from the budget
+and the accountant. The chain shows that a stored ledger was cut, reordered or edited by accident or
+in part; whoever can rewrite all of a file can also rewrite its digests, so keep the last digest
+elsewhere when that matters.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from math import exp, fsum, isfinite, nextafter
+from threading import Lock
+from typing import TYPE_CHECKING, Literal, final
+
+from dpsynth.errors import BudgetExceededError, LedgerError
+from dpsynth.privacy.accountant import (
+    Accountant,
+    PlanAccountant,
+    make_accountant,
+    sampling_distance,
+)
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.event_json import (
+    Json,
+    budget_from_json,
+    budget_to_json,
+    canonical_json,
+    event_from_json,
+    event_to_json,
+    float_from_json,
+    object_from_text,
+    sequence_from_json,
+    text_from_json,
+)
+from dpsynth.privacy.events import Event
+
+if TYPE_CHECKING:
+    from dpsynth.privacy.receipt import Receipt
+
+FORMAT = "dpsynth-ledger-1"
+Plan = tuple[tuple[str, Event], ...]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One charge.
+
+    Args:
+        index: position in the ledger, from 0.
+        label: what it was for.
+        event: what was run.
+        cost: in the accountant's currency. Under a plan accountant the first entry carries the cost
+            of the whole plan, since plans have no additive cost; the others carry 0.
+        previous: digest of the entry before; for the first, of the ledger's header.
+        digest: SHA-256 of this entry and `previous`.
+    """
+
+    index: int
+    label: str
+    event: Event
+    cost: float
+    previous: str
+    digest: str
+
+
+@final
+class Ledger:
+    """A budget, and what was spent of it.
+
+    Args:
+        accountant: prices events, and holds the budget.
+    """
+
+    __slots__ = ("_accountant", "_entries", "_lock", "_plan", "_plan_cost")
+
+    def __init__(self, accountant: Accountant) -> None:
+        self._accountant = accountant
+        self._entries: tuple[Entry, ...] = ()
+        self._plan: Plan = ()
+        self._plan_cost = 0.0
+        self._lock = Lock()
+
+    @property
+    def accountant(self) -> Accountant:
+        return self._accountant
+
+    @property
+    def budget(self) -> Budget:
+        return self._accountant.budget
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return self._entries
+
+    @property
+    def plan(self) -> Plan:
+        """What was reserved: labels and events, in the order in which they must be charged."""
+        return self._plan
+
+    @property
+    def capacity(self) -> float:
+        return self._accountant.capacity
+
+    @property
+    def spent(self) -> float:
+        return fsum(entry.cost for entry in self._entries)
+
+    @property
+    def remaining(self) -> float:
+        """The largest amount, in the currency, that a charge or a reservation can still have."""
+        if self._plan:
+            return 0.0  # a plan is reserved once, and commits the ledger
+        costs = [entry.cost for entry in self._entries]
+        left = max(0.0, self.capacity - fsum(costs))
+        while left > 0.0 and fsum([*costs, left]) > self.capacity:
+            left = nextafter(left, 0.0)
+        return left
+
+    def reserve(self, plan: Sequence[tuple[str, Event]]) -> None:
+        """Commit the ledger to a plan that is fixed before the first answer.
+
+        Args:
+            plan: labels and events in the order in which they will be charged.
+
+        Raises:
+            LedgerError: the accountant is a filter, the plan is empty, or one is reserved already.
+            BudgetExceededError: the plan as a whole does not fit; nothing is reserved.
+            UnsupportedEventError: the accountant has no bound for one of the events.
+        """
+        with self._lock:
+            first = plan[0][0] if plan else "plan"
+            if not isinstance(self._accountant, PlanAccountant):
+                raise LedgerError(first, f"the {self._accountant.name} accountant takes no plan")
+            if not plan:
+                raise LedgerError(first, "a reserved plan must have at least one event")
+            if self._plan:
+                raise LedgerError(first, "a plan is reserved already")
+            events = [event for _, event in plan]
+            self._check_sampling(first, events)
+            cost = self._accountant.epsilon(events)
+            self._check_capacity(first, cost)
+            self._plan, self._plan_cost = tuple(plan), cost
+
+    def charge(self, label: str, event: Event) -> None:
+        """Record `event`, provided that the budget covers it; call this before drawing any noise.
+
+        A refused charge changes nothing.
+
+        Args:
+            label: what the event is for.
+            event: what will be run.
+
+        Raises:
+            BudgetExceededError: the budget does not cover it.
+            UnsupportedEventError: the accountant has no valid bound for it.
+            LedgerError: it is not the next event of the reserved plan.
+        """
+        with self._lock:
+            if isinstance(self._accountant, PlanAccountant):
+                cost = self._planned_cost(label, event)
+            else:
+                cost = self._accountant.cost(event)
+                self._check_capacity(label, cost)
+                self._check_sampling(label, [*(e.event for e in self._entries), event])
+            self._append(label, event, cost)
+
+    def _planned_cost(self, label: str, event: Event) -> float:
+        index = len(self._entries)
+        if not self._plan:
+            rule = f"the {self._accountant.name} accountant charges only what was reserved first"
+            raise LedgerError(label, rule)
+        if index >= len(self._plan):
+            raise LedgerError(label, f"all {index} events of the reserved plan are charged already")
+        if self._plan[index] != (label, event):
+            expected = self._plan[index][0]
+            rule = f"the reserved plan continues with {expected!r}, or with another event"
+            raise LedgerError(label, rule)
+        return self._plan_cost if index == 0 else 0.0
+
+    def _check_capacity(self, label: str, cost: float) -> None:
+        total = fsum([*(entry.cost for entry in self._entries), cost])
+        if not (isfinite(cost) and total <= self.capacity):
+            raise BudgetExceededError(label, cost, self.remaining, self._accountant.currency)
+
+    def _check_sampling(self, label: str, events: Sequence[Event]) -> None:
+        distance = sampling_distance(events)
+        if distance == 0.0:
+            return
+        allowed = self._accountant.sampling_delta
+        # exp overflows beyond 709; a distance that delta must pay e^700 times is never covered
+        cost = (1.0 + exp(min(self.budget.epsilon, 700.0))) * distance * (1.0 + 2.0**-50)
+        if cost > allowed:
+            raise BudgetExceededError(label, cost, allowed, "delta")
+
+    def _append(self, label: str, event: Event, cost: float) -> None:
+        index = len(self._entries)
+        previous = self._entries[-1].digest if self._entries else self._header_digest()
+        body = _entry_body(index, label, event, cost)
+        entry = Entry(
+            index=index,
+            label=label,
+            event=event,
+            cost=cost,
+            previous=previous,
+            digest=_digest(previous, body),
+        )
+        self._entries = (*self._entries, entry)
+
+    def _header(self) -> Json:
+        return {
+            "format": FORMAT,
+            "accountant": self._accountant.name,
+            "budget": budget_to_json(self.budget),
+            "ceiling": self._accountant.ceiling,
+            "plan": [[label, event_to_json(event)] for label, event in self._plan],
+        }
+
+    def _header_digest(self) -> str:
+        return _digest("", self._header())
+
+    def epsilon_spent(self) -> float:
+        """Return the epsilon, at the budget's delta, of everything charged so far."""
+        entries = self._entries
+        return self._accountant.epsilon([e.event for e in entries]) if entries else 0.0
+
+    def to_json(self) -> str:
+        """Return the ledger as JSON text, with its chain."""
+        rows: list[Json] = [
+            {
+                **_entry_body(entry.index, entry.label, entry.event, entry.cost),
+                "previous": entry.previous,
+                "digest": entry.digest,
+            }
+            for entry in self._entries
+        ]
+        head = self._entries[-1].digest if self._entries else self._header_digest()
+        return canonical_json({**self._header(), "entries": rows, "head": head})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Ledger":
+        """Return the ledger that `to_json` wrote, after charging it anew and comparing the chain.
+
+        Raises:
+            LedgerError: an entry, its order, its cost or a digest is not what the chain says.
+            BudgetExceededError: the entries exceed the budget.
+            InvalidValueError: the text is not a ledger.
+            UnknownNameError: an unknown accountant or event.
+        """
+        record = object_from_text("ledger", text)
+        missing = {"format", "accountant", "budget", "ceiling", "plan", "entries", "head"} - set(
+            record
+        )
+        if missing or record["format"] != FORMAT:
+            raise LedgerError("header", f"it must be a {FORMAT} record with all its fields")
+        ceiling = record["ceiling"]
+        accountant = make_accountant(
+            text_from_json("accountant", record["accountant"]),
+            budget_from_json(record["budget"]),
+            ceiling=None if ceiling is None else float_from_json("ceiling", ceiling),
+        )
+        ledger = cls(accountant)
+        plan = _plan_from_json(record["plan"])
+        if plan:
+            ledger.reserve(plan)
+        for row in sequence_from_json("entries", record["entries"]):
+            ledger._replay(row)
+        head = ledger._entries[-1].digest if ledger._entries else ledger._header_digest()
+        if record["head"] != head:
+            raise LedgerError("head", "the last digest is not that of the entries")
+        return ledger
+
+    def _replay(self, row: object) -> None:
+        text = canonical_json(row)
+        record = object_from_text("entry", text)
+        label = text_from_json("label", record.get("label"))
+        event = event_from_json(record.get("event"))
+        self.charge(label, event)
+        entry = self._entries[-1]
+        written = {
+            **_entry_body(entry.index, label, event, entry.cost),
+            "previous": entry.previous,
+            "digest": entry.digest,
+        }
+        if canonical_json(written) != text:
+            raise LedgerError(label, "the hash chain is broken, or the cost is not the event's")
+
+    def receipt(
+        self, *, mode: Literal["research", "release"], unprotected: Sequence[str] = ()
+    ) -> "Receipt":
+        """Return the receipt of everything charged so far.
+
+        Args:
+            mode: "research" (seeded noise; the receipt is marked not for release) or "release".
+            unprotected: quantities used that no charge covers (bounds drafted from public data).
+        """
+        from dpsynth.privacy.receipt import make_receipt
+
+        return make_receipt(self, mode=mode, unprotected=unprotected)
+
+
+def _entry_body(index: int, label: str, event: Event, cost: float) -> Json:
+    return {"index": index, "label": label, "event": event_to_json(event), "cost": cost}
+
+
+def _digest(previous: str, body: Json) -> str:
+    return sha256((previous + canonical_json(body)).encode()).hexdigest()
+
+
+def _plan_from_json(value: object) -> Plan:
+    plan: list[tuple[str, Event]] = []
+    for item in sequence_from_json("plan", value):
+        pair = sequence_from_json("plan item", item)
+        if len(pair) != 2:
+            raise LedgerError("plan", "each item must be a label and an event")
+        plan.append((text_from_json("label", pair[0]), event_from_json(pair[1])))
+    return tuple(plan)

@@ -1,0 +1,215 @@
+"""The receipt: what a release states about its guarantee, for machines and for people."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from math import fsum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, final
+
+from dpsynth.errors import InvalidValueError, LedgerError
+from dpsynth.privacy.budget import Budget, Neighbouring
+from dpsynth.privacy.event_json import (
+    Json,
+    budget_from_json,
+    budget_to_json,
+    canonical_json,
+    float_from_json,
+    object_from_text,
+    sequence_from_json,
+    text_from_json,
+)
+
+if TYPE_CHECKING:
+    from dpsynth.privacy.ledger import Entry, Ledger
+
+Mode = Literal["research", "release"]
+FORMAT = "dpsynth-receipt-1"
+_PACKAGES = ("dpsynth", "numpy", "scipy", "dp-accounting", "torch", "opacus")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """Every unit of privacy that was spent for a release, and what the guarantee rests on.
+
+    Args:
+        ledger: the ledger's JSON text, verified whenever a receipt is read.
+        budget: the guarantee, with neighbour relation, unit and rows per unit.
+        accountant: name of the accountant.
+        currency: what costs are counted in.
+        reference: the theorem behind the accountant.
+        entries: the charges, in order.
+        capacity: what the budget allowed, in the currency.
+        spent: what the entries add up to, in the currency.
+        epsilon_spent: epsilon of the entries together at the budget's delta.
+        mode: "research" or "release".
+        unprotected: quantities that were used and that no charge covers.
+        versions: package -> version of what computed this.
+        justification: why this epsilon, in the words of who chose it; "" when nobody said.
+        created: a date, when the caller gave one; no clock is read.
+    """
+
+    ledger: str
+    budget: Budget
+    accountant: str
+    currency: str
+    reference: str
+    entries: "tuple[Entry, ...]"
+    capacity: float
+    spent: float
+    epsilon_spent: float
+    mode: Mode
+    unprotected: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    justification: str = ""
+    created: str = ""
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("research", "release"):
+            raise InvalidValueError("mode", self.mode, "'research' or 'release'")
+        object.__setattr__(self, "versions", MappingProxyType(dict(self.versions)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Receipt.from_json, (self.to_json(),))
+
+    @property
+    def delta(self) -> float:
+        return self.budget.delta
+
+    @property
+    def not_for_release(self) -> bool:
+        """True when the noise was seeded: whoever has the seed can subtract it."""
+        return self.mode == "research"
+
+    def to_json(self) -> str:
+        """Return the receipt as JSON text; `from_json` reads it."""
+        from dpsynth.privacy.statement import claim_statement
+
+        record: Json = {
+            "format": FORMAT,
+            "not_for_release": self.not_for_release,
+            "budget": budget_to_json(self.budget),
+            "accountant": self.accountant,
+            "currency": self.currency,
+            "reference": self.reference,
+            "capacity": self.capacity,
+            "spent": self.spent,
+            "epsilon_spent": self.epsilon_spent,
+            "delta": self.delta,
+            "mode": self.mode,
+            "unprotected": list(self.unprotected),
+            "versions": dict(self.versions),
+            "justification": self.justification,
+            "created": self.created,
+            "ledger": object_from_text("ledger", self.ledger),
+            "statement": dict(claim_statement(self)),
+        }
+        return canonical_json(record)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Receipt":
+        """Return the receipt that `to_json` wrote, after verifying its ledger and its sums.
+
+        Raises:
+            LedgerError: the ledger's chain is broken, or the receipt differs from its ledger.
+            InvalidValueError: the text is not a receipt.
+        """
+        record = object_from_text("receipt", text)
+        if record.get("format") != FORMAT:
+            raise InvalidValueError("format", record.get("format"), repr(FORMAT))
+        from dpsynth.privacy.ledger import Ledger
+
+        mode = record.get("mode")
+        if mode not in ("research", "release"):
+            raise InvalidValueError("mode", mode, "'research' or 'release'")
+        ledger = Ledger.from_json(canonical_json(record.get("ledger")))
+        names = sequence_from_json("unprotected", record.get("unprotected"))
+        receipt = cls(
+            ledger=ledger.to_json(),
+            budget=budget_from_json(record.get("budget")),
+            accountant=ledger.accountant.name,
+            currency=ledger.accountant.currency,
+            reference=ledger.accountant.reference,
+            entries=ledger.entries,
+            capacity=ledger.capacity,
+            spent=ledger.spent,
+            epsilon_spent=float_from_json("epsilon_spent", record.get("epsilon_spent")),
+            mode=mode,
+            unprotected=tuple(text_from_json("unprotected", name) for name in names),
+            versions=_versions_from_json(record.get("versions")),
+            justification=text_from_json("justification", record.get("justification")),
+            created=text_from_json("created", record.get("created")),
+        )
+        if receipt.budget != ledger.budget or receipt.to_json() != canonical_json(record):
+            raise LedgerError("receipt", "it says something else than its own ledger")
+        return receipt
+
+    def summary(self) -> str:
+        """Return a few lines for people: the promise, what was spent on what, what is missing."""
+        relation = "added or removed"
+        if self.budget.relation is Neighbouring.REPLACE:
+            relation = "replaced by another"
+        lines = [
+            f"({self.budget.epsilon:g}, {self.budget.delta:g})-differential privacy for one "
+            f"{self.budget.unit} {relation}; spent epsilon {self.epsilon_spent:.6g} "
+            f"({self.currency} {self.spent:.6g} of {self.capacity:.6g}, {self.accountant}).",
+        ]
+        lines += [f"  {e.index:>3}  {e.cost:<12.6g} {e.label}" for e in self.entries]
+        if self.unprotected:
+            lines.append("Not protected: " + "; ".join(self.unprotected) + ".")
+        if self.not_for_release:
+            lines.append("NOT FOR RELEASE: the noise came from a seed (research mode).")
+        return "\n".join(lines)
+
+
+def make_receipt(
+    ledger: "Ledger",
+    *,
+    mode: Mode,
+    unprotected: Sequence[str] = (),
+    justification: str = "",
+    created: str = "",
+) -> Receipt:
+    """Return the receipt of `ledger` as it stands, with the versions of this environment.
+
+    Args:
+        ledger: what was spent.
+        mode: "research" or "release".
+        unprotected: quantities that were used and that no charge covers.
+        justification: why this epsilon.
+        created: a date, if the receipt is to carry one.
+    """
+    return Receipt(
+        ledger=ledger.to_json(),
+        budget=ledger.budget,
+        accountant=ledger.accountant.name,
+        currency=ledger.accountant.currency,
+        reference=ledger.accountant.reference,
+        entries=ledger.entries,
+        capacity=ledger.capacity,
+        spent=fsum(entry.cost for entry in ledger.entries),
+        epsilon_spent=ledger.epsilon_spent(),
+        mode=mode,
+        unprotected=tuple(unprotected),
+        versions=installed_versions(),
+        justification=justification,
+        created=created,
+    )
+
+
+def installed_versions() -> dict[str, str]:
+    """Return Python's version and those of the installed packages that a guarantee rests on."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _versions_from_json(value: Any) -> dict[str, str]:
+    record = object_from_text("versions", canonical_json(value))
+    return {name: text_from_json(name, text) for name, text in record.items()}

@@ -1,0 +1,59 @@
+"""What a differential-privacy claim must state, filled in from a receipt.
+
+Where the receipt cannot know, the statement says so: silence would read as an assurance.
+Reference: NIST SP 800-226; OpenDP deployment registry, tier 3.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dpsynth.privacy.accountant import sampling_distance
+from dpsynth.privacy.budget import Neighbouring
+
+if TYPE_CHECKING:
+    from dpsynth.privacy.receipt import Receipt
+
+_NOT_STATED = "not stated"
+
+
+def claim_statement(receipt: "Receipt") -> Mapping[str, str]:
+    """Return the twelve points of a claim as sentences, in the order of the guidance."""
+    budget = receipt.budget
+    relation = "one unit is added or removed; the number of units is secret"
+    if budget.relation is Neighbouring.REPLACE:
+        relation = "one unit is replaced by another; the number of units is public"
+    mechanisms = sorted({type(entry.event).__name__ for entry in receipt.entries})
+    unprotected = "; ".join(receipt.unprotected) or "none declared"
+    return {
+        "unit": f"one {budget.unit}, at most {budget.max_rows_per_unit} row(s) each",
+        "relation": relation,
+        "guarantee": (
+            f"({float(budget.epsilon)!r}, {float(budget.delta)!r})-differential privacy; "
+            f"epsilon {receipt.epsilon_spent!r} was spent"
+        ),
+        "scope": (
+            f"the {len(receipt.entries)} charges of this ledger; other releases, tuning and "
+            "evaluation on the same records are not included unless they are among them"
+        ),
+        "trust_model": "central: whoever runs the program sees the records",
+        "mechanisms": f"{', '.join(mechanisms) or 'none'}; {receipt.reference}",
+        "randomness": _randomness(receipt),
+        "side_channels": "timing, memory and access patterns are not protected",
+        "justification": receipt.justification or _NOT_STATED,
+        "subgroup_error": "not part of a receipt; see the evaluation",
+        "access": f"{_NOT_STATED}: who else can see the records is outside the program",
+        "domain": (
+            "bounds, categories and bins are those of a schema declared public; "
+            f"unprotected: {unprotected}"
+        ),
+        "accounting": (
+            f"{receipt.accountant}: {receipt.currency} {receipt.spent!r} of {receipt.capacity!r}"
+        ),
+    }
+
+
+def _randomness(receipt: "Receipt") -> str:
+    if receipt.not_for_release:
+        return "seeded floating-point noise (research mode): not for release"
+    distance = sampling_distance(entry.event for entry in receipt.entries)
+    return f"the system's randomness; total distance from the stated laws {distance!r}"

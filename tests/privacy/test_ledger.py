@@ -1,0 +1,246 @@
+"""The ledger: nothing beyond the budget, nothing undone, nothing edited unseen."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dpsynth.errors import (
+    BudgetExceededError,
+    DpsynthError,
+    LedgerError,
+    UnsupportedEventError,
+)
+from dpsynth.privacy.accountant import Filter, make_accountant
+from dpsynth.privacy.budget import Budget, Neighbouring
+from dpsynth.privacy.events import (
+    ComposedEvent,
+    DpSgdEvent,
+    Event,
+    ExponentialEvent,
+    GaussianEvent,
+    GdpEvent,
+    LaplaceEvent,
+    PureEvent,
+    ZcdpEvent,
+)
+from dpsynth.privacy.ledger import Ledger
+
+FILTERS = ("zcdp", "gdp", "pure")
+positive = st.floats(min_value=1e-4, max_value=1e4)
+events: st.SearchStrategy[Event] = st.one_of(
+    st.builds(GaussianEvent, sigma=positive, sensitivity=positive),
+    st.builds(LaplaceEvent, scale=positive, sensitivity=positive),
+    st.builds(ExponentialEvent, epsilon=positive),
+    st.builds(PureEvent, epsilon=positive),
+    st.builds(ZcdpEvent, rho=positive),
+    st.builds(GdpEvent, mu=positive),
+)
+composed = st.lists(events, min_size=1, max_size=3).map(lambda e: ComposedEvent(events=tuple(e)))
+budgets = st.builds(
+    Budget,
+    epsilon=st.sampled_from([0.001, 1.0, 100.0]),
+    delta=st.just(1e-9),
+    relation=st.sampled_from(Neighbouring),
+)
+
+
+def filter_of(name: str, budget: Budget) -> Filter:
+    accountant = make_accountant(name, budget)
+    assert isinstance(accountant, Filter)
+    return accountant
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=st.sampled_from(FILTERS), budget=budgets, charges=st.lists(events | composed))
+def test_no_sequence_of_charges_exceeds_the_budget_and_a_refused_one_changes_nothing(
+    name: str, budget: Budget, charges: list[Event]
+) -> None:
+    ledger = Ledger(make_accountant(name, budget))
+    for index, event in enumerate(charges):
+        before = (ledger.to_json(), ledger.spent, ledger.remaining)
+        try:
+            ledger.charge(f"charge {index}", event)
+        except (BudgetExceededError, UnsupportedEventError):
+            assert (ledger.to_json(), ledger.spent, ledger.remaining) == before
+    assert ledger.spent <= ledger.capacity
+    assert ledger.epsilon_spent() <= budget.epsilon
+    assert Ledger.from_json(ledger.to_json()).entries == ledger.entries
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    name=st.sampled_from(FILTERS),
+    budget=budgets,
+    shares=st.lists(st.floats(min_value=1e-6, max_value=1.0), min_size=1, max_size=30),
+    kinds=st.randoms(use_true_random=False),
+)
+def test_a_budget_cut_into_parts_affords_its_last_part(
+    name: str, budget: Budget, shares: list[float], kinds: object
+) -> None:
+    accountant = filter_of(name, budget)
+    ledger = Ledger(accountant)
+    total = sum(shares)
+    for share in shares:
+        amount = accountant.capacity * (share / total)
+        choice = kinds.choice("gles" if name != "pure" else "les")  # type: ignore[attr-defined]
+        if choice == "g":
+            event: Event = GaussianEvent(
+                sigma=accountant.gaussian_sigma(amount, sensitivity=1.7), sensitivity=1.7
+            )
+        elif choice == "l":
+            scale = accountant.laplace_scale(amount, sensitivity=0.3)
+            event = LaplaceEvent(scale=scale, sensitivity=0.3)
+        elif choice == "e":
+            event = ExponentialEvent(epsilon=accountant.selection_epsilon(amount))
+        else:
+            event = accountant.allotment(amount)
+        assert accountant.cost(event) == pytest.approx(amount, rel=1e-9)
+        ledger.charge("part", event)
+    assert ledger.remaining <= 1e-9 * ledger.capacity
+    assert ledger.spent <= ledger.capacity
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_exactly_what_remains_can_be_allotted_and_spent_inside(name: str) -> None:
+    accountant = filter_of(name, Budget(epsilon=1.0, delta=1e-9))
+    ledger = Ledger(accountant)
+    ledger.charge("first", accountant.allotment(accountant.capacity / 3.0))
+    allotment = accountant.allotment(ledger.remaining)
+    ledger.charge("rest", allotment)
+    part = accountant.part(allotment)
+    inner = Ledger(part)
+    inner.charge("all of it", part.allotment(inner.remaining))
+    assert inner.spent <= accountant.cost(allotment)
+    with pytest.raises(BudgetExceededError):
+        inner.charge("more", PureEvent(epsilon=1e-3))
+    assert Ledger.from_json(inner.to_json()).capacity == inner.capacity
+
+
+def test_remaining_is_the_largest_amount_that_fits() -> None:
+    ledger = Ledger(make_accountant("pure", Budget(epsilon=1.0, delta=0.0)))
+    for _ in range(7):
+        ledger.charge("part", PureEvent(epsilon=0.1))
+    ledger.charge("rest", PureEvent(epsilon=ledger.remaining))
+    assert ledger.spent == ledger.capacity == 1.0
+    assert ledger.remaining == 0.0
+    with pytest.raises(BudgetExceededError):
+        ledger.charge("crumb", PureEvent(epsilon=1e-12))
+
+
+def test_threads_never_overspend_together() -> None:
+    ledger = Ledger(make_accountant("pure", Budget(epsilon=1.0, delta=0.0)))
+
+    def charge(index: int) -> bool:
+        try:
+            ledger.charge(f"thread {index}", PureEvent(epsilon=1.0 / 64.0))
+        except BudgetExceededError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        granted = sum(pool.map(charge, range(500)))
+    assert granted == 64
+    assert [entry.index for entry in ledger.entries] == list(range(64))
+
+
+def stored() -> str:
+    ledger = Ledger(make_accountant("zcdp", Budget(epsilon=1.0, delta=1e-9)))
+    ledger.charge("one-way", GaussianEvent(sigma=30.0))
+    ledger.charge("choice", ExponentialEvent(epsilon=0.01))
+    ledger.charge("two-way", GaussianEvent(sigma=40.0))
+    return ledger.to_json()
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_any_edited_byte_of_a_stored_ledger_is_detected(data: st.DataObject) -> None:
+    text = stored()
+    at = data.draw(st.integers(0, len(text) - 1))
+    new = data.draw(st.sampled_from('0123456789abcdef.-e"{}[],: xyz'))
+    edited = text[:at] + new + text[at + 1 :]
+    try:
+        same = json.loads(edited) == json.loads(text)
+    except ValueError:
+        same = False
+    if same:
+        return
+    with pytest.raises(DpsynthError):
+        Ledger.from_json(edited)
+
+
+@pytest.mark.parametrize("change", ["drop first", "drop last", "swap", "budget", "repeat"])
+def test_cut_or_reordered_ledgers_are_detected(change: str) -> None:
+    record = json.loads(stored())
+    rows = record["entries"]
+    match change:
+        case "drop first":
+            rows.pop(0)
+        case "drop last":
+            rows.pop()
+        case "swap":
+            rows[0], rows[1] = rows[1], rows[0]
+        case "budget":
+            record["budget"]["epsilon"] = 2.0
+        case _:
+            rows.append(rows[-1])
+    with pytest.raises(LedgerError):
+        Ledger.from_json(json.dumps(record))
+
+
+def test_sampling_distance_is_charged_to_delta() -> None:
+    budget = Budget(epsilon=1.0, delta=1e-9)
+    ledger = Ledger(make_accountant("zcdp", budget))
+    allowed = 1e-9 * 2.0**-20 / (1.0 + 2.718281828459045)
+    ledger.charge("near", GaussianEvent(sigma=100.0, sampling_distance=0.6 * allowed))
+    nested = ComposedEvent(events=(GaussianEvent(sigma=100.0, sampling_distance=0.6 * allowed),))
+    with pytest.raises(BudgetExceededError, match="delta"):
+        ledger.charge("too far together", nested)
+    ledger.charge("still near", GaussianEvent(sigma=100.0, sampling_distance=0.39 * allowed))
+    strict = Ledger(make_accountant("pure", Budget(epsilon=1.0, delta=0.0)))
+    with pytest.raises(BudgetExceededError, match="delta"):
+        strict.charge("inexact", LaplaceEvent(scale=10.0, sampling_distance=1e-300))
+
+
+class TestPlans:
+    plan = (
+        ("count", GaussianEvent(sigma=20.0)),
+        ("training", DpSgdEvent(noise_multiplier=4.0, sample_rate=0.1, steps=50)),
+    )
+
+    def ledger(self, epsilon: float = 3.0) -> Ledger:
+        return Ledger(make_accountant("rdp", Budget(epsilon=epsilon, delta=1e-9)))
+
+    def test_a_plan_is_reserved_once_then_charged_in_order(self) -> None:
+        ledger = self.ledger()
+        with pytest.raises(LedgerError, match="reserved first"):
+            ledger.charge(*self.plan[0])
+        ledger.reserve(self.plan)
+        assert ledger.spent == 0.0
+        assert ledger.remaining == 0.0
+        with pytest.raises(LedgerError, match="already"):
+            ledger.reserve(self.plan)
+        with pytest.raises(LedgerError, match="continues with 'count'"):
+            ledger.charge(*self.plan[1])
+        with pytest.raises(LedgerError, match="continues with 'count'"):
+            ledger.charge("count", GaussianEvent(sigma=19.0))
+        ledger.charge(*self.plan[0])
+        ledger.charge(*self.plan[1])
+        with pytest.raises(LedgerError, match="all 2 events"):
+            ledger.charge(*self.plan[1])
+        assert 0.0 < ledger.epsilon_spent() == ledger.spent <= 3.0
+        assert Ledger.from_json(ledger.to_json()).to_json() == ledger.to_json()
+
+    def test_a_plan_that_does_not_fit_reserves_nothing(self) -> None:
+        ledger = self.ledger(epsilon=0.01)
+        with pytest.raises(BudgetExceededError):
+            ledger.reserve(self.plan)
+        assert ledger.plan == ()
+
+    def test_filters_take_no_plan_and_plans_are_not_empty(self) -> None:
+        with pytest.raises(LedgerError, match="takes no plan"):
+            Ledger(make_accountant("zcdp", Budget(epsilon=1.0, delta=1e-9))).reserve(self.plan)
+        with pytest.raises(LedgerError, match="at least one"):
+            self.ledger().reserve(())
