@@ -133,3 +133,18 @@ class ReleaseModeError(PrivacyError):
 
     def __str__(self) -> str:
         return f"{self.field} is refused in release mode: {self.rule}."
+
+
+class TrainingError(DpsynthError):
+    """A training run that diverged; `receipt` tells what it has spent all the same."""
+
+    def __init__(self, step: int, steps: int, epsilon_spent: float, receipt: object) -> None:
+        super().__init__(step, steps, epsilon_spent, receipt)
+        self.step, self.steps = step, steps
+        self.epsilon_spent, self.receipt = epsilon_spent, receipt
+
+    def __str__(self) -> str:
+        return (
+            f"training stopped after {self.step} of {self.steps} steps because the loss is not a "
+            f"finite number; what was charged stays spent (epsilon {self.epsilon_spent:.6g})."
+        )

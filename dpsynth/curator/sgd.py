@@ -1,0 +1,217 @@
+"""DP-SGD: noisy sums of clipped per-sample gradients over Poisson samples of the records.
+
+Trust boundary. A generator hands over a network and a per-sample loss, and gets noisy gradients.
+The session alone holds records: it draws the batches, calls the loss on them, clips, sums and adds
+noise. The loss is the generator's code, and it does see batches of codes, inside the session; it
+could copy them out, and nothing in one process can prevent that. What is checked, on rows that are
+no records, is that there is one loss a record and that no record's loss depends on another.
+"""
+
+# torch and opacus state their types only in part.
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NoReturn, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.curator.gradients import ClippedSum, PerSampleLoss, clipped_sum
+from dpsynth.curator.probe import Probe
+from dpsynth.data.domain import Domain
+from dpsynth.errors import InvalidValueError, LedgerError, MissingExtraError, TrainingError
+from dpsynth.privacy.events import DpSgdEvent
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from dpsynth.privacy.noise import NoiseSource
+    from dpsynth.privacy.receipt import Receipt
+
+_LABEL = "dpsgd"
+# Room for one physical batch; a logical batch of any size is accumulated from such pieces.
+_BATCH_BYTES = 2**28
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SgdPlan:
+    """All of a DP-SGD run that its privacy depends on, fixed before the first step.
+
+    Learning rates, optimisers, schedules and averages work on noisy gradients only: they are the
+    caller's, and free.
+
+    Args:
+        sample_rate: probability q in (0, 1] with which each record joins a batch, on its own.
+        steps: number of batches.
+        clipping_norm: C, the largest L2 norm of one record's gradient over all parameters.
+        noise_multiplier: standard deviation of the noise over C.
+
+    Raises:
+        InvalidValueError: a value outside its range.
+    """
+
+    sample_rate: float
+    steps: int
+    clipping_norm: float
+    noise_multiplier: float
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.clipping_norm) and self.clipping_norm > 0):
+            raise InvalidValueError("clipping_norm", self.clipping_norm, "a finite number above 0")
+        _ = self.event
+
+    @property
+    def event(self) -> DpSgdEvent:
+        """What the whole run costs, for an accountant."""
+        return DpSgdEvent(
+            noise_multiplier=self.noise_multiplier, sample_rate=self.sample_rate, steps=self.steps
+        )
+
+
+@final
+class SgdSession:
+    """The steps of one plan that has been charged; it hands out noisy gradients and nothing else.
+
+    Made by `PrivateData.dpsgd`, after the charge.
+
+    Args:
+        codes: the encoded records, one row each; they stay inside.
+        domain: their public domain.
+        plan: what has been charged.
+        noise: source of the Poisson samples and of the Gaussian noise.
+        receipt: returns the receipt of what has been spent; goes into the error of a failed run.
+    """
+
+    def __init__(
+        self,
+        *,
+        codes: NDArray[np.integer[Any]],
+        domain: Domain,
+        plan: SgdPlan,
+        noise: "NoiseSource",
+        receipt: "Callable[[], Receipt]",
+    ) -> None:
+        self._codes, self._domain = np.ascontiguousarray(codes), domain
+        self._plan, self._noise, self._receipt = plan, noise, receipt
+        self._taken = 0
+        self._clipped: ClippedSum | None = None
+
+    @property
+    def plan(self) -> SgdPlan:
+        """What has been charged."""
+        return self._plan
+
+    @property
+    def steps_taken(self) -> int:
+        """Steps begun so far; a step that fails counts, since its noise may have been seen."""
+        return self._taken
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an SgdSession holds records and cannot be pickled")
+
+    def attach(
+        self, module: "nn.Module", loss: PerSampleLoss, *, rows: float, rng: np.random.Generator
+    ) -> None:
+        """Check a network and its loss on rows that are no records, and make them ready to train.
+
+        Args:
+            module: the network; put into training mode.
+            loss: (module, codes of shape (batch, attributes), generator) -> losses (batch,).
+            rows: the number of records to divide by: public, or bought; never the true one under
+                add/remove.
+            rng: source of the loss's own randomness and of the trial rows.
+
+        Raises:
+            InvalidValueError: `rows` below 1, no trainable parameter, a layer or loss that mixes
+                records, a loss already averaged.
+            MissingExtraError: torch (or Opacus, where the network needs it) is not installed.
+        """
+        try:
+            import torch
+        except ImportError:
+            raise MissingExtraError("DP-SGD", "neural") from None
+        if not (isfinite(rows) and rows >= 1):
+            raise InvalidValueError("rows", rows, "a finite number of at least 1")
+        module.train()
+        probe = Probe(domain=self._domain, rng=rng)
+        clipped = clipped_sum(
+            module=module,
+            loss=loss,
+            norm=self._plan.clipping_norm,
+            probe=probe.codes,
+            generator=probe.generator(),
+        )
+        probe.refuse_mixing(module, loss)
+        probe.refuse_wrong_sum(clipped)
+        self._probe, self._clipped = probe, clipped
+        self._expected_batch = self._plan.sample_rate * rows
+        self._generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+
+    def step(self) -> None:
+        """Set `grad` of each trainable parameter to the noisy clipped sum over (q * rows).
+
+        The divisor is the expected size of a batch, from public or bought numbers: the realised
+        size of a Poisson sample is secret. An empty sample gives noise alone.
+
+        Raises:
+            LedgerError: every step of the plan has been taken, or nothing is attached.
+            TrainingError: the loss is no longer finite at the trial rows.
+        """
+        import torch
+
+        if self._clipped is None:
+            raise LedgerError(_LABEL, "attach a network and a loss before the first step")
+        if self._taken >= self._plan.steps:
+            raise LedgerError(
+                _LABEL,
+                f"all {self._plan.steps} steps of the plan are taken, and no more are paid for",
+            )
+        self.check()
+        self._taken += 1
+        chosen = np.flatnonzero(self._noise.bernoulli(self._plan.sample_rate, len(self._codes)))
+        total = self._clipped_sum(self._clipped, chosen)
+        sigma = self._plan.noise_multiplier * self._plan.clipping_norm
+        noisy = torch.as_tensor(total + self._noise.normal(sigma, total.size))
+        mean = noisy / self._expected_batch
+        parameters = [p for p in self._clipped.module.parameters() if p.requires_grad]
+        pieces = mean.split([p.numel() for p in parameters])
+        for parameter, piece in zip(parameters, pieces, strict=True):
+            parameter.grad = piece.view_as(parameter).to(parameter)
+
+    def check(self) -> None:
+        """Stop a run that has diverged, judged by the parameters and by rows that are no records.
+
+        The records' own losses decide nothing: one record's NaN would show it. A record whose
+        gradient is not finite contributes zero instead.
+
+        Raises:
+            TrainingError: the loss is not finite at the trial rows.
+        """
+        if self._clipped is not None and not self._probe.loss_is_finite(
+            self._clipped.module, self._clipped.loss
+        ):
+            receipt = self._receipt()
+            raise TrainingError(self._taken, self._plan.steps, receipt.epsilon_spent, receipt)
+
+    def _clipped_sum(self, clipped: ClippedSum, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the sum over the chosen records, accumulated over pieces that fit into memory."""
+        import torch
+
+        parameters = [p for p in clipped.module.parameters() if p.requires_grad]
+        total = torch.zeros(sum(p.numel() for p in parameters), dtype=torch.float64)
+        size = max(1, _BATCH_BYTES // clipped.bytes_per_record)
+        for start in range(0, len(chosen), size):
+            rows = self._codes[chosen[start : start + size]]
+            batch = torch.as_tensor(rows.astype(np.int64), device=parameters[0].device)
+            total += _flat(clipped(batch, self._generator))
+        return total.numpy()
+
+
+def _flat(pieces: "list[Tensor]") -> "Tensor":
+    import torch
+
+    return torch.cat([piece.reshape(-1) for piece in pieces]).to("cpu", torch.float64)

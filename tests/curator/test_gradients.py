@@ -1,0 +1,175 @@
+"""Clipped sums: equal to a plain loop, bounded sensitivity, and refusals that name the offender."""
+
+import numpy as np
+import pytest
+
+from dpsynth.curator.gradients import ClippedSum, GhostClippedSum, HookClippedSum, clipped_sum
+from dpsynth.curator.probe import Probe
+from dpsynth.data.domain import Domain
+from dpsynth.errors import InvalidValueError
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
+
+DOMAIN = Domain(sizes={"a": 3, "b": 4, "c": 2})
+WIDTH = 9
+
+
+def encode(codes):
+    parts = [functional.one_hot(codes[:, i], k) for i, k in enumerate(DOMAIN.shape)]
+    return torch.cat(parts, dim=1).float()
+
+
+def squared_loss(module, codes, generator):
+    x = encode(codes)
+    noise = torch.randn(len(x), WIDTH, generator=generator)
+    return (module(x) - x + 0.1 * noise).square().sum(1)
+
+
+def quiet_loss(module, codes, generator):
+    x = encode(codes)
+    return (module(x) - x).square().sum(1)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def mlp(*extra):
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Linear(WIDTH, 8), *extra, nn.Tanh(), nn.Linear(8, WIDTH, bias=False))
+
+
+def rows(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return torch.as_tensor(rng.integers(0, np.array(DOMAIN.shape), size=(n, 3)))
+
+
+def plain_loop(module, codes, norm, generator):
+    """Return the sum of clipped gradients, one backward pass a record."""
+    parameters = list(module.parameters())
+    losses = squared_loss(module, codes, generator)
+    total = [torch.zeros_like(p) for p in parameters]
+    for loss in losses:
+        gradient = torch.autograd.grad(loss, parameters, retain_graph=True)
+        length = torch.cat([g.flatten() for g in gradient]).norm()
+        total = [t + g * min(1.0, norm / length) for t, g in zip(total, gradient, strict=True)]
+    return total
+
+
+def flat(pieces):
+    return torch.cat([p.flatten() for p in pieces])
+
+
+@pytest.mark.parametrize("route", [GhostClippedSum, HookClippedSum])
+@pytest.mark.parametrize("norm", [0.3, 5.0, 1e6])
+def test_clipped_sum_equals_a_plain_loop(route: type[ClippedSum], norm: float) -> None:
+    module, codes = mlp(), rows(40)
+    module.train()
+    expected = flat(plain_loop(module, codes, norm, seeded()))
+    found = flat(route(module=module, loss=squared_loss, norm=norm)(codes, seeded()))
+    scale = float(expected.abs().max())
+    # the routes clip 1e-5 deeper on purpose
+    assert float((found - expected).abs().max()) <= 2e-5 * scale
+
+
+def test_the_comparison_sees_clipping_left_out() -> None:
+    module, codes = mlp(), rows(40)
+    clipped = flat(plain_loop(module, codes, 0.3, seeded()))
+    free = flat(plain_loop(module, codes, 1e6, seeded()))
+    assert float((free - clipped).abs().max()) > 0.1 * float(clipped.abs().max())
+
+
+@pytest.mark.parametrize("route", [GhostClippedSum, HookClippedSum])
+@pytest.mark.parametrize("norm", [1e-3, 1.0, 50.0])
+def test_one_record_moves_the_sum_by_at_most_the_norm(route: type[ClippedSum], norm: float) -> None:
+    module, codes = mlp(), rows(30)
+    module.train()
+    summed = route(module=module, loss=lambda m, c, g: 1e3 * quiet_loss(m, c, g), norm=norm)
+    for i in range(5):
+        alone = flat(summed(codes[i : i + 1], seeded()))
+        assert float(alone.norm()) <= norm
+    whole, without = flat(summed(codes, seeded())), flat(summed(codes[:-1], seeded()))
+    assert float((whole - without).norm()) <= norm * (1 + 1e-4)
+
+
+@pytest.mark.parametrize("route", [GhostClippedSum, HookClippedSum])
+def test_a_record_without_a_finite_gradient_contributes_nothing(route: type[ClippedSum]) -> None:
+    def poisoned(module, codes, generator):
+        return quiet_loss(module, codes, generator) * torch.where(codes[:, 2] == 1, torch.nan, 1.0)
+
+    module, codes = mlp(), rows(30)
+    module.train()
+    found = flat(route(module=module, loss=poisoned, norm=1.0)(codes, seeded()))
+    kept = codes[codes[:, 2] == 0]
+    module = mlp()
+    module.train()
+    expected = flat(route(module=module, loss=quiet_loss, norm=1.0)(kept, seeded()))
+    assert torch.allclose(found, expected, atol=1e-5)
+    only_bad = codes[codes[:, 2] == 1]
+    nothing = flat(route(module=mlp().train(), loss=poisoned, norm=1.0)(only_bad, seeded()))
+    assert float(nothing.abs().max()) == 0.0
+
+
+@pytest.mark.parametrize("route", [GhostClippedSum, HookClippedSum])
+def test_gradients_of_the_caller_are_left_alone(route: type[ClippedSum]) -> None:
+    module = mlp()
+    module.train()
+    first = next(module.parameters())
+    first.grad = torch.ones_like(first)
+    route(module=module, loss=squared_loss, norm=1.0)(rows(4), seeded())
+    assert torch.equal(first.grad, torch.ones_like(first))
+
+
+def probe() -> Probe:
+    return Probe(domain=DOMAIN, rng=np.random.default_rng(1))
+
+
+def choose(module, loss=squared_loss) -> ClippedSum:
+    module.train()
+    trial = probe()
+    clipped = clipped_sum(
+        module=module, loss=loss, norm=1.0, probe=trial.codes, generator=trial.generator()
+    )
+    trial.refuse_mixing(module, loss)
+    trial.refuse_wrong_sum(clipped)
+    return clipped
+
+
+def test_the_cheap_route_is_taken_only_where_it_is_right() -> None:
+    assert isinstance(choose(mlp()), GhostClippedSum)
+    assert isinstance(choose(mlp(nn.LayerNorm(8))), HookClippedSum)
+    tied = nn.Linear(WIDTH, WIDTH)
+    assert isinstance(choose(nn.Sequential(tied, nn.Tanh(), tied)), HookClippedSum)
+
+
+def test_a_frozen_layer_has_no_gradient() -> None:
+    module = mlp()
+    module[0].requires_grad_(False)
+    clipped = choose(module)
+    assert isinstance(clipped, GhostClippedSum)
+    assert [tuple(p.shape) for p in clipped(rows(5), seeded())] == [(WIDTH, 8)]
+
+
+@pytest.mark.parametrize(
+    ("module", "loss", "named"),
+    [
+        (lambda: mlp(nn.BatchNorm1d(8)), squared_loss, "BatchNorm1d"),
+        (lambda: nn.Sequential(nn.Tanh()), squared_loss, "trainable"),
+        (mlp, lambda m, c, g: squared_loss(m, c, g).mean(), "not averaged"),
+        (
+            mlp,
+            lambda m, c, g: squared_loss(m, c, g) / squared_loss(m, c, g).sum(),
+            "mixes records",
+        ),
+        (
+            mlp,
+            lambda m, c, g: squared_loss(m, c, g) + m[2].weight.square().sum(),
+            "outside of its layer",
+        ),
+    ],
+)
+def test_what_clipping_cannot_bound_is_refused_by_name(module, loss, named: str) -> None:
+    with pytest.raises(InvalidValueError, match=named):
+        choose(module(), loss)
