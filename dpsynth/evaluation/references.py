@@ -1,0 +1,167 @@
+"""What a score means: the score of a same-size real hold-out, and of noise-free independence.
+
+A bare distance means nothing: at 500 rows and 1,000 cells two samples of one law are .4 apart. The
+references depend on the real data alone, so they are computed once and serve every synthetic table.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log, sqrt
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.errors import InvalidValueError, UnknownNameError
+from dpsynth.evaluation.intervals import student_interval
+from dpsynth.evaluation.metric import Metric, Score
+from dpsynth.evaluation.sample import Sample, check_same_columns, pool
+
+if TYPE_CHECKING:
+    from dpsynth.data.datasets import Target
+    from dpsynth.data.table import Table
+
+SPLITS = 8
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class SameLaw:
+    """How a distance between two real samples of one law depends on their size.
+
+    A hold-out is usually smaller than a synthetic table, and small samples are farther apart, so
+    its bare score would flatter every generator. Random halves of all real records come nearest to
+    the size wanted; a power law, through them and through samples a quarter as large, reaches it.
+
+    Args:
+        train_rows: rows of the training table.
+        size: rows of each of the two samples compared.
+        mean: mean score at that size.
+        deviation: standard deviation of a score at that size.
+        exponent: growth of the score with the size: -1/2 where cells are well filled, nearer to 0
+            where they are sparse.
+    """
+
+    train_rows: int
+    size: int
+    mean: float
+    deviation: float
+    exponent: float
+
+    def at(self, rows: int, metric: Metric) -> Score:
+        """Return what a fresh real sample of `rows` rows scores against the training table.
+
+        Returns:
+            The expected score; the interval covers the score of one such sample.
+        """
+        harmonic = 2 / (1 / self.train_rows + 1 / rows)
+        factor = (harmonic / self.size) ** self.exponent
+        return student_interval(
+            min(self.mean * factor, metric.maximum),
+            self.deviation * factor * sqrt(1 + 1 / SPLITS),
+            freedom=SPLITS - 1,
+            minimum=metric.minimum,
+            maximum=metric.maximum,
+        )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class References:
+    """The references of some metrics on one train/hold-out split; made by `compute`, kept, reused.
+
+    Args:
+        same_law: identity of a metric that reads the training table -> its hold-out score by size.
+        ceiling: identity of a metric that reads the hold-out -> score of the training table.
+        independent: identity of a metric -> score of the training table's permuted columns.
+    """
+
+    same_law: Mapping[str, SameLaw]
+    ceiling: Mapping[str, Score]
+    independent: Mapping[str, Score]
+
+    @classmethod
+    def compute(
+        cls,
+        train: "Table",
+        holdout: "Table",
+        *,
+        metrics: Sequence[Metric],
+        rng: np.random.Generator,
+        target: "Target | None" = None,
+        rows: int | None = None,
+    ) -> "References":
+        """Return the references of `metrics`.
+
+        Args:
+            train: what generators are fitted to.
+            holdout: real records that no generator sees.
+            metrics: the metrics.
+            rng: source of splits and permutations.
+            target: the target of the metrics that have one.
+            rows: expected rows of synthetic tables; as many as the training table's by default.
+
+        Raises:
+            InvalidValueError: the tables have different columns.
+        """
+        real, fresh = Sample.of(train, target=target), Sample.of(holdout, target=target)
+        check_same_columns(real, fresh)
+        floor = real.independent(rng=rng, target=None if target is None else target.column)
+        same_law: dict[str, SameLaw] = {}
+        ceiling: dict[str, Score] = {}
+        independent: dict[str, Score] = {}
+        for metric in metrics:
+            key = metric.identity
+            if metric.reads == "train":
+                same_law[key] = _same_law(metric, real, fresh, rng)
+                independent[key] = metric.score(real, floor, rng=rng)
+            else:
+                seen = real.draw(rows or len(real), rng=rng)
+                ceiling[key] = metric.score(fresh, seen, rng=rng)
+                independent[key] = metric.score(fresh, floor, rng=rng)
+        return cls(same_law=same_law, ceiling=ceiling, independent=independent)
+
+    def holdout(self, metric: Metric, rows: int) -> Score:
+        """Return what real data that the generator did not see would score in `rows` rows.
+
+        Raises:
+            UnknownNameError: the references were computed without this metric.
+        """
+        key = metric.identity
+        if key in self.same_law:
+            return self.same_law[key].at(rows, metric)
+        if key in self.ceiling:
+            return self.ceiling[key]
+        raise UnknownNameError("metric of the references", key, self.independent)
+
+
+def _same_law(metric: Metric, train: Sample, holdout: Sample, rng: np.random.Generator) -> SameLaw:
+    everything = pool(train, holdout)
+    size = len(everything) // 2
+    if size < 1:
+        raise InvalidValueError("train", len(train), "at least one row")
+    small = max(size // 4, 1)
+    scores = _split_scores(metric, everything, size, rng)
+    coarse = _split_scores(metric, everything, small, rng)
+    exponent = -0.5
+    if scores.mean() > 0 and coarse.mean() > 0 and small < size:
+        slope = log(scores.mean() / coarse.mean()) / log(size / small)
+        exponent = min(max(slope, -1.0), 0.0)
+    return SameLaw(
+        train_rows=len(train),
+        size=size,
+        mean=float(scores.mean()),
+        deviation=float(scores.std(ddof=1)),
+        exponent=exponent,
+    )
+
+
+def _split_scores(
+    metric: Metric, everything: Sample, size: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    scores = np.empty(SPLITS)
+    for i in range(SPLITS):
+        order = rng.permutation(len(everything))
+        first, second = everything.take(order[:size]), everything.take(order[size : 2 * size])
+        scores[i] = metric.value(first, second, rng=rng)
+    return scores
