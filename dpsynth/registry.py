@@ -44,7 +44,7 @@ class Registry:
         """Return where `name` lives, "module:attribute", without importing it.
 
         A name that is itself of that form stands for itself, so that a generator of one's own
-        needs no registration. Saved models are the exception: they may only name what is registered.
+        needs no registration. Only saved models may not name such.
 
         Raises:
             UnknownNameError: no such name; the message lists close matches.

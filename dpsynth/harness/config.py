@@ -5,10 +5,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeAlias, final
 
-import msgspec
-
 from dpsynth.errors import DpsynthError, FileError, InvalidValueError, UnknownNameError
-from dpsynth.parameters import check_keys, mistyped
+from dpsynth.parameters import check_keys, construct, convert
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.registry import ATTACKS, DATASETS, GENERATORS, METRICS
 
@@ -192,62 +190,52 @@ def _build(raw: Parameters, *, profile: str, folder: Path) -> Experiment:
         if required not in merged:
             raise InvalidValueError(required, None, "given")
     return Experiment(
-        name=_convert(merged["name"], str, "name"),
+        name=convert(merged["name"], str, field="name"),
         datasets=_datasets(merged["datasets"]),
         generators=_choices(merged["generators"], "generators", GENERATORS),
-        epsilons=_convert(merged["epsilons"], tuple[float, ...], "epsilons"),
-        deltas=_convert(merged.get("deltas", [1e-9]), tuple[float, ...], "deltas"),
-        relation=_convert(merged.get("relation", "add_remove"), Neighbouring, "relation"),
+        epsilons=convert(merged["epsilons"], tuple[float, ...], field="epsilons"),
+        deltas=convert(merged.get("deltas", [1e-9]), tuple[float, ...], field="deltas"),
+        relation=_relation(merged.get("relation", "add_remove")),
         seeds=_seeds(merged.get("seeds", [0])),
         metrics=_choices(merged.get("metrics", []), "metrics", METRICS),
         attacks=_choices(merged.get("attacks", []), "attacks", ATTACKS),
-        holdout=_convert(merged.get("holdout", 0.5), float, "holdout"),
-        audit=_settings(merged["audit"], AuditSettings, "audit") if "audit" in merged else None,
-        limits=_settings(merged.get("limits", {}), Limits, "limits"),
+        holdout=convert(merged.get("holdout", 0.5), float, field="holdout"),
+        audit=_section(merged["audit"], AuditSettings, "audit") if "audit" in merged else None,
+        limits=_section(merged.get("limits", {}), Limits, "limits"),
         folder=folder,
     )
 
 
-def _convert(value: Any, kind: Any, field_name: str) -> Any:
-    if kind is Neighbouring and value not in list(Neighbouring):
-        raise InvalidValueError(field_name, value, "'add_remove' or 'replace'")
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise mistyped(error, value, owner=field_name) from None
+def _relation(value: Any) -> Neighbouring:
+    if value not in list(Neighbouring):
+        raise InvalidValueError("relation", value, "'add_remove' or 'replace'")
+    return Neighbouring(value)
 
 
-def _settings(value: Any, kind: type[Any], section: str) -> Any:
-    table = _convert(value, dict[str, Any], section)
-    check_keys(table, [f.name for f in fields(kind)], kind=f"key of [{section}]")
-    try:
-        return msgspec.convert(table, kind)
-    except msgspec.ValidationError as error:
-        if isinstance(error.__cause__, InvalidValueError):
-            raise error.__cause__ from None
-        raise mistyped(error, table, owner=section) from None
+def _section(value: Any, cls: type[Any], section: str) -> Any:
+    return construct(cls, convert(value, dict[str, Any], field=section), owner=section)
 
 
 def _seeds(value: Any) -> tuple[int, ...]:
     if isinstance(value, int) and not isinstance(value, bool):
         return tuple(range(value))  # `seeds = 3` means 0, 1, 2
-    return _convert(value, tuple[int, ...], "seeds")
+    return convert(value, tuple[int, ...], field="seeds")
 
 
 def _choices(value: Any, section: str, registry: Any) -> tuple[Choice, ...]:
     found = []
-    for entry in _convert(value, list[str | dict[str, Any]], section):
+    for entry in convert(value, list[str | dict[str, Any]], field=section):
         table = {"name": entry} if isinstance(entry, str) else dict(entry)
         if "name" not in table:
             raise InvalidValueError(f"{section}: name", None, "given")
-        name = _convert(table.pop("name"), str, f"{section}: name")
+        name = convert(table.pop("name"), str, field=f"{section}: name")
         registry.target(name)
         found.append(
             Choice(
                 name=name,
-                label=_convert(table.pop("label", name), str, f"{section}: label"),
-                accountant=_convert(
-                    table.pop("accountant", None), str | None, f"{section}: accountant"
+                label=convert(table.pop("label", name), str, field=f"{section}: label"),
+                accountant=convert(
+                    table.pop("accountant", None), str | None, field=f"{section}: accountant"
                 )
                 if registry is GENERATORS
                 else None,
@@ -259,9 +247,9 @@ def _choices(value: Any, section: str, registry: Any) -> tuple[Choice, ...]:
 
 def _datasets(value: Any) -> tuple[DatasetChoice, ...]:
     found = []
-    for entry in _convert(value, list[str | dict[str, Any]], "datasets"):
+    for entry in convert(value, list[str | dict[str, Any]], field="datasets"):
         table = {"name": entry} if isinstance(entry, str) else entry
-        choice = _settings(table, DatasetChoice, "datasets")
+        choice = construct(DatasetChoice, table, owner="datasets")
         if choice.path is None:
             DATASETS.target(choice.name)
         elif choice.schema is None:

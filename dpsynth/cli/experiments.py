@@ -1,0 +1,114 @@
+"""The researcher's verbs: sweep, report."""
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from dpsynth.cli.output import print_table
+from dpsynth.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from dpsynth.harness.store import Record
+    from dpsynth.harness.sweep import Outlook, Plan
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("file")
+@click.option("--profile", default="full", show_default=True, help="A [profile.NAME] of FILE.")
+@click.option("--out", metavar="STORE", help="Results store; by default results/NAME-PROFILE.")
+@click.option("--workers", type=int, help="Processes at a time; by default one a core.")
+@click.option("--dry-run", is_flag=True, help="Count the cells and stop.")
+@click.pass_context
+def sweep(
+    context: click.Context,
+    *,
+    file: str,
+    profile: str,
+    out: str | None,
+    workers: int | None,
+    dry_run: bool,
+) -> None:
+    """Run the experiment in FILE (TOML), or what is left of it.
+
+    Finished cells are kept through Ctrl-C, kill -9 and a full disk, and never computed again.
+    """
+    if workers is not None and workers < 1:
+        raise InvalidValueError("--workers", workers, "at least 1")
+    from dpsynth.harness.config import Experiment
+    from dpsynth.harness.progress import Progress
+    from dpsynth.harness.store import Store
+    from dpsynth.harness.sweep import look_at, make_plan, run_sweep
+
+    experiment = Experiment.load(file, profile=profile)
+    plan = make_plan(experiment)
+    store = Store(out or f"results/{experiment.name}-{profile}")
+    outlook = look_at(plan, store)
+    _announce(plan, outlook)
+    if dry_run:
+        return
+    progress = Progress(sys.stderr)
+    records: list[Record] = []
+    try:
+        for record in run_sweep(plan, store, progress=progress, workers=workers):
+            records.append(record)
+    except KeyboardInterrupt:
+        again = "run the same command again to go on"
+        click.echo(f"Stopped: {len(records)} new results are in {store.path}; {again}.", err=True)
+        context.exit(INTERRUPTED)
+    _conclude(plan, records, len(outlook.finished), str(store.path))
+    if any(record.status != "done" for record in records):
+        context.exit(FAILED)
+
+
+def _announce(plan: "Plan", outlook: "Outlook") -> None:
+    experiment = plan.experiment
+    counts = Counter(cell.kind for cell in plan.cells)
+    sizes = (
+        f"{len(experiment.datasets)} data sets",
+        f"{len({c.generator.label for c in plan.cells})} generators",
+        f"{len(experiment.epsilons) * len(experiment.deltas)} budgets",
+        f"{len(experiment.seeds)} seeds",
+    )
+    click.echo(f"{experiment.name}: {' x '.join(sizes)}")
+    print_table(
+        ["cells", "count"],
+        [
+            ["releases (fit, sample, evaluate, attack)", counts["release"]],
+            ["audits of a claim", counts["audit"]],
+            ["finished already", len(outlook.finished)],
+            ["failed before, to be tried again", len(outlook.failed)],
+            ["damaged in the store, to be redone", len(outlook.damaged)],
+            ["to run", len(outlook.to_run)],
+        ],
+    )
+    for skipped in plan.skipped:
+        click.echo(f"left out: {skipped.title}: {skipped.reason}.")
+
+
+def _conclude(plan: "Plan", records: "list[Record]", finished: int, store: str) -> None:
+    failed = [record for record in records if record.status != "done"]
+    titles = {cell.id: cell.title for cell in plan.cells}
+    privacy = [record for record in failed if record.status == "privacy_error"]
+    for record in privacy:
+        click.echo(f"PRIVACY: {titles[record.cell]}: {record.error}", err=True)
+    done = finished + len(records) - len(failed)
+    click.echo(f"{done} of {len(plan.cells)} cells are finished, {len(failed)} failed: {store}")
+    for record in failed:
+        click.echo(f"  {record.status} in {record.phase}: {titles[record.cell]}", err=True)
+        click.echo(f"    {record.error} ({store}/cells/{record.cell}.json)", err=True)
+
+
+@click.command()
+@click.argument("store")
+@click.option("--out", required=True, metavar="FOLDER", help="Where figures, tables and page go.")
+def report(store: str, out: str) -> None:
+    """Draw the figures, tables and HTML page of a results STORE."""
+    from dpsynth.report.html import write_report
+
+    page = write_report(store, out)
+    click.echo(f"wrote {page}")

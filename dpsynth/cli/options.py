@@ -1,0 +1,65 @@
+"""Options that several verbs share."""
+
+import tomllib
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+
+from dpsynth.errors import InvalidValueError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def guarantee_options(command: F) -> F:
+    """Add --epsilon, --delta and --relation."""
+    epsilon = click.option("--epsilon", type=float, required=True, help="Budget, above 0.")
+    delta = click.option(
+        "--delta",
+        type=float,
+        default=1e-9,
+        show_default=True,
+        help="Chance of a worse loss, below 1; 0 asks for pure differential privacy.",
+    )
+    relation = click.option(
+        "--relation",
+        type=click.Choice(["add_remove", "replace"]),
+        default="add_remove",
+        show_default=True,
+        help="Neighbouring tables: one record more, or one record changed.",
+    )
+    return epsilon(delta(relation(command)))
+
+
+def accountant_option(command: F) -> F:
+    """Add --accountant."""
+    return click.option(
+        "--accountant",
+        type=click.Choice(["zcdp", "gdp", "pure", "pld", "rdp"]),
+        help="By default what suits the generator.",
+    )(command)
+
+
+def set_option(what: str) -> Callable[[F], F]:
+    """Add --set NAME=VALUE, repeatable."""
+    return click.option(
+        "--set", "assignments", multiple=True, metavar="NAME=VALUE", help=f"A parameter of {what}."
+    )
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """Return NAME=VALUE pairs as parameters; a value is read as TOML, or else as text.
+
+    Raises:
+        InvalidValueError: one without the sign.
+    """
+    found: dict[str, Any] = {}
+    for assignment in assignments:
+        name, sign, text = assignment.partition("=")
+        if not sign or not name:
+            raise InvalidValueError("--set", assignment, "of the form NAME=VALUE")
+        try:
+            found[name.strip()] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[name.strip()] = text
+    return found

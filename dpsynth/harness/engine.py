@@ -1,0 +1,184 @@
+"""A process a cell, forked from a warm server: a crash, a hang or an out-of-memory is a record."""
+
+import multiprocessing
+import os
+import signal
+import tempfile
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any, final
+
+from dpsynth.harness.cell import Cell, CellResult, Stopwatch, run_cell
+from dpsynth.harness.config import Limits
+from dpsynth.harness.row import Status
+from dpsynth.harness.store import Record
+from dpsynth.harness.worker import DUMP_SIGNAL, Entered, Task, failure, work
+
+_POLL_SECONDS = 0.2
+_EXIT_SECONDS = 5.0
+_LOG_TAIL = 8000  # characters of a failed cell's output that are kept
+
+
+def run_in_process(cell: Cell, watch: Stopwatch) -> CellResult:
+    """Run one cell; the engine's usual task."""
+    return run_cell(cell, stopwatch=watch)
+
+
+@dataclass(kw_only=True)
+class _Job:
+    """A cell that runs, as its parent sees it."""
+
+    cell: Cell
+    process: BaseProcess
+    connection: Connection
+    log: Path
+    began: float
+    phase: str = "start"
+    peak_rss_mb: float | None = None
+    record: Record | None = None
+    stopped: tuple[Status, str] | None = field(default=None)
+
+
+@final
+class LocalEngine:
+    """Runs cells on this machine.
+
+    Args:
+        workers: processes at a time.
+        limits: what one cell may take.
+        preload: modules that the fork server imports once.
+        entered: told of each phase that a cell begins.
+        task: what is run on each cell.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        limits: Limits,
+        preload: Sequence[str] = (),
+        entered: Callable[[Cell, str], None] | None = None,
+        task: Task = run_in_process,
+    ) -> None:
+        self.workers = workers
+        self.limits = limits
+        self.entered = entered
+        self.task = task
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["dpsynth.harness.warm", *preload])
+
+    def run(self, cells: Iterable[Cell]) -> Generator[Record]:
+        """Yield the record of each cell as it ends; leaving early ends the cells that run."""
+        waiting = deque(cells)
+        running: list[_Job] = []
+        with tempfile.TemporaryDirectory(prefix="dpsynth-") as folder:
+            try:
+                while waiting or running:
+                    while waiting and len(running) < self.workers:
+                        running.append(self._start(waiting.popleft(), Path(folder)))
+                    ends = [end for j in running for end in (j.connection, j.process.sentinel)]
+                    wait(ends, timeout=_POLL_SECONDS)
+                    for job in list(running):
+                        if self._advance(job):
+                            running.remove(job)
+                            yield self._finish(job)
+            finally:
+                for job in running:
+                    job.process.kill()
+                    job.process.join()
+
+    def _start(self, cell: Cell, folder: Path) -> _Job:
+        ours, theirs = self._context.Pipe(duplex=False)
+        log = folder / f"{cell.id}.log"
+        process = self._context.Process(target=work, args=(theirs, self.task, cell, str(log)))
+        process.start()
+        theirs.close()
+        return _Job(cell=cell, process=process, connection=ours, log=log, began=monotonic())
+
+    def _advance(self, job: _Job) -> bool:
+        """Take a job's messages, hold it to its limits, and return whether it has ended."""
+        ended = not job.process.is_alive()
+        with suppress(EOFError, OSError):
+            while job.connection.poll():
+                message: Any = job.connection.recv()
+                if isinstance(message, Record):
+                    job.record = message
+                elif isinstance(message, Entered):
+                    job.phase = message.phase
+                    if self.entered is not None:
+                        self.entered(job.cell, job.phase)
+        if ended or job.record is not None:
+            return True
+        job.peak_rss_mb = _resident_mb(job.process.pid) or job.peak_rss_mb
+        if monotonic() - job.began > self.limits.timeout_seconds:
+            seconds = self.limits.timeout_seconds
+            job.stopped = ("timeout", f"stopped after the limit of {seconds:g} s")
+        limit = self.limits.memory_mb
+        if limit is not None and (job.peak_rss_mb or 0.0) > limit:
+            job.stopped = ("out_of_memory", f"stopped above the limit of {limit:g} MiB")
+        if job.stopped is None:
+            return False
+        _dump_stack(job.process.pid)
+        job.process.kill()
+        return True
+
+    def _finish(self, job: _Job) -> Record:
+        job.process.join(timeout=_EXIT_SECONDS)
+        if job.process.is_alive():  # its answer is here; what it waits for at exit is not ours
+            job.process.kill()
+            job.process.join()
+        code = job.process.exitcode
+        job.process.close()
+        job.connection.close()
+        if job.record is not None:
+            return job.record
+        status, reason = job.stopped or ("crash", _cause(code))
+        return failure(
+            job.cell,
+            status,
+            job.phase,
+            reason,
+            seconds={"total": monotonic() - job.began},
+            peak_rss_mb=job.peak_rss_mb,
+            traceback=_tail(job.log),
+        )
+
+
+def _cause(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"the process ended with exit code {code} in the middle of its work"
+    name = signal.Signals(-code).name
+    hint = " (often the system's answer to a lack of memory)" if name == "SIGKILL" else ""
+    return f"the process was killed by {name}{hint}"
+
+
+def _dump_stack(pid: int | None) -> None:
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, DUMP_SIGNAL)
+            sleep(_POLL_SECONDS)
+
+
+def _resident_mb(pid: int | None) -> float | None:
+    """Return the most memory that process `pid` has held; None where the system does not tell."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    for line in text.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 2**10
+    return None
+
+
+def _tail(log: Path) -> str | None:
+    try:
+        return log.read_text(errors="replace")[-_LOG_TAIL:] or None
+    except OSError:
+        return None

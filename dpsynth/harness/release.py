@@ -1,0 +1,108 @@
+"""A release cell: split, fit, sample, evaluate, attack."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dpsynth.errors import DataError, InvalidValueError
+from dpsynth.harness.cell import Cell, Stopwatch
+from dpsynth.harness.config import Choice
+from dpsynth.harness.fingerprint import load_dataset
+from dpsynth.harness.references import references_of
+from dpsynth.harness.row import Row
+from dpsynth.parameters import construct
+from dpsynth.registry import METRICS
+from dpsynth.synthesis import build_generator, synthesize
+
+if TYPE_CHECKING:
+    from dpsynth.data.datasets import Target
+    from dpsynth.data.table import Table
+    from dpsynth.evaluation.metric import Metric
+    from dpsynth.privacy.receipt import Receipt
+
+
+def release_rows(cell: Cell, watch: Stopwatch) -> "tuple[list[Row], Receipt]":
+    """Return the rows of a release cell and the receipt of its fit."""
+    assert cell.dataset is not None
+    watch.enter("load")
+    dataset = load_dataset(cell.dataset, cell.folder)
+    train, holdout = split(dataset.table, cell.holdout, cell.stream("split", cell.dataset.name))
+    watch.enter("fit")
+    generator = build_generator(cell.generator.name, cell.generator.parameters)
+    synthesis = synthesize(
+        train,
+        generator=generator,
+        epsilon=cell.epsilon,
+        delta=cell.delta,
+        seed=_seed(_generation(cell)),
+        relation=cell.relation,
+        accountant=cell.generator.accountant,
+    )
+    watch.enter("sample")
+    synthetic = synthesis.sample()
+    watch.enter("evaluate")
+    rows = list(_utility(cell, train, holdout, synthetic, dataset.target))
+    return rows, synthesis.receipt
+
+
+def split(table: "Table", share: float, stream: np.random.SeedSequence) -> "tuple[Table, Table]":
+    """Return (train, hold-out): a random partition with `share` of the records held out.
+
+    Raises:
+        DataError: a table too small for both parts to hold a record.
+    """
+    held = round(len(table) * share)
+    if not 0 < held < len(table):
+        raise DataError(None, f"{len(table)} records", f"a hold-out of {share} needs more of them")
+    order = np.random.default_rng(stream).permutation(len(table))
+    return table.take(np.sort(order[held:])), table.take(np.sort(order[:held]))
+
+
+def _generation(cell: Cell) -> np.random.SeedSequence:
+    plain = cell.to_plain()
+    keys = ("dataset", "generator", "epsilon", "delta", "relation")
+    return cell.stream("generation", {key: plain[key] for key in keys})
+
+
+def _seed(stream: np.random.SeedSequence) -> int:
+    return int.from_bytes(stream.generate_state(4, np.uint32).tobytes(), "little")
+
+
+def _utility(
+    cell: Cell, train: "Table", holdout: "Table", synthetic: "Table", target: "Target | None"
+) -> Iterator[Row]:
+    from dpsynth.evaluation.evaluate import evaluate
+
+    assert cell.dataset is not None
+    metrics = [build_metric(choice, target) for choice in cell.metrics]
+    labels = {m.identity: c.label for m, c in zip(metrics, cell.metrics, strict=True)}
+    references = references_of(cell, train, holdout, metrics, target)
+    found = evaluate(
+        train,
+        holdout,
+        synthetic,
+        metrics=metrics,
+        target=target,
+        rng=np.random.default_rng(cell.stream("evaluation", cell.dataset.name)),
+        references=references,
+    )
+    for evaluation in found:
+        numbers = {k: v for k, v in asdict(evaluation).items() if k != "metric"}
+        yield cell.row(kind="utility", metric=labels[evaluation.identity], **numbers)
+
+
+def build_metric(choice: Choice, target: "Target | None") -> "Metric":
+    """Return the metric of `choice`; one that predicts is given `target`.
+
+    Raises:
+        UnknownNameError: no such metric or parameter.
+        InvalidValueError: a parameter that is refused, or a target that is needed and absent.
+    """
+    cls = METRICS.get(choice.name)
+    if not any(f.name == "target" for f in fields(cls)):
+        return construct(cls, choice.parameters, owner=choice.name)
+    if target is None:
+        raise InvalidValueError("target", None, f"given for the metric {choice.name!r}")
+    return construct(cls, choice.parameters, owner=choice.name, given={"target": target})

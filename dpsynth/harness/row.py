@@ -1,0 +1,103 @@
+"""One number of an experiment, with everything needed to read it alone: what, of which cell, under
+which claim, against which references."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from math import isinf, isnan
+from typing import Any, Literal, TypeAlias, final
+
+Kind: TypeAlias = Literal["utility", "attack", "audit", "run"]
+Status: TypeAlias = Literal["done", "error", "privacy_error", "crash", "timeout", "out_of_memory"]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One measured value.
+
+    Args:
+        cell: identity of the cell that it comes from.
+        dataset, generator, epsilon, delta, relation, seed: the cell's coordinates.
+        kind: "utility", "attack", "audit", or "run" (seconds, memory, outcome).
+        metric: name of the metric, attack, audit or measure.
+        identity: the metric with all its parameters; only equal identities compare.
+        value, lower, upper: the number and its interval.
+        holdout*: what a real hold-out of the same size scores, with its interval.
+        independent*: what columns without dependence score, with its interval.
+        higher_is_better: direction of the metric.
+        attack_*, baseline_*, control_*: success rates of an attack on the training records, of
+            guessing without the release, and of the same attack on records never used.
+        epsilon_claimed ... violated: the verdict of an audit of the claim.
+        accountant, mode, unit, epsilon_spent, not_for_release: the receipt's claim.
+        status, phase, error: how the cell ended, and where and why when it failed.
+    """
+
+    cell: str
+    dataset: str
+    generator: str
+    epsilon: float
+    delta: float
+    relation: str
+    seed: int
+    kind: Kind
+    metric: str
+    identity: str | None = None
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    holdout: float | None = None
+    holdout_lower: float | None = None
+    holdout_upper: float | None = None
+    independent: float | None = None
+    independent_lower: float | None = None
+    independent_upper: float | None = None
+    higher_is_better: bool | None = None
+    attack_rate: float | None = None
+    attack_lower: float | None = None
+    attack_upper: float | None = None
+    baseline_rate: float | None = None
+    baseline_lower: float | None = None
+    baseline_upper: float | None = None
+    control_rate: float | None = None
+    control_lower: float | None = None
+    control_upper: float | None = None
+    epsilon_claimed: float | None = None
+    epsilon_lower: float | None = None
+    epsilon_largest_measurable: float | None = None
+    mu_claimed: float | None = None
+    mu_lower: float | None = None
+    smallest_detectable_inflation: float | None = None
+    runs: int | None = None
+    alpha: float | None = None
+    violated: bool | None = None
+    accountant: str | None = None
+    mode: str | None = None
+    unit: str | None = None
+    epsilon_spent: float | None = None
+    not_for_release: bool | None = None
+    status: Status = "done"
+    phase: str | None = None
+    error: str | None = None
+
+
+COLUMNS = tuple(f.name for f in fields(Row))
+
+
+def to_plain(row: Row) -> dict[str, Any]:
+    """Return `row` as JSON values: what is absent is left out, infinities become text."""
+    plain: dict[str, Any] = {}
+    for name in COLUMNS:
+        value = getattr(row, name)
+        if value is None or (isinstance(value, float) and isnan(value)):
+            continue
+        plain[name] = str(value) if isinstance(value, float) and isinf(value) else value
+    return plain
+
+
+def from_plain(plain: Mapping[str, Any]) -> Row:
+    """Return the row that `to_plain` wrote."""
+    values: dict[str, Any] = dict(plain)
+    for name, value in plain.items():
+        if value in ("inf", "-inf"):
+            values[name] = float(value)
+    return Row(**values)

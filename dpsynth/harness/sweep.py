@@ -1,0 +1,237 @@
+"""A sweep: plan the cells, leave out what is done, run the rest, keep every result at once."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Any, final
+
+from dpsynth.errors import DpsynthError
+from dpsynth.harness.cell import Cell, Fingerprint
+from dpsynth.harness.config import Choice, Experiment
+from dpsynth.harness.engine import LocalEngine
+from dpsynth.harness.fingerprint import code_hash, has_module, library_versions, load_dataset
+from dpsynth.harness.store import Record, Store
+from dpsynth.harness.worker import Task
+from dpsynth.parameters import construct
+from dpsynth.privacy.accountant import make_accountant
+from dpsynth.registry import ATTACKS, GENERATORS, METRICS, Registry
+from dpsynth.synthesis import build_generator
+
+if TYPE_CHECKING:
+    from dpsynth.harness.progress import Progress
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """A part of an experiment that cannot run here, and why."""
+
+    title: str
+    reason: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The cells of an experiment, in the order in which they run.
+
+    Args:
+        experiment: what was asked for.
+        cells: what it comes to.
+        skipped: what is left out, with the reason.
+    """
+
+    experiment: Experiment
+    cells: tuple[Cell, ...]
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def preload(self) -> list[str]:
+        """The modules that the cells import, for the fork server to import once."""
+        chosen = {
+            GENERATORS: {c.generator.name for c in self.cells},
+            METRICS: {m.name for c in self.cells for m in c.metrics},
+            ATTACKS: {a.name for c in self.cells for a in c.attacks},
+        }
+        modules = {"dpsynth.harness.release", "dpsynth.harness.claims", "sklearn.ensemble"}
+        for registry, found in chosen.items():
+            modules |= {registry.target(name).partition(":")[0] for name in found}
+        extra = {m for c in self.cells for m in _needs(c.generator)}
+        ours = sorted(m for m in modules if m.startswith(("dpsynth.", "sklearn")))
+        return ["pandas", *sorted(extra), *ours]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What a sweep would find in its store."""
+
+    finished: tuple[Cell, ...]
+    failed: tuple[Cell, ...]
+    damaged: tuple[Cell, ...]
+    new: tuple[Cell, ...]
+
+    @property
+    def to_run(self) -> tuple[Cell, ...]:
+        """Cells whose result is missing: never run, failed before, or damaged."""
+        return (*self.new, *self.damaged, *self.failed)
+
+
+def make_plan(experiment: Experiment) -> Plan:
+    """Return the cells of `experiment`; every choice is checked before anything runs.
+
+    Raises:
+        UnknownNameError: a hyperparameter or parameter that does not exist.
+        InvalidValueError: one with a value that is refused; a budget that an accountant refuses.
+        FileError, DataError: a data set that cannot be read.
+    """
+    runnable: list[Choice] = []
+    skipped: list[Skipped] = []
+    for choice in experiment.generators:
+        missing = [m for m in _needs(choice) if not has_module(m)]
+        if missing:
+            reason = f"{', '.join(missing)} is not installed; install dpsynth[neural]"
+            skipped.append(Skipped(title=choice.label, reason=reason))
+        else:
+            _check_generator(choice, experiment)
+            runnable.append(choice)
+    for registry, choices in ((METRICS, experiment.metrics), (ATTACKS, experiment.attacks)):
+        _check_choices(registry, choices)
+    chosen = {
+        "generators": tuple(runnable),
+        "metrics": experiment.metrics,
+        "attacks": experiment.attacks,
+    }
+    base = Fingerprint(code=code_hash(chosen), libraries=library_versions())
+    cells = [*_releases(experiment, runnable, base), *_audits(experiment, runnable, base)]
+    return Plan(experiment=experiment, cells=tuple(cells), skipped=tuple(skipped))
+
+
+def look_at(plan: Plan, store: Store) -> Outlook:
+    """Return which cells of `plan` are in `store`, and in what state."""
+    groups: dict[str, list[Cell]] = {"finished": [], "failed": [], "damaged": [], "new": []}
+    for cell in plan.cells:
+        record = store.read_cell(cell.id)
+        if record is None:
+            groups["damaged" if store.damaged(cell.id) else "new"].append(cell)
+        else:
+            groups["finished" if record.status == "done" else "failed"].append(cell)
+    return Outlook(**{name: tuple(cells) for name, cells in groups.items()})
+
+
+def run_sweep(
+    plan: Plan,
+    store: Store,
+    *,
+    progress: "Progress",
+    workers: int | None = None,
+    task: Task | None = None,
+) -> Iterator[Record]:
+    """Run what `store` lacks of `plan`, and yield each record once it is stored.
+
+    A cell that has finished is never computed again; one that failed is tried again.
+
+    Args:
+        plan: what to run.
+        store: where results are, and go.
+        progress: shows the state of the sweep.
+        workers: processes at a time; by default one a core.
+        task: what is run on each cell; by default `run_cell`.
+
+    Raises:
+        FileError: the store cannot be written; what it holds stays valid.
+    """
+    outlook = look_at(plan, store)
+    settings = to_plain(plan.experiment)
+    skipped = [(s.title, s.reason) for s in plan.skipped]
+    store.write_plan(settings, [cell.id for cell in plan.cells], skipped)
+    engine = LocalEngine(
+        workers=workers or os.cpu_count() or 1,
+        limits=plan.experiment.limits,
+        preload=plan.preload,
+        entered=progress.entered,
+        **({} if task is None else {"task": task}),
+    )
+    titles = {cell.id: cell.title for cell in plan.cells}
+    with progress.showing(total=len(plan.cells), finished=len(outlook.finished)):
+        for record in engine.run(outlook.to_run):
+            store.write(record)
+            progress.ended(titles[record.cell], record)
+            yield record
+    store.compact()
+
+
+def to_plain(experiment: Experiment) -> dict[str, Any]:
+    """Return `experiment` as JSON values, without the folder it was read from."""
+    plain = asdict(experiment)
+    del plain["folder"]
+    return plain
+
+
+def _needs(choice: Choice) -> tuple[str, ...]:
+    """Return the optional modules that a generator cannot do without."""
+    return tuple(getattr(GENERATORS.get(choice.name), "requires", ()))
+
+
+def _check_generator(choice: Choice, experiment: Experiment) -> None:
+    try:
+        generator = build_generator(choice.name, choice.parameters)
+        for epsilon, delta in product(experiment.epsilons, experiment.deltas):
+            budget = _budget(experiment, epsilon, delta)
+            make_accountant(choice.accountant or generator.accountant, budget)
+    except DpsynthError as error:
+        error.add_note(f"generator {choice.label!r}")
+        raise
+
+
+def _check_choices(registry: Registry, choices: tuple[Choice, ...]) -> None:
+    for choice in choices:
+        construct(registry.get(choice.name), choice.parameters, owner=choice.label)
+
+
+def _budget(experiment: Experiment, epsilon: float, delta: float) -> Any:
+    from dpsynth.privacy.budget import Budget
+
+    return Budget(epsilon=epsilon, delta=delta, relation=experiment.relation)
+
+
+def _releases(
+    experiment: Experiment, generators: list[Choice], base: Fingerprint
+) -> Iterator[Cell]:
+    for dataset in experiment.datasets:
+        data = load_dataset(dataset, experiment.folder).sha256
+        budgets = product(experiment.epsilons, experiment.deltas)
+        for seed, (epsilon, delta), generator in product(experiment.seeds, budgets, generators):
+            yield Cell(
+                kind="release",
+                dataset=dataset,
+                generator=generator,
+                epsilon=epsilon,
+                delta=delta,
+                relation=experiment.relation,
+                seed=seed,
+                fingerprint=replace(base, data=data),
+                metrics=experiment.metrics,
+                attacks=experiment.attacks,
+                holdout=experiment.holdout,
+                folder=experiment.folder,
+            )
+
+
+def _audits(experiment: Experiment, generators: list[Choice], base: Fingerprint) -> Iterator[Cell]:
+    if experiment.audit is None:
+        return
+    budgets = product(experiment.epsilons, experiment.deltas)
+    for (epsilon, delta), generator in product(budgets, generators):
+        yield Cell(
+            kind="audit",
+            dataset=None,
+            generator=generator,
+            epsilon=epsilon,
+            delta=delta,
+            relation=experiment.relation,
+            seed=experiment.seeds[0],
+            fingerprint=base,
+            audit=experiment.audit,
+        )

@@ -1,0 +1,47 @@
+"""What cells can do wrong, as tasks for the engine: importable, so that its processes find them."""
+
+import os
+import signal
+import sys
+import time
+
+from dpsynth.errors import BudgetExceededError, InvalidValueError
+from dpsynth.harness.cell import Cell, CellResult, Stopwatch
+
+
+def behave(cell: Cell, watch: Stopwatch) -> CellResult:
+    """Do what the generator's name says."""
+    watch.enter("fit")
+    name = cell.generator.name
+    print(f"{name} speaks")
+    if name == "error":
+        raise InvalidValueError("rounds", 0, "at least 1")
+    if name == "bug":
+        raise ZeroDivisionError("1 / 0")
+    if name == "privacy":
+        raise BudgetExceededError("marginal", 2.0, 1.0, "rho")
+    if name == "exit":
+        sys.exit(7)
+    if name == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if name == "hang":
+        time.sleep(3600)
+    if name == "grow":
+        hoard = [b"x" * 2**22 for _ in range(1000) if not time.sleep(0.01)]
+        return CellResult(rows=(), receipt=str(len(hoard)))
+    if name == "memory":
+        raise MemoryError
+    return CellResult(
+        rows=(cell.row(kind="utility", metric="m", value=cell.epsilon / 3),), receipt='{"a": 1}'
+    )
+
+
+def slow(cell: Cell, watch: Stopwatch) -> CellResult:
+    """A cell that takes long enough to be interrupted, and leaves a mark each time it runs."""
+    assert cell.dataset is not None
+    marks = os.environ["DPSYNTH_TEST_MARKS"]
+    with open(os.path.join(marks, f"{cell.epsilon}-{time.time_ns()}"), "w"):
+        pass
+    watch.enter("fit")
+    time.sleep(0.5)
+    return CellResult(rows=(cell.row(kind="utility", metric="m", value=1.0),), receipt=None)
