@@ -155,7 +155,8 @@ def _discrete_laplace(scale: float, n: int, words: Words) -> NDArray[np.float64]
 
 def _rounded_laplace(scale: float, n: int, words: Words) -> NDArray[np.float64]:
     """Return `n` draws of round(X), X continuous Laplace."""
-    return random_signs(n, words) * _laplace_magnitude(scale, Fraction(1, 2), n, words)
+    magnitude = _laplace_magnitude(scale, Fraction(1, 2), n, words)
+    return random_signs(n, words) * magnitude
 
 
 def _rounded_gaussian(sigma: float, n: int, words: Words) -> NDArray[np.float64]:

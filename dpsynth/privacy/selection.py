@@ -21,7 +21,6 @@ from dpsynth.privacy.words import Words, uniform_below
 _GRID = 2.0**-16
 _ENLARGED = 1 + Fraction(1, 2**14)
 _LARGEST_RATIO = 2.0**34  # beyond, a float cannot tell a score to within the allowed error
-_PROPOSALS = 2048
 
 
 def check_scores(scores: NDArray[np.float64], *, epsilon: float, sensitivity: float) -> None:
@@ -96,8 +95,9 @@ def exponential_mechanism(
     """
     check_scores(scores, epsilon=epsilon, sensitivity=sensitivity)
     exponents = _Exponents(scores, epsilon, sensitivity, monotone)
+    block = min(2 * scores.size + 16, 4096)  # at worst one proposal in `size` is accepted
     while True:
-        proposals = uniform_below(scores.size, _PROPOSALS, words)
+        proposals = uniform_below(scores.size, block, words)
 
         def exact(i: int, proposals: NDArray[np.int64] = proposals) -> Fraction:
             return exponents.exact(int(proposals[i]))
