@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 from dpsynth.curator.queries import Query
+from dpsynth.curator.sgd import SgdPlan
 from dpsynth.privacy.events import Event
 
 
@@ -15,9 +16,9 @@ class Observation:
     Args:
         label: the ledger's label.
         event: what was charged.
-        query: what was asked, in public terms.
+        query: what was asked, in public terms; for DP-SGD its plan.
     """
 
     label: str
     event: Event
-    query: Query
+    query: Query | SgdPlan

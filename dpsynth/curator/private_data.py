@@ -23,10 +23,11 @@ from dpsynth.curator.queries import (
     Query,
     WorstFitQuery,
 )
+from dpsynth.curator.sgd import SgdPlan, SgdSession
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.data.encoding import Codec
 from dpsynth.data.schema import Schema
-from dpsynth.errors import DataError, InvalidValueError, PrivacyError
+from dpsynth.errors import DataError, InvalidValueError, PrivacyError, UnsupportedEventError
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.privacy.accountant import make_accountant
 from dpsynth.privacy.budget import Budget, Neighbouring
@@ -80,7 +81,8 @@ class PrivateData:
     ) -> None:
         _check_unit(table, budget)
         codec = Codec(schema=table.schema)
-        self._counter = CellCounter(codec.encode(table), codec.domain)
+        self._codes = codec.encode(table)
+        self._counter = CellCounter(self._codes, codec.domain)
         if self._counter.rows >= ROW_CEILING:
             raise DataError(None, "too many rows", f"there may be at most {ROW_CEILING - 1}")
         self.schema: Schema = table.schema
@@ -263,11 +265,39 @@ class PrivateData:
         self.ledger.charge(label, event)
         return self._view(Ledger(accountant.part(event)))
 
+    def dpsgd(self, plan: SgdPlan, *, label: str = "dpsgd") -> SgdSession:
+        """Return the session that runs all of a DP-SGD plan, charged now as a whole.
+
+        The noise multiplier is relative to the gradient of one record, so a unit of several rows
+        is refused: clipping each row would not bound the unit.
+
+        Args:
+            plan: sampling rate, steps, clipping norm and noise multiplier.
+            label: the ledger's.
+
+        Raises:
+            LedgerError: it is not the next event of the reserved plan.
+            UnsupportedEventError: the accountant has no bound for it (filters have none), or a
+                unit has several rows.
+        """
+        if self.budget.max_rows_per_unit != 1:
+            rule = "a unit may have several rows, and clipping bounds the gradient of one"
+            raise UnsupportedEventError(self.ledger.accountant.name, plan.event, rule)
+        self.ledger.charge(label, plan.event)
+        self._tell(label, plan.event, plan)
+        return SgdSession(
+            codes=self._codes,
+            domain=self.domain,
+            plan=plan,
+            noise=self._noise,
+            receipt=self.receipt,
+        )
+
     def reserve(self, plan: Sequence[tuple[str, Event]]) -> None:
         """Reserve a plan of (label, event), once, for accountants of fixed plans.
 
-        Events come from `marginal_event`, `count_event` or an SGD plan; each access then charges
-        the next of them and is refused when it is not that one.
+        Events come from `marginal_event`, `count_event` or `SgdPlan.event`; each access then
+        charges the next of them, and is refused when it is not that one.
 
         Raises:
             BudgetExceededError: the budget does not cover the whole plan.
@@ -329,7 +359,7 @@ class PrivateData:
             monotone=False,
         )
 
-    def _tell(self, label: str, event: Event, query: Query) -> None:
+    def _tell(self, label: str, event: Event, query: Query | SgdPlan) -> None:
         if self._observer is not None:
             self._observer(Observation(label=label, event=event, query=query))
 
