@@ -1,0 +1,78 @@
+"""The model that marginal generators release: a graphical model with its schema."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.data.schema import Schema
+from dpsynth.generators.base import SyntheticModel
+from dpsynth.pgm.estimation import estimate, estimate_total
+from dpsynth.pgm.measurement import NoisyMarginal
+from dpsynth.pgm.model import GraphicalModel
+
+# More rows than any table has; noise at a tiny epsilon can suggest them all the same.
+TOTAL_CEILING = 2.0**30
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GraphicalSyntheticModel(SyntheticModel):
+    """A graphical model fitted to noisy marginals.
+
+    Args:
+        schema: the public description of the records.
+        model: the distribution over the schema's domain.
+    """
+
+    schema: Schema
+    model: GraphicalModel
+
+    @property
+    def total(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The size to sample when the user names none."""
+        return self.model.total
+
+    def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
+        return self.model.sample(n, rng=rng)
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        return self.model.arrays()
+
+    @classmethod
+    def from_arrays(cls, schema: Schema, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        return cls(schema=schema, model=GraphicalModel.from_arrays(schema.domain, arrays))
+
+
+def total_of(private: PrivateData, measurements: Sequence[NoisyMarginal]) -> float:
+    """Return the public number of records, or else what the noisy counts say, at least 1."""
+    if private.public_rows is not None:
+        return float(private.public_rows)
+    return min(estimate_total(measurements), TOTAL_CEILING)
+
+
+def fitted(
+    private: PrivateData,
+    measurements: Sequence[NoisyMarginal],
+    *,
+    start: GraphicalModel | None = None,
+    steps: int = 300,
+) -> GraphicalModel:
+    """Return the graphical model that fits `measurements`; post-processing only.
+
+    Args:
+        private: for its public facts.
+        measurements: what was bought, at least one.
+        start: a model to start from.
+        steps: largest number of steps of the optimiser.
+    """
+    return estimate(
+        private.domain,
+        measurements,
+        total=total_of(private, measurements),
+        start=start,
+        steps=steps,
+    )
