@@ -77,13 +77,13 @@ MECHANISMS = {
 @pytest.mark.parametrize("monotone", [False, True])
 @pytest.mark.parametrize("source", ["research", "exact"])
 def test_frequencies_are_the_closed_form(mechanism: str, monotone: bool, source: str) -> None:
-    # seed fixed, alpha 1e-3, n = 1,500; controls: the factor that belongs to the other case, and
+    # seed fixed, alpha 1e-3, n = 3,000; controls: the factor that belongs to the other case, and
     # a sensitivity 30% off
     noise = ResearchNoise(rng=np.random.default_rng(3)) if source == "research" else _Seeded(3)
     draw = getattr(noise, mechanism)
     picks = [
         draw(SCORES, epsilon=EPSILON, sensitivity=SENSITIVITY, monotone=monotone)
-        for _ in range(1_500)
+        for _ in range(3_000)
     ]
     counts = np.bincount(picks, minlength=SCORES.size)
     rate = EPSILON / SENSITIVITY / (1 if monotone else 2)
@@ -95,11 +95,11 @@ def test_frequencies_are_the_closed_form(mechanism: str, monotone: bool, source:
 
 @pytest.mark.statistical
 def test_release_mode_draws_the_exponential_mechanism() -> None:
-    # system randomness: alpha 1e-6, n = 1,500
+    # system randomness: alpha 1e-6, n = 3,000
     noise = ReleaseNoise()
     picks = [
         noise.exponential_mechanism(SCORES, epsilon=EPSILON, sensitivity=SENSITIVITY)
-        for _ in range(1_500)
+        for _ in range(3_000)
     ]
     counts = np.bincount(picks, minlength=SCORES.size)
     assert p_value(counts, exponential_law(EPSILON / SENSITIVITY / 2)) > 1e-6
