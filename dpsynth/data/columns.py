@@ -7,9 +7,11 @@ codec can use.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from numbers import Integral, Real
-from typing import Literal, TypeAlias, cast, final
+from typing import Any, Literal, TypeAlias, cast, final
+
+import numpy as np
 
 from dpsynth.errors import SchemaError
 
@@ -58,9 +60,10 @@ class CategoricalColumn:
                 self.name, self.other, "other is given exactly when on_invalid is 'other'"
             )
         if self.other is not None:
-            if not _contains(self.categories, self.other):
-                raise SchemaError(self.name, self.other, "other must be one of the categories")
-            object.__setattr__(self, "other", self.categories[self.categories.index(self.other)])
+            other = _category(self.name, self.other)
+            if type(other) is not type(self.categories[0]) or other not in self.categories:
+                raise SchemaError(self.name, other, "other must be one of the categories")
+            object.__setattr__(self, "other", other)
 
     @property
     def size(self) -> int:
@@ -201,7 +204,10 @@ def _integer(column: str, field: str, value: object) -> int:
 def _real(column: str, field: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise SchemaError(column, value, f"{field} must be a number")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = inf
     if not isfinite(number):
         raise SchemaError(column, value, f"{field} must be finite")
     return number
@@ -232,13 +238,9 @@ def _categories(column: str, value: object) -> tuple[Category, ...]:
 
 def _category(column: str, value: object) -> Category:
     """Return a category as a plain Python value; arrays hand over their own scalar types."""
-    plain = value.item() if hasattr(value, "item") else value  # pyright: ignore
+    plain: object = cast("Any", value).item() if isinstance(value, np.generic) else value
     if not isinstance(plain, str | int | bool):
-        raise SchemaError(column, value, "a category must be a text, an integer or a truth value")
-    if plain == "" and isinstance(plain, str):
+        raise SchemaError(column, plain, "a category must be a text, an integer or a truth value")
+    if plain == "":
         raise SchemaError(column, plain, "an empty text stands for a missing value")
-    return str(plain) if isinstance(plain, str) else plain
-
-
-def _contains(categories: tuple[Category, ...], value: object) -> bool:
-    return type(value) is type(categories[0]) and value in categories
+    return plain

@@ -5,22 +5,21 @@ int64 (Int64 where values may be missing), or float64. The cost is a few passes 
 categories are looked up once per distinct value.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.columns import CategoricalColumn, Category, Column, FloatColumn, IntegerColumn
+from dpsynth.data.spelling import Values, plain_values, spelling, spellings
 from dpsynth.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Values: TypeAlias = Any
-"""A pandas Series; its stubs leave out what a column of unknown type needs."""
-
-_INVALID, _MISSING = -2, -1
+_MISSING = -1
 
 
 def conform(column: Column, values: Values) -> Any:
@@ -51,9 +50,9 @@ def category_dtype(column: CategoricalColumn) -> "pd.CategoricalDtype":
 def _categorical(column: CategoricalColumn, values: Values) -> Any:
     import pandas as pd
 
-    codes, distinct = _factorize(values)
+    codes, distinct = _factorize(column.name, values)
     used = np.bincount(codes[codes >= 0], minlength=len(distinct)) > 0
-    known = _spellings(column)
+    known = spellings(column)
     # One place more, at the end, so that the code -1 of a missing value finds itself.
     translate = np.full(len(distinct) + 1, _MISSING, dtype=np.int64)
     for position in np.flatnonzero(used):
@@ -64,55 +63,28 @@ def _categorical(column: CategoricalColumn, values: Values) -> Any:
     return pd.Categorical.from_codes(codes, dtype=category_dtype(column))
 
 
-def _factorize(values: Values) -> tuple[NDArray[np.int64], list[object]]:
+def _factorize(name: str, values: Values) -> tuple[NDArray[np.int64], list[object]]:
     """Return a code for each value, -1 where it is missing, and the distinct values in order."""
     import pandas as pd
 
     if isinstance(values.dtype, pd.CategoricalDtype):
         return values.cat.codes.to_numpy(dtype=np.int64), list(values.cat.categories)
-    codes, distinct = cast("tuple[Any, Any]", pd.factorize(values.astype(object)))
+    plain = plain_values(name, values) if values.dtype == object else values
+    codes, distinct = cast("tuple[Any, Any]", pd.factorize(plain))
     return codes, list(distinct)
 
 
-def _lookup(column: CategoricalColumn, known: dict[object, int], value: object) -> int:
+def _lookup(column: CategoricalColumn, known: Mapping[Category | None, int], value: object) -> int:
     if isinstance(value, str) and value == "":
         return _MISSING
-    code = known.get(_spelling(column, value), _INVALID)
-    if code != _INVALID:
+    code = known.get(spelling(value, type(column.categories[0])))
+    if code is not None:
         return code
     if column.other is not None:
         return column.categories.index(column.other)
     raise DataError(
         column.name, value, f"it must be one of the {len(column.categories)} categories declared"
     )
-
-
-def _spellings(column: CategoricalColumn) -> dict[object, int]:
-    return {_spelling(column, category): i for i, category in enumerate(column.categories)}
-
-
-def _spelling(column: CategoricalColumn, value: object) -> Category | None:
-    """Return `value` as the kind of category that the column has, None where it is none.
-
-    Files know texts only, and pandas turns integers with gaps into floats: 1, 1.0 and "1" are one
-    category. A truth value is never a number.
-    """
-    plain = cast("Any", value).item() if isinstance(value, np.generic) else value
-    kind = type(column.categories[0])
-    if isinstance(plain, bool):
-        return plain if kind is bool else str(plain) if kind is str else None
-    if kind is bool:
-        return {"true": True, "false": False}.get(plain.lower()) if isinstance(plain, str) else None
-    if isinstance(plain, float) and plain.is_integer():
-        plain = int(plain)
-    if kind is str:
-        return str(plain)
-    if isinstance(plain, str):
-        try:
-            return int(plain)
-        except ValueError:
-            return None
-    return plain if isinstance(plain, int) else None
 
 
 def _numbers(column: IntegerColumn | FloatColumn, values: Values) -> NDArray[np.float64]:
@@ -137,16 +109,15 @@ def _parse(column: IntegerColumn | FloatColumn, values: Values) -> NDArray[np.fl
     import pandas as pd
     from pandas.api import types
 
-    if types.is_bool_dtype(values.dtype):
-        raise DataError(column.name, bool(values.iloc[0]), "values must be numbers")
     if types.is_integer_dtype(values.dtype) or types.is_float_dtype(values.dtype):
         return values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
-    objects: Values = values.astype(object)
-    objects = objects.mask(objects.isin([""]), None)
+    objects = plain_values(column.name, values)
+    wrong = objects.map(_no_number).to_numpy(dtype=bool)
+    if wrong.any():
+        raise DataError(column.name, objects[wrong].iloc[0], "values must be numbers")
     parsed = cast("Values", pd.to_numeric(objects, errors="coerce"))
     numbers: NDArray[np.float64] = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = np.isnan(numbers) & objects.notna().to_numpy()
-    wrong |= objects.map(_no_number).to_numpy(dtype=bool)
     if wrong.any():
         raise DataError(column.name, objects[wrong].iloc[0], "values must be numbers")
     return numbers

@@ -1,8 +1,9 @@
 """The public description of a table: its columns, its unit of privacy, what is not protected."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import cast, final
 
 from dpsynth.data import schema_toml
 from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
@@ -36,8 +37,8 @@ class Schema:
     inferred: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "columns", tuple(self.columns))
-        object.__setattr__(self, "inferred", tuple(self.inferred))
+        for field in ("columns", "inferred"):
+            object.__setattr__(self, field, _listed(field, getattr(self, field)))
         _check_columns(self.columns)
         _check_count("public_rows", 1 if self.public_rows is None else self.public_rows)
         _check_count("max_rows_per_unit", self.max_rows_per_unit)
@@ -106,6 +107,12 @@ class Schema:
         except (OSError, UnicodeDecodeError) as error:
             raise FileError(path, f"the schema cannot be read ({error})") from error
         return cls.from_toml(text)
+
+
+def _listed(field: str, value: object) -> tuple[object, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise SchemaError(None, value, f"{field} must be a list")
+    return tuple(cast("Iterable[object]", value))
 
 
 def _check_columns(columns: tuple[object, ...]) -> None:

@@ -36,8 +36,6 @@ def read(text: str) -> tuple[dict[str, Any], tuple[Column, ...]]:
     except tomllib.TOMLDecodeError as error:
         raise SchemaError(None, str(error), "the text must be valid TOML") from error
     _check_keys("key of the schema", document, (*TOP_KEYS, "column"))
-    if not isinstance(document.get("inferred", []), list):
-        raise SchemaError(None, document["inferred"], "inferred must be a list of texts")
     tables: Any = document.pop("column", [])
     if not isinstance(tables, list):
         raise SchemaError(None, "column", "each column is a table that starts with [[column]]")

@@ -47,7 +47,7 @@ COLUMNS = st.one_of(integer_columns(), float_columns(), categorical_columns())
 
 
 @given(column=COLUMNS, seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_codes_survive_decoding_and_encoding(column: Column, seed: int) -> None:
     rng = np.random.default_rng(seed)
     codec = Codec(schema=Schema(columns=(column,)))

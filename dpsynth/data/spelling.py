@@ -1,0 +1,66 @@
+"""One value, several spellings: how texts, numbers and gaps from files and frames are understood.
+
+Files know texts only, and pandas turns integers with gaps into floats: 1, 1.0 and "1" are one
+category. A truth value is never a number, and an empty text is a missing value.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+
+from dpsynth.data.columns import CategoricalColumn, Category
+from dpsynth.errors import DataError
+
+Values: TypeAlias = Any
+"""A pandas Series; its stubs leave out what a column of unknown type needs."""
+
+
+def spelling(value: object, kind: type[Category]) -> Category | None:
+    """Return `value` as a category of `kind` (a text, an integer, a truth value), or None."""
+    plain = cast("Any", value).item() if isinstance(value, np.generic) else value
+    if isinstance(plain, bool):
+        return plain if kind is bool else str(plain) if kind is str else None
+    if kind is bool:
+        return {"true": True, "false": False}.get(plain.lower()) if isinstance(plain, str) else None
+    if isinstance(plain, float) and plain.is_integer():
+        plain = int(plain)
+    if kind is str:
+        return str(plain)
+    if isinstance(plain, str):
+        return _integer(plain)
+    return plain if isinstance(plain, int) else None
+
+
+def spellings(column: CategoricalColumn) -> Mapping[Category | None, int]:
+    """Return category -> code, for looking up what `spelling` returns."""
+    return {category: code for code, category in enumerate(column.categories)}
+
+
+def plain_values(name: str, values: Values) -> Values:
+    """Return `values` without pandas' wrapping, None where a value is missing or an empty text.
+
+    Raises:
+        DataError: a value is a collection, or truth values and numbers are mixed: pandas takes
+            true and 1 for one value.
+    """
+    objects = values.astype(object)
+    kinds = set(objects.dropna().map(type))
+    if bool in kinds and kinds & {int, float}:
+        raise DataError(name, "truth values and numbers", "its values must be of one kind")
+    for kind in kinds:
+        if hasattr(kind, "__len__") and not issubclass(kind, str | bytes):
+            raise DataError(name, kind.__name__, "values must be texts, numbers or truth values")
+    return objects.mask(objects.isna() | objects.isin([""]), None)
+
+
+def _integer(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return int(number) if number.is_integer() else None
