@@ -66,12 +66,15 @@ class Generator(ABC):
         accountant: the accountant that suits it best ("zcdp", "gdp", "pure", "pld").
         reference: the paper, with section or equation.
         model: the class of what `fit` returns, for loading saved models.
+        requires: modules of an optional extra that `fit` imports; without them a sweep leaves the
+            generator out with a sentence.
     """
 
     name: ClassVar[str]
     accountant: ClassVar[str]
     reference: ClassVar[str]
     model: ClassVar[type[SyntheticModel]]
+    requires: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> SyntheticModel:

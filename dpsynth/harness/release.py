@@ -101,8 +101,13 @@ def build_metric(choice: Choice, target: "Target | None") -> "Metric":
         InvalidValueError: a parameter that is refused, or a target that is needed and absent.
     """
     cls = METRICS.get(choice.name)
-    if not any(f.name == "target" for f in fields(cls)):
+    if not predicts(choice):
         return construct(cls, choice.parameters, owner=choice.name)
     if target is None:
         raise InvalidValueError("target", None, f"given for the metric {choice.name!r}")
     return construct(cls, choice.parameters, owner=choice.name, given={"target": target})
+
+
+def predicts(choice: Choice) -> bool:
+    """Return whether the metric of `choice` predicts a target."""
+    return any(f.name == "target" for f in fields(METRICS.get(choice.name)))

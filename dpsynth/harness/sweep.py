@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any, final
 
 from dpsynth.errors import DpsynthError
 from dpsynth.harness.cell import Cell, Fingerprint
-from dpsynth.harness.config import Choice, Experiment
+from dpsynth.harness.config import Choice, DatasetChoice, Experiment
 from dpsynth.harness.engine import LocalEngine
 from dpsynth.harness.fingerprint import code_hash, has_module, library_versions, load_dataset
+from dpsynth.harness.release import build_metric, predicts
 from dpsynth.harness.store import Record, Store
 from dpsynth.harness.worker import Task
 from dpsynth.parameters import construct
 from dpsynth.privacy.accountant import make_accountant
-from dpsynth.registry import ATTACKS, GENERATORS, METRICS, Registry
+from dpsynth.privacy.budget import Budget
+from dpsynth.registry import ATTACKS, DATASETS, GENERATORS, METRICS
 from dpsynth.synthesis import build_generator
 
 if TYPE_CHECKING:
+    from dpsynth.data.datasets import Dataset
+    from dpsynth.generators.base import Generator
     from dpsynth.harness.progress import Progress
 
 
@@ -49,14 +53,14 @@ class Plan:
     @property
     def preload(self) -> list[str]:
         """The modules that the cells import, for the fork server to import once."""
-        chosen = {
-            GENERATORS: {c.generator.name for c in self.cells},
-            METRICS: {m.name for c in self.cells for m in c.metrics},
-            ATTACKS: {a.name for c in self.cells for a in c.attacks},
-        }
+        chosen = [
+            *((DATASETS, c.dataset.name) for c in self.cells if c.dataset and not c.dataset.path),
+            *((GENERATORS, c.generator.name) for c in self.cells),
+            *((METRICS, m.name) for c in self.cells for m in c.metrics),
+            *((ATTACKS, a.name) for c in self.cells for a in c.attacks),
+        ]
         modules = {"dpsynth.harness.release", "dpsynth.harness.claims", "sklearn.ensemble"}
-        for registry, found in chosen.items():
-            modules |= {registry.target(name).partition(":")[0] for name in found}
+        modules |= {registry.target(name).partition(":")[0] for registry, name in chosen}
         extra = {m for c in self.cells for m in _needs(c.generator)}
         ours = sorted(m for m in modules if m.startswith(("dpsynth.", "sklearn")))
         return ["pandas", *sorted(extra), *ours]
@@ -86,26 +90,55 @@ def make_plan(experiment: Experiment) -> Plan:
         InvalidValueError: one with a value that is refused; a budget that an accountant refuses.
         FileError, DataError: a data set that cannot be read.
     """
-    runnable: list[Choice] = []
-    skipped: list[Skipped] = []
-    for choice in experiment.generators:
-        missing = [m for m in _needs(choice) if not has_module(m)]
-        if missing:
-            reason = f"{', '.join(missing)} is not installed; install dpsynth[neural]"
-            skipped.append(Skipped(title=choice.label, reason=reason))
-        else:
-            _check_generator(choice, experiment)
-            runnable.append(choice)
-    for registry, choices in ((METRICS, experiment.metrics), (ATTACKS, experiment.attacks)):
-        _check_choices(registry, choices)
+    runnable, skipped = _runnable(experiment)
+    for attack in experiment.attacks:
+        construct(ATTACKS.get(attack.name), attack.parameters, owner=attack.label)
     chosen = {
         "generators": tuple(runnable),
         "metrics": experiment.metrics,
         "attacks": experiment.attacks,
     }
     base = Fingerprint(code=code_hash(chosen), libraries=library_versions())
-    cells = [*_releases(experiment, runnable, base), *_audits(experiment, runnable, base)]
+    cells: list[Cell] = []
+    for choice in experiment.datasets:
+        dataset = load_dataset(choice, experiment.folder)
+        metrics, without = _metrics(experiment, dataset)
+        skipped += without
+        settings = replace(base, data=dataset.sha256)
+        cells += _releases(experiment, choice, runnable, metrics, settings)
+    cells += _audits(experiment, runnable, base)
     return Plan(experiment=experiment, cells=tuple(cells), skipped=tuple(skipped))
+
+
+def _runnable(experiment: Experiment) -> tuple[list[Choice], list[Skipped]]:
+    """Return the generators that can run here, and those that cannot."""
+    runnable: list[Choice] = []
+    skipped: list[Skipped] = []
+    for choice in experiment.generators:
+        missing = [m for m in _needs(choice) if not has_module(m)]
+        if missing:
+            reason = f"{' and '.join(missing)} not installed; install dpsynth[neural]"
+            skipped.append(Skipped(title=choice.label, reason=reason))
+        else:
+            _check_generator(choice, experiment)
+            runnable.append(choice)
+    return runnable, skipped
+
+
+def _metrics(
+    experiment: Experiment, dataset: "Dataset"
+) -> tuple[tuple[Choice, ...], list[Skipped]]:
+    """Return the metrics that apply to `dataset`, and those that do not."""
+    applicable: list[Choice] = []
+    skipped: list[Skipped] = []
+    for choice in experiment.metrics:
+        if dataset.target is None and predicts(choice):
+            title = f"{choice.label} on {dataset.name}"
+            skipped.append(Skipped(title=title, reason="the data set has no target to predict"))
+        else:
+            build_metric(choice, dataset.target)
+            applicable.append(choice)
+    return tuple(applicable), skipped
 
 
 def look_at(plan: Plan, store: Store) -> Outlook:
@@ -144,6 +177,7 @@ def run_sweep(
     """
     outlook = look_at(plan, store)
     settings = to_plain(plan.experiment)
+    cells = [replace(cell, cache=store.path / "references") for cell in outlook.to_run]
     skipped = [(s.title, s.reason) for s in plan.skipped]
     store.write_plan(settings, [cell.id for cell in plan.cells], skipped)
     engine = LocalEngine(
@@ -155,7 +189,7 @@ def run_sweep(
     )
     titles = {cell.id: cell.title for cell in plan.cells}
     with progress.showing(total=len(plan.cells), finished=len(outlook.finished)):
-        for record in engine.run(outlook.to_run):
+        for record in engine.run(cells):
             store.write(record)
             progress.ended(titles[record.cell], record)
             yield record
@@ -171,7 +205,8 @@ def to_plain(experiment: Experiment) -> dict[str, Any]:
 
 def _needs(choice: Choice) -> tuple[str, ...]:
     """Return the optional modules that a generator cannot do without."""
-    return tuple(getattr(GENERATORS.get(choice.name), "requires", ()))
+    cls: type[Generator] = GENERATORS.get(choice.name)
+    return cls.requires
 
 
 def _check_generator(choice: Choice, experiment: Experiment) -> None:
@@ -185,38 +220,33 @@ def _check_generator(choice: Choice, experiment: Experiment) -> None:
         raise
 
 
-def _check_choices(registry: Registry, choices: tuple[Choice, ...]) -> None:
-    for choice in choices:
-        construct(registry.get(choice.name), choice.parameters, owner=choice.label)
-
-
-def _budget(experiment: Experiment, epsilon: float, delta: float) -> Any:
-    from dpsynth.privacy.budget import Budget
-
+def _budget(experiment: Experiment, epsilon: float, delta: float) -> Budget:
     return Budget(epsilon=epsilon, delta=delta, relation=experiment.relation)
 
 
 def _releases(
-    experiment: Experiment, generators: list[Choice], base: Fingerprint
+    experiment: Experiment,
+    dataset: DatasetChoice,
+    generators: list[Choice],
+    metrics: tuple[Choice, ...],
+    fingerprint: Fingerprint,
 ) -> Iterator[Cell]:
-    for dataset in experiment.datasets:
-        data = load_dataset(dataset, experiment.folder).sha256
-        budgets = product(experiment.epsilons, experiment.deltas)
-        for seed, (epsilon, delta), generator in product(experiment.seeds, budgets, generators):
-            yield Cell(
-                kind="release",
-                dataset=dataset,
-                generator=generator,
-                epsilon=epsilon,
-                delta=delta,
-                relation=experiment.relation,
-                seed=seed,
-                fingerprint=replace(base, data=data),
-                metrics=experiment.metrics,
-                attacks=experiment.attacks,
-                holdout=experiment.holdout,
-                folder=experiment.folder,
-            )
+    budgets = product(experiment.epsilons, experiment.deltas)
+    for seed, (epsilon, delta), generator in product(experiment.seeds, budgets, generators):
+        yield Cell(
+            kind="release",
+            dataset=dataset,
+            generator=generator,
+            epsilon=epsilon,
+            delta=delta,
+            relation=experiment.relation,
+            seed=seed,
+            fingerprint=fingerprint,
+            metrics=metrics,
+            attacks=experiment.attacks,
+            holdout=experiment.holdout,
+            folder=experiment.folder,
+        )
 
 
 def _audits(experiment: Experiment, generators: list[Choice], base: Fingerprint) -> Iterator[Cell]:
