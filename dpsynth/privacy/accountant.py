@@ -5,7 +5,7 @@ was spent is the ledger's to know.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from math import fsum, isfinite, nextafter
@@ -180,12 +180,21 @@ def sampling_distance(events: Iterable[Event]) -> float:
     return fsum(distances)
 
 
+def flattened(events: Iterable[Event]) -> Iterator[Event]:
+    """Yield the events, with composed ones replaced by their parts."""
+    for event in events:
+        if isinstance(event, ComposedEvent):
+            yield from flattened(event.events)
+        else:
+            yield event
+
+
 _ACCOUNTANTS = {
     "zcdp": "dpsynth.privacy.filters:ZcdpFilter",
     "gdp": "dpsynth.privacy.filters:GdpFilter",
     "pure": "dpsynth.privacy.filters:PureFilter",
-    "pld": "dpsynth.privacy.plans:PldAccountant",
-    "rdp": "dpsynth.privacy.plans:RdpAccountant",
+    "pld": "dpsynth.privacy.pld:PldAccountant",
+    "rdp": "dpsynth.privacy.renyi:RdpAccountant",
 }
 
 

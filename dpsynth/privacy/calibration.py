@@ -4,8 +4,9 @@ The closed curves of zCDP and Gaussian DP are in `curves`, and named here too; D
 the plan accountants.
 """
 
-from collections.abc import Sequence
-from math import isfinite
+from collections.abc import Callable, Sequence
+from functools import cache
+from math import exp, inf, isfinite, log, sqrt
 
 from dpsynth.errors import InvalidValueError
 from dpsynth.privacy.accountant import make_accountant
@@ -25,8 +26,9 @@ __all__ = [
 ]
 
 # Noise multipliers are found to this relative precision; a finer one buys nothing visible.
-_PRECISION = 1e-5
-_LARGEST_MULTIPLIER = 1e9
+_PRECISION = 1e-4
+_LARGEST, _SMALLEST = log(1e9), log(1e-3)
+_LEAST_EPSILON = 1e-300
 
 
 def gaussian_sigma(epsilon: float, delta: float, sensitivity: float) -> float:
@@ -95,19 +97,50 @@ def dpsgd_noise_multiplier(
     budget = Budget(epsilon=epsilon, delta=delta, relation=relation)
     priced = make_accountant(accountant, budget)
 
-    def fits(multiplier: float) -> bool:
+    @cache  # the bracket's ends are asked for twice
+    def excess(log_multiplier: float) -> float:
+        multiplier = exp(log_multiplier)
         event = DpSgdEvent(noise_multiplier=multiplier, sample_rate=sample_rate, steps=steps)
-        return priced.epsilon([*also, event]) <= priced.capacity
+        spent = priced.epsilon([*also, event])
+        return log(max(spent, _LEAST_EPSILON) / priced.capacity) if isfinite(spent) else inf
 
-    high = 1.0
-    while not fits(high):
-        high *= 2.0
-        if high > _LARGEST_MULTIPLIER:
-            raise InvalidValueError("epsilon", epsilon, "large enough for the rest of the plan")
-    low = high / 2.0
-    while high > 1e-2 and fits(low):
-        low, high = low / 2.0, low
-    while high - low > _PRECISION * high:
-        middle = (low + high) / 2.0
-        low, high = (low, middle) if fits(middle) else (middle, high)
+    low, high = _bracket(excess, start=log(max(1.0, 2.0 * sample_rate * sqrt(steps) / epsilon)))
+    if high > _LARGEST:
+        raise InvalidValueError("epsilon", epsilon, "large enough for the rest of the plan")
+    return exp(_decreasing_root(excess, low, high))
+
+
+def _bracket(excess: Callable[[float], float], *, start: float) -> tuple[float, float]:
+    """Return log multipliers of too little and of enough noise, within a factor of 2 or 4."""
+    high = start
+    if excess(high) > 0.0:
+        while excess(high) > 0.0 and high <= _LARGEST:
+            high += log(2.0)
+        return high - log(2.0), high
+    low = high - log(2.0)
+    while excess(low) <= 0.0 and low > _SMALLEST:
+        low, high = low - log(2.0), low
+    return low, high
+
+
+def _decreasing_root(excess: Callable[[float], float], low: float, high: float) -> float:
+    """Return the least argument found with excess <= 0, to `_PRECISION`.
+
+    Secants, since an accountant may take seconds to answer and log epsilon is nearly linear in the
+    log multiplier; each aims a hair beyond the root, so that both ends close in.
+    """
+    at_low, at_high = excess(low), excess(high)
+    raised_low = True
+    while high - low > _PRECISION:
+        middle = low + (high - low) / 2.0
+        if isfinite(at_low) and isfinite(at_high):
+            secant = low + (high - low) * at_low / (at_low - at_high)
+            aim = secant + (_PRECISION if raised_low else -_PRECISION) / 2.0
+            middle = aim if low < aim < high else middle
+        at_middle = excess(middle)
+        raised_low = at_middle > 0.0
+        if raised_low:
+            low, at_low = middle, at_middle
+        else:
+            high, at_high = middle, at_middle
     return high

@@ -7,7 +7,7 @@ a mu never above it. Floating error is bounded term by term and added, or subtra
 # pyright: reportMissingTypeStubs=false
 
 from collections.abc import Callable
-from math import exp, inf, isfinite, isinf, log, log1p, nextafter, pi, sqrt, tanh
+from math import exp, expm1, inf, isfinite, isinf, log, log1p, nextafter, pi, sqrt, tanh
 
 from dpsynth.errors import InvalidValueError
 
@@ -71,9 +71,60 @@ def zcdp_rho(epsilon: float, delta: float) -> float:
     return _largest_within(rho, lambda value: zcdp_epsilon(value, delta), epsilon)
 
 
+def renyi_epsilon(order: float, divergence: float, delta: float) -> float:
+    """Return the epsilon at `delta` of anything of that Renyi divergence at that order.
+
+    Args:
+        order: above 1.
+        divergence: at least 0; may be infinite.
+        delta: in (0, 1).
+
+    Raises:
+        InvalidValueError: a value outside its range.
+
+    Reference: Canonne, Kamath & Steinke 2020, Proposition 12.
+    """
+    _check_order(order, divergence)
+    _check_delta(delta)
+    tail, error = _tail(order - 1.0, delta)
+    return max(0.0, divergence * (1.0 + _ROUNDING) + tail + error)
+
+
+def renyi_delta(order: float, divergence: float, epsilon: float) -> float:
+    """Return the delta at `epsilon` of anything of that Renyi divergence at that order.
+
+    Args:
+        order: above 1.
+        divergence: at least 0; may be infinite.
+        epsilon: at least 0.
+
+    Raises:
+        InvalidValueError: a value outside its range.
+
+    Reference: Canonne, Kamath & Steinke 2020, Proposition 12; total variation is at most
+        sqrt(1 - exp(-divergence)) (Bretagnolle & Huber 1979), and bounds delta at any epsilon.
+    """
+    _check_order(order, divergence)
+    _check_nonnegative("epsilon", epsilon)
+    if isinf(divergence):
+        return 1.0
+    a = order - 1.0
+    terms = (a * divergence, -a * epsilon, -order * log1p(1.0 / a), -log(a))
+    exponent = sum(terms) + _ROUNDING * sum(abs(term) for term in terms)
+    distance = sqrt(-expm1(-divergence)) * (1.0 + _ROUNDING)
+    return min(1.0, distance, exp(min(exponent, 0.0)) * (1.0 + _ROUNDING))
+
+
+def _check_order(order: float, divergence: float) -> None:
+    if not 1.0 < order < inf:
+        raise InvalidValueError("order", order, "a finite number above 1")
+    if not divergence >= 0.0:
+        raise InvalidValueError("divergence", divergence, "at least 0")
+
+
 def _tail(order_minus_1: float, delta: float) -> tuple[float, float]:
     """Return (log(1/delta) + alpha log(1 - 1/alpha) - log(alpha - 1)) / (alpha - 1), which is what
-    Proposition 12 adds to alpha * rho, and a bound on its floating error."""
+    Proposition 12 adds to a Renyi divergence, and a bound on its floating error."""
     a = order_minus_1
     terms = (-log(delta), -(1.0 + a) * log1p(1.0 / a), -log(a))
     return sum(terms) / a, _ROUNDING * sum(abs(term) for term in terms) / a
