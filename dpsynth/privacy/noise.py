@@ -93,6 +93,18 @@ class NoiseSource(ABC):
         """
 
     @abstractmethod
+    def exponential_draws(
+        self,
+        scores: NDArray[np.float64],
+        size: int,
+        *,
+        epsilon: float,
+        sensitivity: float,
+        monotone: bool = False,
+    ) -> NDArray[np.intp]:
+        """Return `size` independent draws of `exponential_mechanism`: each costs its epsilon."""
+
+    @final
     def exponential_mechanism(
         self,
         scores: NDArray[np.float64],
@@ -114,6 +126,10 @@ class NoiseSource(ABC):
 
         Reference: McSherry & Talwar 2007, Theorem 6.
         """
+        drawn = self.exponential_draws(
+            scores, 1, epsilon=epsilon, sensitivity=sensitivity, monotone=monotone
+        )
+        return int(drawn[0])
 
     @abstractmethod
     def report_noisy_max(
@@ -189,17 +205,18 @@ class ResearchNoise(NoiseSource):
         _check_probability(probability)
         return self._rng.random(size) < probability
 
-    def exponential_mechanism(
+    def exponential_draws(
         self,
         scores: NDArray[np.float64],
+        size: int,
         *,
         epsilon: float,
         sensitivity: float,
         monotone: bool = False,
-    ) -> int:
+    ) -> NDArray[np.intp]:
         selection.check_scores(scores, epsilon=epsilon, sensitivity=sensitivity)
         rate = selection.loss_rate(epsilon, sensitivity, monotone)
-        return selection.gumbel_argmax(scores, rate, rng=self._rng)
+        return selection.softmax_draws(scores, rate, size, rng=self._rng)
 
     def report_noisy_max(
         self,
@@ -272,16 +289,22 @@ class ReleaseNoise(NoiseSource):
         _check_probability(probability)
         return exact.bernoulli(probability, size, system_words)
 
-    def exponential_mechanism(
+    def exponential_draws(
         self,
         scores: NDArray[np.float64],
+        size: int,
         *,
         epsilon: float,
         sensitivity: float,
         monotone: bool = False,
-    ) -> int:
+    ) -> NDArray[np.intp]:
         return selection.exponential_mechanism(
-            scores, epsilon=epsilon, sensitivity=sensitivity, monotone=monotone, words=system_words
+            scores,
+            size,
+            epsilon=epsilon,
+            sensitivity=sensitivity,
+            monotone=monotone,
+            words=system_words,
         )
 
     def report_noisy_max(

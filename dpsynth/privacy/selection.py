@@ -20,6 +20,7 @@ from dpsynth.privacy.words import Words, uniform_below
 
 _GRID = 2.0**-16
 _ENLARGED = 1 + Fraction(1, 2**14)
+_BLOCK = 1 << 17
 _LARGEST_RATIO = 2.0**34  # beyond, a float cannot tell a score to within the allowed error
 
 
@@ -70,20 +71,22 @@ class _Exponents:
 
 def exponential_mechanism(
     scores: NDArray[np.float64],
+    size: int,
     *,
     epsilon: float,
     sensitivity: float,
     monotone: bool,
     words: Words,
-) -> int:
-    """Return a candidate i with probability exactly proportional to exp(-gamma_i).
+) -> NDArray[np.intp]:
+    """Return `size` candidates, i with probability exactly proportional to exp(-gamma_i).
 
-    Uniform proposals, each accepted with probability exp(-gamma_i): what is accepted first has
-    the law of the exponential mechanism, and its loss has a range of at most epsilon.
+    Uniform proposals, each accepted with probability exp(-gamma_i): what is accepted has the law
+    of the exponential mechanism, and its loss has a range of at most epsilon.
 
     Args:
         scores: one a candidate, to be maximised.
-        epsilon: bound on the range of the privacy loss.
+        size: how many independent draws.
+        epsilon: bound on the range of the privacy loss of one draw.
         sensitivity: largest change of any score between neighbours.
         monotone: True if all scores move the same way when a record is added.
         words: the source of random bits.
@@ -95,16 +98,18 @@ def exponential_mechanism(
     """
     check_scores(scores, epsilon=epsilon, sensitivity=sensitivity)
     exponents = _Exponents(scores, epsilon, sensitivity, monotone)
-    block = min(2 * scores.size + 16, 4096)  # at worst one proposal in `size` is accepted
-    while True:
-        proposals = uniform_below(scores.size, block, words)
+    weight = float(np.exp(-exponents.gamma).sum())  # proposals accepted, of scores.size; at least 1
+    chosen = np.empty(0, dtype=np.intp)
+    while chosen.size < size:
+        wanted = int((size - chosen.size) * scores.size / weight * 1.1) + 16
+        proposals = uniform_below(scores.size, min(wanted, _BLOCK), words)
 
         def exact(i: int, proposals: NDArray[np.int64] = proposals) -> Fraction:
             return exponents.exact(int(proposals[i]))
 
         accepted = bernoulli_exp(exponents.gamma[proposals], exact, words)
-        if accepted.any():
-            return int(proposals[int(accepted.argmax())])
+        chosen = np.concatenate([chosen, proposals[accepted]])
+    return chosen[:size]
 
 
 def report_noisy_max(
@@ -121,7 +126,7 @@ def report_noisy_max(
     take each with probability exp(-gamma_i). It is epsilon-DP and never worse in expectation than
     the exponential mechanism, but the range of its loss may exceed epsilon.
 
-    Args and Raises: as `exponential_mechanism`.
+    Args and Raises: as `exponential_mechanism`, for a single draw.
 
     Reference: McKenna & Sheldon 2020, Algorithm 1; Ding et al. 2021, Theorem 5 (same law).
     """
@@ -145,17 +150,21 @@ def _permutation(n: int, words: Words) -> NDArray[np.intp]:
             return order
 
 
-def gumbel_argmax(scores: NDArray[np.float64], rate: float, *, rng: np.random.Generator) -> int:
-    """Return a candidate of the exponential mechanism, in floating point: research only.
+def softmax_draws(
+    scores: NDArray[np.float64], rate: float, size: int, *, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """Return `size` draws of the exponential mechanism, in floating point: research only.
 
     Args:
         scores: one a candidate, to be maximised.
         rate: exponent per unit of score (`loss_rate`).
+        size: how many independent draws.
         rng: source of randomness.
-
-    Reference: Yellott 1977 (the largest of Gumbel-perturbed scores is a softmax draw).
     """
-    return int(np.argmax(rate * scores + rng.gumbel(size=scores.size)))
+    cumulative = np.cumsum(np.exp(rate * (scores - scores.max())))
+    uniforms: NDArray[np.float64] = rng.random(size) * cumulative[-1]
+    drawn: NDArray[np.intp] = np.searchsorted(cumulative, uniforms, side="right")
+    return np.minimum(drawn, scores.size - 1)
 
 
 def exponential_argmax(
@@ -163,6 +172,6 @@ def exponential_argmax(
 ) -> int:
     """Return a candidate of report-noisy-max, in floating point: research only.
 
-    Args: as `gumbel_argmax`.
+    Args: as `softmax_draws`.
     """
     return int(np.argmax(rate * scores + rng.exponential(size=scores.size)))
