@@ -1,0 +1,103 @@
+"""Singling out and linkability: they find a copy, and raise no false alarms."""
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from dpsynth.audit.attack import Attack, AttackTarget
+from dpsynth.audit.linkability import Linkability
+from dpsynth.audit.predicates import Predicate
+from dpsynth.audit.records import distances, plain_records
+from dpsynth.audit.singling_out import SinglingOut, permutation_p_value, univariate
+from dpsynth.data.schema import CategoricalColumn, FloatColumn
+from dpsynth.errors import InvalidValueError, UnknownNameError
+from tests.audit.releases import copier, stranger, target_of
+from tests.evaluation.laws import SCHEMA, draw
+
+ATTACKS = [
+    pytest.param(SinglingOut(predicates=100), id="multivariate"),
+    pytest.param(SinglingOut(predicates=100, columns=1), id="univariate"),
+    pytest.param(Linkability(targets=100), id="linkability"),
+    pytest.param(Linkability(targets=100, neighbours=3), id="three neighbours"),
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_a_copy_is_found(attack: Attack) -> None:
+    rng = np.random.default_rng(0)
+    found = attack.run(target_of(copier, 400, rng=rng), rng=rng)
+    assert found.alarm
+    assert found.risk.lower > 0.05
+    assert found.rate.lower > found.baseline.upper
+
+
+@pytest.mark.slow
+@pytest.mark.statistical
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_false_alarms_on_a_release_that_leaks_nothing_stay_below_alpha(attack: Attack) -> None:
+    # 60 runs at alpha = .05: more than 9 alarms have probability below 1e-3. The control set is
+    # four times as small as the training table: samples of equal size are the attack's business.
+    rng = np.random.default_rng(1)
+    targets = [target_of(stranger, 400, control=100, rng=rng) for _ in range(60)]
+    alarms = sum(attack.run(t, rng=rng).alarm for t in targets)
+    assert alarms <= binom.isf(1e-3, 60, 0.05) == 9
+    # Negative control: releases that hold a third of the training records raise alarms.
+    leaky = [
+        AttackTarget(train=t.train, control=t.control, synthetic=t.train.take(np.arange(133)))
+        for t in targets[:20]
+    ]
+    assert sum(attack.run(t, rng=rng).alarm for t in leaky) > binom.isf(1e-3, 20, 0.05)
+
+
+def test_distances_by_hand() -> None:
+    columns = (
+        CategoricalColumn(name="a", categories=("x", "y")),
+        FloatColumn(name="b", lower=0.0, upper=10.0, missing=True),
+    )
+    records = np.array([[0, 5.0], [1, np.nan]])
+    found = np.concatenate(list(distances(columns, records, records[::-1])))
+    assert found == pytest.approx(np.array([[2.0, 0.0], [0.0, 2.0]]))
+    near = np.concatenate(list(distances(columns, records, np.array([[0, 7.5]]))))
+    assert near == pytest.approx(np.array([[0.25], [2.0]]))
+
+
+def test_predicates_match_what_they_say() -> None:
+    rng = np.random.default_rng(2)
+    records = plain_records(draw(200, rng=rng))
+    both = Predicate(terms=((3, "at least", 4.0), (4, "at most", 0.5)))
+    assert np.array_equal(both.matches(records), (records[:, 3] >= 4) & (records[:, 4] <= 0.5))
+    missing = Predicate(terms=((2, "equal", float("nan")),))
+    assert np.array_equal(missing.matches(records), np.isnan(records[:, 2]))
+
+
+def test_univariate_predicates_each_match_one_record() -> None:
+    rng = np.random.default_rng(3)
+    records = plain_records(draw(60, rng=rng))
+    found = univariate(SCHEMA.columns, records)
+    assert len(found) > 100
+    assert all(p.matches(records).sum() == 1 for p in found)
+
+
+def test_permutation_p_value_is_exact_on_a_small_case() -> None:
+    rng = np.random.default_rng(4)
+    # Each of four predicates matches one record of its own, all among the four used ones: the
+    # excess is 4 in one deal of C(8, 4) = 70.
+    matched = np.hstack([np.eye(4, dtype=bool), np.zeros((4, 4), dtype=bool)])
+    assert 0.002 <= permutation_p_value(matched, 4, rng=rng) <= 0.04
+    assert permutation_p_value(matched, -4, rng=rng) == 1.0
+    assert permutation_p_value(matched[:0], 0, rng=rng) == 1.0
+
+
+def test_parameters_outside_their_rules_are_refused() -> None:
+    rng = np.random.default_rng(5)
+    target = target_of(copier, 20, rng=rng)
+    for make in (
+        lambda: SinglingOut(predicates=0),
+        lambda: SinglingOut(columns=0),
+        lambda: Linkability(targets=0),
+        lambda: Linkability(known=SCHEMA.names).run(target, rng=rng),
+    ):
+        with pytest.raises(InvalidValueError):
+            make()
+    with pytest.raises(UnknownNameError, match="incme"):
+        Linkability(known=("incme",)).run(target, rng=rng)
