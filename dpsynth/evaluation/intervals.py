@@ -25,11 +25,9 @@ def student_interval(
         minimum: least value possible.
         maximum: largest value possible.
     """
-    from scipy.special import stdtrit
-
     if not np.isfinite(error):
         return Score(value=value, lower=min(minimum, value), upper=max(maximum, value))
-    reach = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
+    reach = _quantile(freedom) * error
     lower, upper = max(minimum, value - reach), min(maximum, value + reach)
     return Score(value=value, lower=min(lower, value), upper=max(upper, value))
 
@@ -101,3 +99,37 @@ def roc_auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> tup
     if m < 2 or n < 2:
         return area, float("nan")
     return area, sqrt(float(above.var(ddof=1)) / m + float(below.var(ddof=1)) / n)
+
+
+def auc_score(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> Score:
+    """Return the area under the ROC curve with an interval for the population's area.
+
+    The hull of DeLong's interval and of Newcombe's score interval: the first has no width where the
+    classes separate in the sample, the second assumes a shape of the curve.
+
+    Args:
+        positive: predictions for positive records, at least one.
+        negative: predictions for negative records, at least one.
+
+    Reference: R. Newcombe, Confidence intervals for an effect size measure based on the
+    Mann-Whitney statistic, part 2, Statistics in Medicine 25 (2006), method 5.
+    """
+    area, error = roc_auc(positive, negative)
+    normal = student_interval(area, error, freedom=float("inf"), minimum=0.0, maximum=1.0)
+    grid = np.linspace(0, 1, 2001)
+    m, n = len(positive), len(negative)
+    spread = (1 - grid) / (2 - grid) + grid / (1 + grid)
+    variance = grid * (1 - grid) * (1 + ((m + n) / 2 - 1) * spread) / (m * n)
+    inside = grid[(grid - area) ** 2 <= _quantile(float("inf")) ** 2 * variance]
+    return Score(
+        value=area,
+        lower=float(min([normal.lower, *inside[:1]])),
+        upper=float(max([normal.upper, *inside[-1:]])),
+    )
+
+
+def _quantile(freedom: float) -> float:
+    """Return the two-sided quantile of Student's law at the level of every interval."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))

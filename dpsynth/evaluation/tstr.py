@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.columns import CategoricalColumn
 from dpsynth.errors import InvalidValueError
-from dpsynth.evaluation.intervals import roc_auc, student_interval
+from dpsynth.evaluation.intervals import auc_score, roc_auc
 from dpsynth.evaluation.metric import Metric, Score
 from dpsynth.evaluation.sample import Sample
 
@@ -27,8 +27,8 @@ class TstrAuc(Metric):
     score of the training table itself ("train on real, test on real"), which is the ceiling.
 
     The interval covers the area, over the population of test records, of the classifier that was
-    fitted (DeLong); variation between fits comes on top. It is the whole range where a class has
-    fewer than two test records; a test split with one class only has no area, and is refused.
+    fitted; variation between fits comes on top. A test split with one class has no area, and is
+    refused.
 
     Args:
         target: the column to predict and what counts as positive.
@@ -45,7 +45,7 @@ class TstrAuc(Metric):
     reads: ClassVar[Literal["train", "holdout"]] = "holdout"
     reference: ClassVar[str] = (
         "C. Esteban, S. Hyland and G. Raetsch, Real-valued (Medical) Time Series Generation with "
-        "Recurrent Conditional GANs (2017), section 4.1; area with DeLong's interval (1988)"
+        "Recurrent Conditional GANs (2017), section 4.1; interval: see auc_score"
     )
     target: "Target"
     rounds: int = 60
@@ -55,27 +55,21 @@ class TstrAuc(Metric):
             raise InvalidValueError("rounds", self.rounds, "at least 1")
 
     def value(self, real: Sample, synthetic: Sample, *, rng: np.random.Generator) -> float:
-        return self._area(real, synthetic, rng)[0]
+        return roc_auc(*self._predictions(real, synthetic, rng))[0]
 
     def score(self, real: Sample, synthetic: Sample, *, rng: np.random.Generator) -> Score:
-        area, error = self._area(real, synthetic, rng)
-        return student_interval(
-            area,
-            error,
-            freedom=float("inf"),
-            minimum=self.minimum,
-            maximum=self.maximum,
-        )
+        return auc_score(*self._predictions(real, synthetic, rng))
 
-    def _area(
+    def _predictions(
         self, real: Sample, synthetic: Sample, rng: np.random.Generator
-    ) -> tuple[float, float]:
-        truth, learned = _labels(real), _labels(synthetic)
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the predictions for the positive and for the negative test records."""
+        truth = _labels(real)
         if truth.all() or not truth.any():
             rule = f"a test split with both classes of {self.target.column!r}"
             raise InvalidValueError("holdout", "one class", rule)
-        predictions = self._predict(real, synthetic, learned, rng)
-        return roc_auc(predictions[truth], predictions[~truth])
+        predicted = self._predict(real, synthetic, _labels(synthetic), rng)
+        return predicted[truth], predicted[~truth]
 
     def _predict(
         self,
