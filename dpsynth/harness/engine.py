@@ -21,6 +21,7 @@ from dpsynth.harness.store import Record
 from dpsynth.harness.worker import DUMP_SIGNAL, Entered, Task, failure, work
 
 _POLL_SECONDS = 0.2
+_NOT_YET = "waiting"
 _EXIT_SECONDS = 5.0
 _LOG_TAIL = 8000  # characters of a failed cell's output that are kept
 
@@ -39,7 +40,7 @@ class _Job:
     connection: Connection
     log: Path
     began: float
-    phase: str = "start"
+    phase: str = _NOT_YET
     peak_rss_mb: float | None = None
     record: Record | None = None
     stopped: tuple[Status, str] | None = field(default=None)
@@ -110,6 +111,8 @@ class LocalEngine:
                 if isinstance(message, Record):
                     job.record = message
                 elif isinstance(message, Entered):
+                    if job.phase == _NOT_YET:  # waiting for the fork server is not the cell's time
+                        job.began = monotonic()
                     job.phase = message.phase
                     if self.entered is not None:
                         self.entered(job.cell, job.phase)

@@ -1,7 +1,7 @@
 """A sweep: plan the cells, leave out what is done, run the rest, keep every result at once."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, final
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 from dpsynth.errors import DpsynthError
 from dpsynth.harness.cell import Cell, Fingerprint
 from dpsynth.harness.config import Choice, DatasetChoice, Experiment
-from dpsynth.harness.engine import LocalEngine
+from dpsynth.harness.engine import LocalEngine, run_in_process
 from dpsynth.harness.fingerprint import code_hash, has_module, library_versions, load_dataset
 from dpsynth.harness.release import build_metric, predicts
 from dpsynth.harness.store import Record, Store
@@ -160,7 +160,7 @@ def run_sweep(
     progress: "Progress",
     workers: int | None = None,
     task: Task | None = None,
-) -> Iterator[Record]:
+) -> Generator[Record]:
     """Run what `store` lacks of `plan`, and yield each record once it is stored.
 
     A cell that has finished is never computed again; one that failed is tried again.
@@ -183,9 +183,9 @@ def run_sweep(
     engine = LocalEngine(
         workers=workers or os.cpu_count() or 1,
         limits=plan.experiment.limits,
-        preload=plan.preload,
+        preload=plan.preload if task is None else (),
         entered=progress.entered,
-        **({} if task is None else {"task": task}),
+        task=task or run_in_process,
     )
     titles = {cell.id: cell.title for cell in plan.cells}
     with progress.showing(total=len(plan.cells), finished=len(outlook.finished)):

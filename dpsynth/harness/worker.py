@@ -48,6 +48,7 @@ def work(connection: Connection, task: Task, cell: Cell, log: str) -> None:
     faulthandler.register(DUMP_SIGNAL, output)
     _limit_threads()
     watch = Stopwatch(lambda phase: connection.send(Entered(phase=phase)))
+    watch.enter("start")
     connection.send(_run(task, cell, watch))
     connection.close()
 
