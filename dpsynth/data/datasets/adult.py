@@ -126,14 +126,9 @@ def uci_adult() -> Dataset:
     )
     # The test file opens with a line of its own, and ends each label with a full stop.
     test = test.partition(b"\n")[2].replace(b"K.\n", b"K\n")
+    # Every comma in these files is followed by a space.
     frames = [
-        parse_csv(
-            BytesIO(content),
-            names=list(SCHEMA.names),
-            skipinitialspace=True,
-            skip_blank_lines=True,
-            na_values=["?"],
-        )
+        parse_csv(BytesIO(content.replace(b", ", b",")), names=SCHEMA.names, missing=("?",))
         for content in (train, test)
     ]
     return Dataset(

@@ -98,11 +98,11 @@ def _load(year: int) -> Dataset:
     )
     listed = json.loads(dictionary)["schema"]
     schema = Schema(columns=_columns(listed["PUMA"]["values"], listed["INDP"]["values"]))
-    numeric = [c.name for c in schema.columns if not isinstance(c, CategoricalColumn)]
-    texts = [c.name for c in schema.columns if isinstance(c, CategoricalColumn)]
-    frame = parse_csv(
-        BytesIO(content), texts=texts, na_values={name: [_NOT_APPLICABLE] for name in numeric}
-    )
+    frame = parse_csv(BytesIO(content), texts=schema.names)
+    for column in schema.columns:
+        if not isinstance(column, CategoricalColumn):
+            values = frame[column.name]
+            frame[column.name] = values.where(values != _NOT_APPLICABLE)
     return Dataset(
         name=f"nist_ma{year}",
         sha256=checksum,

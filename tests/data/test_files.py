@@ -1,0 +1,142 @@
+"""Files: what is written is read back equal, and a bad file is one sentence."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dpsynth.data.columns import CategoricalColumn, FloatColumn, IntegerColumn
+from dpsynth.data.encoding import Codec
+from dpsynth.data.files import load_csv, load_file, load_parquet, read_frame, save_file
+from dpsynth.data.schema import Schema
+from dpsynth.errors import DataError, DpsynthError, FileError, InvalidValueError, UnknownNameError
+
+NUMBER = Schema(columns=(IntegerColumn(name="a", lower=0, upper=9),))
+
+
+@st.composite
+def schemas(draw: st.DrawFn) -> Schema:
+    kinds = st.one_of(
+        st.lists(st.text(min_size=1), min_size=1, max_size=5, unique=True),
+        st.lists(st.integers(-(2**53), 2**53), min_size=1, max_size=5, unique=True),
+        st.just([False, True]),
+    )
+    names = draw(st.lists(st.text(min_size=1), min_size=3, max_size=3, unique=True))
+    missing = draw(st.booleans())
+    return Schema(
+        columns=(
+            CategoricalColumn(name=names[0], categories=tuple(draw(kinds)), missing=missing),
+            IntegerColumn(name=names[1], lower=-(2**53), upper=2**53, missing=missing),
+            FloatColumn(name=names[2], lower=-1e17, upper=1e-3, missing=missing),
+        )
+    )
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@given(schema=schemas(), seed=st.integers(0, 2**32 - 1), width=st.integers(1, 3))
+@settings(max_examples=25, deadline=None)
+def test_what_is_written_is_read_back(suffix: str, schema: Schema, seed: int, width: int) -> None:
+    rng = np.random.default_rng(seed)
+    schema = Schema(columns=schema.columns[:width])
+    codes = rng.integers(0, schema.domain.shape, (30, width))
+    table = Codec(schema=schema).decode(codes, rng=rng)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"table{suffix}"
+        save_file(table, path)
+        again = load_file(path, schema)
+    pd.testing.assert_frame_equal(table.frame, again.frame, check_exact=True)
+
+
+def test_only_an_empty_field_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('c\nNA\n\n""\nNone\nnull\n', encoding="utf-8")
+    column = CategoricalColumn(name="c", categories=("NA", "None", "null"), missing=True)
+    table = load_csv(path, Schema(columns=(column,)))
+    assert table.values("c").codes.tolist() == [0, -1, 1, 2]
+
+
+def test_texts_stay_texts_and_a_byte_order_mark_is_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes("zip,a\n01234,1\n".encode("utf-8-sig"))
+    column = CategoricalColumn(name="zip", categories=("01234",))
+    assert len(load_csv(path, Schema(columns=(column, *NUMBER.columns)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        (b"", "cannot be understood"),
+        (b"a\n1,2\n3,4\n", "Expected 1 columns, got 2"),
+        (b"a,b\n1\n", "Expected 2 columns, got 1"),
+        (b"a\n1\n2,3\n", "cannot be understood"),
+        (b"a\n\xff\n", "not a text in UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_csv_is_one_sentence(tmp_path: Path, content: bytes, rule: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    for read in (lambda: load_csv(path, NUMBER), lambda: read_frame(path)):
+        with pytest.raises(FileError, match=rule) as refusal:
+            read()
+        assert "\n" not in str(refusal.value)
+        assert str(path) in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "rule"),
+    [
+        ("a\n", DataError, "no rows"),
+        ("b\n1\n", UnknownNameError, "column of the table 'a'"),
+        ("a,b\n1,2\n", UnknownNameError, "column of the schema 'b'"),
+        ("a\n2020-01-01\n", DataError, "must be numbers"),
+        ("a\nten\n", DataError, "column 'a' has 'ten'"),
+        ("a\n10\n", DataError, "between 0 and 9"),
+        ("a\nTrue\n", DataError, "must be numbers"),
+        ('a\n1\n""\n', DataError, "missing = false"),
+        ("a\n99999999999999999999\n", DataError, "between 0 and 9"),
+    ],
+)
+def test_records_that_do_not_fit_are_named(
+    tmp_path: Path, content: str, kind: type[DpsynthError], rule: str
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(kind, match=rule):
+        load_file(path, NUMBER)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    for name in ("none.csv", "none.parquet"):
+        with pytest.raises(FileError, match="no such file"):
+            load_file(tmp_path / name, NUMBER)
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(FileError, match="cannot be read"):
+        load_file(tmp_path / "folder.csv", NUMBER)
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(FileError, match="cannot be understood"):
+        load_parquet(tmp_path / "bad.parquet", NUMBER)
+
+
+def test_the_suffix_says_which_kind(tmp_path: Path) -> None:
+    table = Codec(schema=NUMBER).decode(np.array([[3]]), rng=np.random.default_rng(0))
+    for act in (
+        lambda: load_file("t.xlsx", NUMBER),
+        lambda: read_frame("t"),
+        lambda: save_file(table, tmp_path / "t.json"),
+    ):
+        with pytest.raises(InvalidValueError, match=r"'\.csv' or '\.parquet'"):
+            act()
+    save_file(table, tmp_path / "T.CSV")
+    assert (tmp_path / "T.CSV").read_text() == "a\n3\n"
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    table = Codec(schema=NUMBER).decode(np.array([[3]]), rng=np.random.default_rng(0))
+    (tmp_path / "t.csv").mkdir()
+    with pytest.raises(FileError, match="nothing was changed"):
+        save_file(table, tmp_path / "t.csv")
+    assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
