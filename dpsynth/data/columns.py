@@ -174,8 +174,17 @@ Column: TypeAlias = CategoricalColumn | IntegerColumn | FloatColumn
 
 
 def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not name:
-        raise SchemaError(None, name, "a column's name must be a text that is not empty")
+    if not isinstance(name, str) or not name or not _is_unicode(name):
+        raise SchemaError(None, name, "a column's name must be a valid text that is not empty")
+
+
+def _is_unicode(text: str) -> bool:
+    """Return whether `text` can be written to a file: a lone surrogate cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_flag(column: str, field: str, value: object) -> None:
@@ -243,4 +252,8 @@ def _category(column: str, value: object) -> Category:
         raise SchemaError(column, plain, "a category must be a text, an integer or a truth value")
     if plain == "":
         raise SchemaError(column, plain, "an empty text stands for a missing value")
+    if isinstance(plain, str) and not _is_unicode(plain):
+        raise SchemaError(column, plain, "a text must be valid Unicode")
+    if isinstance(plain, int) and abs(plain) > LARGEST_INTEGER:
+        raise SchemaError(column, plain, "an integer must lie within 2**53 of zero")
     return plain

@@ -25,7 +25,7 @@ GOOD: dict[type, dict[str, Any]] = {
     ("kind", "change", "rule"),
     [
         (CategoricalColumn, {"name": ""}, "not empty"),
-        (CategoricalColumn, {"name": 3}, "a text"),
+        (CategoricalColumn, {"name": 3}, "valid text"),
         (CategoricalColumn, {"categories": ()}, "at least one"),
         (CategoricalColumn, {"categories": "ab"}, "must be a list"),
         (CategoricalColumn, {"categories": 3}, "must be a list"),
@@ -35,6 +35,9 @@ GOOD: dict[type, dict[str, Any]] = {
         (CategoricalColumn, {"categories": (0.5,)}, "a category must be"),
         (CategoricalColumn, {"categories": ("a", "")}, "empty text"),
         (CategoricalColumn, {"categories": (["a"],)}, "a category must be"),
+        (CategoricalColumn, {"categories": ("\ud800",)}, "valid Unicode"),
+        (CategoricalColumn, {"name": "\ud800"}, "valid text"),
+        (CategoricalColumn, {"categories": (2**53 + 1,)}, "within 2\\*\\*53"),
         (CategoricalColumn, {"other": "a"}, "exactly when"),
         (CategoricalColumn, {"on_invalid": "other"}, "exactly when"),
         (CategoricalColumn, {"on_invalid": "other", "other": "c"}, "one of the categories"),

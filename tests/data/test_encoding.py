@@ -38,7 +38,8 @@ def float_columns(draw: st.DrawFn) -> FloatColumn:
 
 @st.composite
 def categorical_columns(draw: st.DrawFn) -> CategoricalColumn:
-    kind = draw(st.sampled_from([st.text(min_size=1), st.integers(), st.booleans()]))
+    integers = st.integers(-(2**53), 2**53)
+    kind = draw(st.sampled_from([st.text(min_size=1), integers, st.booleans()]))
     categories = draw(st.lists(kind, min_size=1, max_size=20, unique=True))
     return CategoricalColumn(name="x", categories=tuple(categories), missing=draw(st.booleans()))
 
