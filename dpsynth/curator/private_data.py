@@ -229,6 +229,7 @@ class PrivateData:
         candidates: Sequence[ChildWithParents],
         *,
         epsilon: float,
+        penalties: Sequence[float] | None = None,
         label: str = "select dependent",
     ) -> ChildWithParents:
         """Return a (child, parents) pair that is far from independent, by exponential mechanism.
@@ -238,13 +239,17 @@ class PrivateData:
         Args:
             candidates: at least one. A single one is returned for nothing.
             epsilon: range of the privacy loss of the selection.
+            penalties: public amounts taken off the scores, in records; none when None.
             label: the ledger's.
 
         Raises:
             BudgetExceededError: the budget does not cover it; nothing has changed.
             InvalidValueError, UnknownNameError: candidates that the domain cannot answer.
         """
-        query = DependenceQuery(candidates=tuple(candidates))
+        query = DependenceQuery(
+            candidates=tuple(candidates),
+            penalties=tuple(penalties) if penalties is not None else (0.0,) * len(candidates),
+        )
         return query.candidates[self._select(label, query, len(query.candidates), epsilon)]
 
     def allot(self, fraction: float, *, label: str = "allotment") -> "PrivateData":

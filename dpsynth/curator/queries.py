@@ -156,7 +156,8 @@ class WorstFitQuery(Query):
 
     def check(self, domain: Domain) -> None:
         _check_some(self.candidates)
-        if not len(self.candidates) == len(self.predictions) == len(self.penalties):
+        _check_penalties(self.penalties, len(self.candidates))
+        if len(self.candidates) != len(self.predictions):
             raise InvalidValueError("predictions", len(self.predictions), "one for each candidate")
         for clique, prediction in zip(self.candidates, self.predictions, strict=True):
             check_clique(clique, domain)
@@ -169,9 +170,6 @@ class WorstFitQuery(Query):
             if not (totals < SCORE_CEILING).all():
                 rule = f"finite, with a total below {SCORE_CEILING:.0f}"
                 raise InvalidValueError("predictions", float(totals.max()), rule)
-        for penalty in self.penalties:
-            if not isfinite(penalty):
-                raise InvalidValueError("penalty", penalty, "a finite number")
 
     def evaluate(self, counter: CellCounter) -> NDArray[np.float64]:
         scores: list[NDArray[np.float64]] = []
@@ -189,8 +187,8 @@ class WorstFitQuery(Query):
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DependenceQuery(Query):
-    """For each (child, parents), how far they are from independent, in records:
-    S = 1/2 sum over cells |n_xp - n_x n_p / n|, and 0 for no records.
+    """For each (child, parents), how far they are from independent, in records: S - penalty with
+    S = 1/2 sum over cells |n_xp - n_x n_p / n|, and S = 0 for no records.
 
     Sensitivity under ADD_REMOVE, k = 1: write D = N - p (x) q n with p, q the empirical laws of
     child and parents. One more record (a, b) gives, after expanding (n + 1) p' (x) q',
@@ -201,13 +199,16 @@ class DependenceQuery(Query):
         D' - D = (n - 1) / n [e_a e_b - e_a' e_b' - (e_a - e_a') (x) q - p (x) (e_b - e_b')],
     of L1 norm below 6, so S changes by less than 3. j rows that become j' <= k rows are min(j, j')
     such steps and |j - j'| of the former: at most 3k.
-    Floating point: 2 n S is computed in integers, exactly, and divided once by 2 n; as S <= n is
-    below 2**31, each score is within 2**-22 of the truth, and the stated sensitivity is larger by
-    the factor 1 + 2**-20, which covers both roundings.
+    Floating point: 2 n S is computed in integers, exactly, and divided once by 2 n; S <= n and
+    the penalty are below 2**31, so the quotient and the difference are each within 2**-22 of the
+    truth, and the stated sensitivity is larger by the factor 1 + 2**-20, which covers both
+    roundings on both tables (2**-20 together, of at least 2**-19).
     Scores are not monotone. Cost: one exponential event.
 
     Args:
         candidates: pairs of an attribute and the clique of its possible parents (may be empty).
+        penalties: what to take off each score (expected noise, say); public. Beyond +-2**31 they
+            count as that.
 
     Reference: Zhang et al. 2017 (PrivBayes), section 4.3 and lemma 4.4: the function R = S / n,
         with sensitivity 3 / n + 2 / n^2 for replaced records. Here scaled to counts, so that
@@ -215,14 +216,17 @@ class DependenceQuery(Query):
     """
 
     candidates: tuple[ChildWithParents, ...]
+    penalties: tuple[float, ...]
 
     def check(self, domain: Domain) -> None:
         _check_some(self.candidates)
+        _check_penalties(self.penalties, len(self.candidates))
         for child, parents in self.candidates:
             check_clique((*parents, child), domain)
 
     def evaluate(self, counter: CellCounter) -> NDArray[np.float64]:
-        return np.array(
+        penalties = np.clip(self.penalties, -SCORE_CEILING, SCORE_CEILING)
+        scores = np.array(
             [
                 counter.derived(
                     ("dependence", child, parents),
@@ -231,6 +235,7 @@ class DependenceQuery(Query):
                 for child, parents in self.candidates
             ]
         )
+        return scores - penalties
 
     def sensitivity(self, budget: Budget) -> float:
         steps = 2.0 if budget.relation is Neighbouring.ADD_REMOVE else 3.0
@@ -249,6 +254,14 @@ def check_clique(clique: Sequence[str], domain: Domain) -> None:
 def _check_some(candidates: Sequence[object]) -> None:
     if not candidates:
         raise InvalidValueError("candidates", (), "at least one")
+
+
+def _check_penalties(penalties: Sequence[float], candidates: int) -> None:
+    if len(penalties) != candidates:
+        raise InvalidValueError("penalties", len(penalties), "one for each candidate")
+    for penalty in penalties:
+        if not isfinite(penalty):
+            raise InvalidValueError("penalty", penalty, "a finite number")
 
 
 def _dependence(counter: CellCounter, child: str, parents: Clique) -> float:

@@ -65,10 +65,8 @@ def worst_fit(rng: np.random.Generator) -> WorstFitQuery:
 
 
 DEPENDENCE = DependenceQuery(
-    candidates=(
-        *(pair_of for x, y in PAIRS for pair_of in ((x, (y,)), (y, (x,)))),
-        ("a", ("b", "c")),
-    )
+    candidates=(("a", ("b",)), ("b", ("a",)), ("b", ("c",)), ("c", ("b",)), ("a", ("b", "c"))),
+    penalties=(0.0, 0.1, 1e9, -3.7, 12.0),
 )
 
 
@@ -83,7 +81,7 @@ def test_no_neighbours_exceed_the_declared_sensitivity(
     pair: tuple[Budget, np.ndarray, np.ndarray], seed: int
 ) -> None:
     budget, one, other = pair
-    additive = [
+    additive: list[CountQuery | MarginalQuery] = [
         CountQuery(),
         *(MarginalQuery(clique=c) for c in PAIRS),
         MarginalQuery(clique=("c",)),
@@ -135,7 +133,7 @@ def test_dependence_approaches_its_sensitivity_when_a_row_is_replaced() -> None:
     domain = Domain(sizes={"x": 3, "y": 3})
     count = np.array([[1000, 0, 0], [0, 0, 1000], [0, 1000, 97_000]])
     others = np.repeat(np.argwhere(count >= 0), count.ravel(), axis=0).astype(np.uint8)
-    query = DependenceQuery(candidates=(("x", ("y",)),))
+    query = DependenceQuery(candidates=(("x", ("y",)),), penalties=(0.0,))
     answers = [
         query.exact(np.vstack([others, np.array([row], dtype=np.uint8)]), domain)[0]
         for row in ((0, 0), (1, 1))
@@ -148,7 +146,7 @@ def test_dependence_is_the_distance_from_independence() -> None:
     codes = np.random.default_rng(0).integers(0, 2, (50, 3)).astype(np.uint8)
     joint = CellCounter(codes, DOMAIN).counts(("b", "c", "a")).reshape(12, 2) / 50
     expected = 0.5 * np.abs(joint - np.outer(joint.sum(1), joint.sum(0))).sum() * 50
-    query = DependenceQuery(candidates=(("a", ("b", "c")), ("a", ())))
+    query = DependenceQuery(candidates=(("a", ("b", "c")), ("a", ())), penalties=(0.0, 0.0))
     assert query.exact(codes, DOMAIN) == pytest.approx([expected, 0.0])
     assert query.exact(codes[:0], DOMAIN).tolist() == [0.0, 0.0]
 
@@ -176,8 +174,10 @@ def test_worst_fit_is_cut_into_chunks_without_a_seam(monkeypatch: pytest.MonkeyP
     [
         MarginalQuery(clique=()),
         MarginalQuery(clique=("a", "a")),
-        DependenceQuery(candidates=()),
-        DependenceQuery(candidates=(("a", ("a",)),)),
+        DependenceQuery(candidates=(), penalties=()),
+        DependenceQuery(candidates=(("a", ("a",)),), penalties=(0.0,)),
+        DependenceQuery(candidates=(("a", ("b",)),), penalties=()),
+        DependenceQuery(candidates=(("a", ("b",)),), penalties=(np.nan,)),
         WorstFitQuery(candidates=(), predictions=(), penalties=()),
         WorstFitQuery(candidates=(("a",),), predictions=(), penalties=(0.0,)),
         WorstFitQuery(candidates=(("a",),), predictions=(np.zeros(3),), penalties=(0.0,)),
