@@ -1,0 +1,139 @@
+"""The model that PrivBayes releases: conditional tables along an order of the attributes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.data.domain import Clique
+from dpsynth.data.schema import Schema
+from dpsynth.errors import InvalidValueError
+from dpsynth.generators.base import SyntheticModel
+from dpsynth.pgm.sampling import systematic_counts
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BayesianNetworkModel(SyntheticModel):
+    """A Bayesian network: each attribute given parents that come before it.
+
+    Args:
+        schema: the public description of the records.
+        total: the size to sample when the user names none.
+        families: (child, parents), parents before their children; each attribute is a child once.
+        tables: probabilities of the child's codes, one row a combination of the parents' codes in
+            mixed radix, the last parent fastest; rows sum to 1.
+
+    Raises:
+        InvalidValueError: families out of order, or tables that do not fit them.
+    """
+
+    schema: Schema
+    total: float
+    families: tuple[tuple[str, Clique], ...]
+    tables: tuple[NDArray[np.float64], ...]
+
+    def __post_init__(self) -> None:
+        sizes = self.schema.domain.sizes
+        known: set[str] = set()
+        for (child, parents), table in zip(self.families, self.tables, strict=True):
+            if child in known or not known.issuperset(parents):
+                raise InvalidValueError("families", (child, parents), "parents first, each once")
+            known.add(child)
+            shape = (prod(sizes[a] for a in parents), sizes[child])
+            if table.shape != shape:
+                raise InvalidValueError(f"table of {child!r}", table.shape, f"of shape {shape}")
+        if known != set(sizes):
+            raise InvalidValueError("families", sorted(known), f"one for each of {list(sizes)}")
+
+    def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
+        domain = self.schema.domain
+        axis = {a: i for i, a in enumerate(domain.attributes)}
+        dtype = np.min_scalar_type(max(domain.shape) - 1)
+        rows = np.empty((n, len(axis)), dtype=dtype, order="F")
+        for (child, parents), table in zip(self.families, self.tables, strict=True):
+            key = np.zeros(n, dtype=np.int64)
+            for parent in parents:
+                key *= domain.sizes[parent]
+                key += rows[:, axis[parent]]
+            rows[:, axis[child]] = _draw(key, table, rng=rng)
+        return rows
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        axis = {a: i for i, a in enumerate(self.schema.domain.attributes)}
+        return {
+            "total": np.array(self.total),
+            "order": np.array([axis[child] for child, _ in self.families], dtype=np.int64),
+            "parents": np.array(
+                [axis[a] for _, parents in self.families for a in parents], dtype=np.int64
+            ),
+            "degrees": np.array([len(parents) for _, parents in self.families], dtype=np.int64),
+            "tables": np.concatenate([table.ravel() for table in self.tables]),
+        }
+
+    @classmethod
+    def from_arrays(cls, schema: Schema, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        names, sizes = schema.domain.attributes, schema.domain.sizes
+        ends = np.cumsum(arrays["degrees"])[:-1]
+        parents = [tuple(names[i] for i in part) for part in np.split(arrays["parents"], ends)]
+        children = [names[i] for i in arrays["order"]]
+        shapes = [
+            (prod(sizes[a] for a in family), sizes[child])
+            for child, family in zip(children, parents, strict=True)
+        ]
+        flat = np.asarray(arrays["tables"], dtype=np.float64)
+        if flat.size != sum(map(prod, shapes)):
+            raise InvalidValueError("tables", flat.shape, f"of {sum(map(prod, shapes))} numbers")
+        cuts = np.cumsum([prod(shape) for shape in shapes])[:-1]
+        tables = [t.reshape(s) for t, s in zip(np.split(flat, cuts), shapes, strict=True)]
+        return cls(
+            schema=schema,
+            total=float(arrays["total"]),
+            families=tuple(zip(children, parents, strict=True)),
+            tables=tuple(tables),
+        )
+
+
+def conditional(values: NDArray[np.float64], total: float) -> NDArray[np.float64]:
+    """Return the rows of P(last axis | other axes) that noisy counts suggest.
+
+    The counts are first moved to the nearest non-negative ones of sum `total`, which takes off
+    every cell what the positive noise in empty cells would add. A combination of parents that is
+    left without mass gets the child's overall distribution.
+
+    Args:
+        values: noisy counts, the child on the last axis.
+        total: number of records they should sum to, above 0.
+    """
+    counts = _projected(values.ravel(), total).reshape(-1, values.shape[-1])
+    overall = counts.sum(axis=0) / total
+    mass = counts.sum(axis=1, keepdims=True)
+    rows = np.where(mass > 0, counts / np.where(mass > 0, mass, 1.0), overall)
+    return rows / rows.sum(axis=1, keepdims=True)
+
+
+def _projected(values: NDArray[np.float64], total: float) -> NDArray[np.float64]:
+    """Return the point nearest to `values` among the non-negative ones of sum `total`.
+
+    Reference: Duchi, Shalev-Shwartz, Singer & Chandra 2008, Figure 1.
+    """
+    ordered = np.sort(values)[::-1]
+    excess = (np.cumsum(ordered) - total) / np.arange(1, values.size + 1)
+    last = int(np.flatnonzero(ordered > excess)[-1]) if (ordered > excess).any() else 0
+    return np.maximum(values - excess[last], 0.0)
+
+
+def _draw(
+    key: NDArray[np.int64], table: NDArray[np.float64], *, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return a code for each row from its combination's distribution, with systematic rounding."""
+    shuffled = rng.permutation(key.size)
+    order = shuffled[np.argsort(key[shuffled], kind="stable")]
+    groups, members = np.unique(key, return_counts=True)
+    counts = systematic_counts(table[groups], members, rng=rng)
+    column = np.empty(key.size, dtype=np.int64)
+    column[order] = np.repeat(np.tile(np.arange(table.shape[1]), len(groups)), counts.ravel())
+    return column
