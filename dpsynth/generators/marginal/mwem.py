@@ -1,0 +1,139 @@
+"""MWEM: measure, round after round, the pair that the model fits worst; fit a graphical model."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf, pi, sqrt
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.curator.counting import CellCounter
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.data.domain import Clique
+from dpsynth.errors import InvalidValueError
+from dpsynth.generators.base import Generator, SyntheticModel
+from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
+from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
+from dpsynth.generators.marginal.tree_size import growth
+from dpsynth.generators.marginal.workload import all_k_ways
+from dpsynth.pgm.model import GraphicalModel
+
+# Rows of the public sample from which the model's answers to all pairs are read.
+_SAMPLE_ROWS = 2**16
+_ROUND_STEPS = 60
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Mwem(Generator):
+    """One-way marginals, then rounds of select, measure and fit over the workload of all pairs.
+
+    Where MWEM keeps a weight for every cell of the domain, a graphical model is fitted to what has
+    been measured, so the width of the table does not matter; only pairs that keep its junction
+    tree small compete. The model's answers to all pairs are read off a large synthetic sample,
+    which is public. Three more departures: one-way marginals come first, since they give the
+    number of records and a start; each round's noise is counted against a pair, in part; and a
+    pair may be picked again.
+
+    Relation: both. Sensitivities and proofs: `WorstFitQuery` for the picks (the L1 error is not
+    monotone), `MarginalQuery` for the measurements. Each access is a charge of its own, and the
+    model between them is post-processing.
+    Cost: the whole budget: `one_way_share`, then equal rounds, of each of which
+    `selection_share` picks and the rest measures.
+
+    Args:
+        rounds: number of pairs to measure; None: as many as attributes.
+        one_way_share: part of the budget for one-way marginals.
+        selection_share: part of each round for picking.
+        noise_weight: part of the expected noise, sum over cells E|noise|, taken off a score.
+        largest_tree: most cells of the model's junction tree.
+
+    Raises:
+        InvalidValueError: a hyperparameter out of its range.
+
+    Reference: Hardt, Ligett & McSherry 2012, Figure 1; McKenna, Sheldon & Miklau 2019, section 5
+        (MWEM with graphical models).
+    """
+
+    rounds: int | None = None
+    one_way_share: float = 0.2
+    selection_share: float = 0.1
+    noise_weight: float = 0.5
+    largest_tree: int = 2**18
+
+    name: ClassVar[str] = "mwem"
+    accountant: ClassVar[str] = "zcdp"
+    reference: ClassVar[str] = "Hardt, Ligett & McSherry 2012, Figure 1; McKenna et al. 2019"
+    model: ClassVar[type[SyntheticModel]] = GraphicalSyntheticModel
+
+    def __post_init__(self) -> None:
+        for field in ("one_way_share", "selection_share"):
+            if not 0 < getattr(self, field) < 1:
+                raise InvalidValueError(field, getattr(self, field), "above 0 and below 1")
+        if not 0 <= self.noise_weight < inf:
+            raise InvalidValueError("noise_weight", self.noise_weight, "a finite number from 0")
+        if self.rounds is not None and self.rounds < 1:
+            raise InvalidValueError("rounds", self.rounds, "at least 1, or left out")
+        if self.largest_tree < 1:
+            raise InvalidValueError("largest_tree", self.largest_tree, "at least 1")
+
+    def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
+        domain, budget = private.domain, private.remaining
+        attributes = informative(domain)
+        # Next to the single attributes every pair alone must fit, so that no round is without one.
+        room = self.largest_tree - sum(domain.shape)
+        pairs = [
+            pair
+            for pair in all_k_ways(attributes, 2)
+            if len(pair) == 2 and domain.project(pair).cells <= room
+        ]
+        if not pairs:
+            model = fitted(private, measure_one_ways(private, amount=budget))
+            return GraphicalSyntheticModel(schema=private.schema, model=model)
+        measured = measure_one_ways(private, amount=budget * self.one_way_share)
+        model = fitted(private, measured)
+        rounds = self.rounds if self.rounds is not None else min(len(attributes), len(pairs))
+        for left in range(rounds, 0, -1):
+            amount = private.remaining / left
+            pair = self._pick(private, model, pairs, amount=amount, rng=rng)
+            last = left == 1
+            rest = private.remaining if last else amount * (1 - self.selection_share)
+            measured.append(private.marginal(pair, sigma=private.sigma_for(rest)))
+            steps = 5 * _ROUND_STEPS if last else _ROUND_STEPS
+            model = fitted(private, measured, start=model, steps=steps)
+        return GraphicalSyntheticModel(schema=private.schema, model=model)
+
+    def _pick(
+        self,
+        private: PrivateData,
+        model: GraphicalModel,
+        pairs: Sequence[Clique],
+        *,
+        amount: float,
+        rng: np.random.Generator,
+    ) -> Clique:
+        """Return the pair that the model fits worst, among those that its tree has room for."""
+        room = self.largest_tree - model.tree.cells
+        grown = growth(model.tree, pairs)
+        candidates = [pair for pair in pairs if grown[pair] <= room]
+        if not candidates:
+            candidates = [pair for pair in model.cliques if len(pair) == 2] or list(pairs[:1])
+        sigma = private.sigma_for(amount * (1 - self.selection_share))
+        noise = self.noise_weight * sigma * sqrt(2 / pi)
+        return private.select_worst(
+            candidates,
+            _answers(model, rng=rng),
+            epsilon=private.selection_epsilon_for(amount * self.selection_share),
+            penalties=[noise * private.domain.project(pair).cells for pair in candidates],
+            label="select pair",
+        )
+
+
+def _answers(
+    model: GraphicalModel, *, rng: np.random.Generator
+) -> Callable[[Clique], NDArray[np.float64]]:
+    """Return the model's expected counts of any clique, read off a large synthetic sample."""
+    counter = CellCounter(model.sample(_SAMPLE_ROWS, rng=rng), model.domain)
+    scale = model.total / _SAMPLE_ROWS
+    return lambda clique: scale * counter.count_anew(clique)
