@@ -8,6 +8,18 @@ from dpsynth.harness.cell import Cell, Stopwatch
 from dpsynth.harness.row import Row
 from dpsynth.synthesis import build_generator
 
+_COLUMNS = (
+    "epsilon_claimed",
+    "epsilon_lower",
+    "epsilon_largest_measurable",
+    "mu_claimed",
+    "mu_lower",
+    "smallest_detectable_inflation",
+    "runs",
+    "alpha",
+    "violated",
+)
+
 
 def audit_rows(cell: Cell, watch: Stopwatch) -> list[Row]:
     """Return the verdict on the claim of the cell's generator at its budget, as one row."""
@@ -23,7 +35,7 @@ def audit_rows(cell: Cell, watch: Stopwatch) -> list[Row]:
         alpha=cell.audit.alpha,
         rng=np.random.default_rng(cell.stream("audit", cell.generator.name)),
     )
-    numbers = asdict(verdict)
+    numbers = {k: v for k, v in asdict(verdict).items() if k in _COLUMNS}
     return [
         cell.row(
             kind="audit",

@@ -24,12 +24,14 @@ class Choice:
         label: what rows call it; two choices of one name need two labels.
         parameters: hyperparameters, the rest at their defaults.
         accountant: for generators: the accountant, or None for the generator's own choice.
+        only: for attacks: labels of the generators it is run on; None for all.
     """
 
     name: str
     label: str
     parameters: Parameters = field(default_factory=dict)
     accountant: str | None = None
+    only: tuple[str, ...] | None = None
 
 
 @final
@@ -238,6 +240,9 @@ def _choices(value: Any, section: str, registry: Any) -> tuple[Choice, ...]:
                     table.pop("accountant", None), str | None, field=f"{section}: accountant"
                 )
                 if registry is GENERATORS
+                else None,
+                only=convert(table.pop("only", None), tuple[str, ...] | None, field="attacks: only")
+                if registry is ATTACKS
                 else None,
                 parameters=table,
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dpsynth.errors import DataError, InvalidValueError
+from dpsynth.harness.attacks import attack_rows
 from dpsynth.harness.cell import Cell, Stopwatch
 from dpsynth.harness.config import Choice
 from dpsynth.harness.fingerprint import load_dataset
@@ -44,6 +45,9 @@ def release_rows(cell: Cell, watch: Stopwatch) -> "tuple[list[Row], Receipt]":
     synthetic = synthesis.sample()
     watch.enter("evaluate")
     rows = list(_utility(cell, train, holdout, synthetic, dataset.target))
+    if cell.attacks:
+        watch.enter("attack")
+        rows += attack_rows(cell, train, holdout, synthetic)
     return rows, synthesis.receipt
 
 

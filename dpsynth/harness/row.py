@@ -27,6 +27,7 @@ class Row:
         higher_is_better: direction of the metric.
         attack_*, baseline_*, control_*: success rates of an attack on the training records, of
             guessing without the release, and of the same attack on records never used.
+        p_value: of an attack's excess over its control.
         epsilon_claimed ... violated: the verdict of an audit of the claim.
         accountant, mode, unit, epsilon_spent, not_for_release: the receipt's claim.
         status, phase, error: how the cell ended, and where and why when it failed.
@@ -61,6 +62,7 @@ class Row:
     control_rate: float | None = None
     control_lower: float | None = None
     control_upper: float | None = None
+    p_value: float | None = None
     epsilon_claimed: float | None = None
     epsilon_lower: float | None = None
     epsilon_largest_measurable: float | None = None

@@ -243,7 +243,9 @@ def _releases(
             seed=seed,
             fingerprint=fingerprint,
             metrics=metrics,
-            attacks=experiment.attacks,
+            attacks=tuple(
+                a for a in experiment.attacks if a.only is None or generator.label in a.only
+            ),
             holdout=experiment.holdout,
             folder=experiment.folder,
         )

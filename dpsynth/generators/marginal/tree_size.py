@@ -34,7 +34,7 @@ def growth(tree: JunctionTree, pairs: Iterable[Clique]) -> dict[Clique, int]:
 
 
 def _reach(tree: JunctionTree, attribute: str) -> dict[str, int]:
-    """Return, for each attribute of the component, the cells added by carrying `attribute` there."""
+    """Return, for each attribute of the component, the cells that reaching it adds."""
     neighbours: dict[int, list[int]] = {i: [] for i in range(len(tree.cliques))}
     for i, (parent, separator) in enumerate(zip(tree.parents, tree.separators, strict=True)):
         if separator:
