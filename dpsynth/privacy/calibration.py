@@ -77,7 +77,6 @@ def dpsgd_noise_multiplier(
     relation: Neighbouring,
     also: Sequence[Event] = (),
     accountant: str = "pld",
-    precision: float = 1e-5,
 ) -> float:
     """Return the least noise multiplier for which DP-SGD and `also` together fit the budget.
 
@@ -91,7 +90,6 @@ def dpsgd_noise_multiplier(
         relation: the neighbour relation.
         also: what else the plan holds (a noisy count, marginals).
         accountant: "pld" or "rdp".
-        precision: relative excess over the least one; each digit costs three compositions.
 
     Raises:
         InvalidValueError: `also` alone exceeds the budget.

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _BATCH = 2**13
-# Noise this much above the least one is not worth the seconds that finding it would take.
-_PRECISION = 1e-3
 # Least share of records that a code is given as a start: its logit stays finite.
 _LEAST_SHARE = 1e-4
 _CALIBRATION_ROWS, _CALIBRATION_ROUNDS = 2**13, 20
@@ -165,7 +163,6 @@ class DpVae(Generator):
                 steps=self.steps,
                 relation=budget.relation,
                 also=events,
-                precision=_PRECISION,
             ),
         )
         labels = [f"marginal {a}" for a in attributes]
