@@ -1,0 +1,130 @@
+"""Figures (matplotlib): epsilon against utility with bands, and what audits show of a claim."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from dpsynth.report.summary import Point, Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's colours can be told apart by colour-blind readers; markers repeat the distinction.
+_COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#999933")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+TITLES = {
+    "tvd_1way": "1-way total variation",
+    "tvd_2way": "2-way total variation",
+    "tvd_3way": "3-way total variation",
+    "workload_error": "Workload error (3-way L1)",
+    "correlation_difference": "Correlation difference",
+    "tstr_auc": "Train on synthetic, test on real: AUC",
+}
+
+
+def utility_figure(points: Sequence[Point], dataset: str) -> "Figure":
+    """Return one panel a metric: mean over seeds and its 95% band against epsilon.
+
+    Args:
+        points: of one or more data sets.
+        dataset: the one to draw.
+    """
+    from matplotlib.figure import Figure
+
+    chosen = [p for p in points if p.dataset == dataset]
+    metrics = list(dict.fromkeys(p.metric for p in chosen))
+    generators = list(dict.fromkeys(p.generator for p in chosen))
+    columns = min(3, max(1, len(metrics)))
+    rows = -(-max(1, len(metrics)) // columns)
+    figure = Figure(figsize=(4.4 * columns, 3.4 * rows + 0.7), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, metric in zip(axes, metrics, strict=False):
+        _panel(axis, [p for p in chosen if p.metric == metric], generators)
+    for axis in axes[len(metrics) :]:
+        axis.set_visible(False)
+    if metrics:
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _panel(axis: "Axes", points: Sequence[Point], generators: Sequence[str]) -> None:
+    first = points[0]
+    for i, name in enumerate(generators):
+        line = sorted((p for p in points if p.generator == name), key=lambda p: p.epsilon)
+        if not line:
+            continue
+        style: dict[str, Any] = {"color": _COLOURS[i % 8], "label": name}
+        x = [p.epsilon for p in line]
+        axis.plot(x, [p.score.value for p in line], marker=_MARKERS[i % 8], ms=4, lw=1.5, **style)
+        lower, upper = [p.score.lower for p in line], [p.score.upper for p in line]
+        axis.fill_between(x, lower, upper, color=style["color"], alpha=0.18, lw=0)
+    axis.axhline(first.holdout, color="#444444", ls="--", lw=1, label="real hold-out, same size")
+    axis.axhline(first.independent, color="#444444", ls=":", lw=1.3, label="independent, no noise")
+    arrow = "higher is better" if first.higher_is_better else "lower is better"
+    axis.set_title(f"{TITLES.get(first.metric, first.metric)}\n({arrow})", fontsize=10)
+    if not first.higher_is_better and all(p.score.value > 0 for p in points):
+        _log_errors(axis, points)
+    ticks = sorted({p.epsilon for p in points})
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axis.minorticks_off()
+    axis.set_xlabel("epsilon")
+    axis.grid(alpha=0.25, lw=0.5)
+
+
+def _log_errors(axis: "Axes", points: Sequence[Point]) -> None:
+    """Draw errors on a log scale when they span a decade: `uniform` would hide all others."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    values = [p.score.value for p in points] + [points[0].holdout]
+    if max(values) < 10 * min(values):
+        return
+    axis.set_yscale("log")
+    axis.set_ylim(min(values) / 1.6, max(values) * 1.6)
+    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
+
+
+def audit_figure(verdicts: Sequence[Verdict]) -> "Figure":
+    """Return one panel a generator: lower bound, claim and largest measurable against the claim."""
+    from matplotlib.figure import Figure
+
+    generators = list(dict.fromkeys(v.generator for v in verdicts))
+    columns = min(3, max(1, len(generators)))
+    rows = -(-max(1, len(generators)) // columns)
+    figure = Figure(figsize=(4.0 * columns, 2.9 * rows + 0.6), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, name in zip(axes, generators, strict=False):
+        line = sorted((v for v in verdicts if v.generator == name), key=lambda v: v.epsilon)
+        x = [v.epsilon for v in line]
+        axis.plot(x, x, color="#000000", lw=1.2, label="claimed epsilon")
+        measurable = [v.epsilon_largest_measurable for v in line]
+        axis.plot(x, measurable, color="#D55E00", ls="--", lw=1.2, label="largest measurable")
+        found = [v.epsilon_lower for v in line]
+        axis.plot(
+            x, found, color="#0072B2", marker="o", ms=4, lw=1.5, label="empirical lower bound"
+        )
+        axis.set_title(name, fontsize=10)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(x, [f"{t:g}" for t in x])
+        axis.minorticks_off()
+        axis.set_xlabel("claimed epsilon")
+        axis.set_ylabel("epsilon")
+        axis.grid(alpha=0.25, lw=0.5)
+    for axis in axes[len(generators) :]:
+        axis.set_visible(False)
+    if generators:
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def rendered(figure: "Figure", form: str = "png") -> bytes:
+    """Return the figure as a file's bytes, the same for the same figure ("png", "svg", "pdf")."""
+    buffer = BytesIO()
+    metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(form)
+    figure.savefig(buffer, format=form, dpi=150, metadata=metadata)
+    return buffer.getvalue()

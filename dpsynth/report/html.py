@@ -1,0 +1,129 @@
+"""The report of a results store: one HTML page that carries its figures, with files beside it."""
+
+from base64 import b64encode
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dpsynth.errors import FileError
+from dpsynth.harness.store import Record, Store, read
+from dpsynth.privacy.receipt import Receipt
+from dpsynth.report.figures import audit_figure, rendered, utility_figure
+from dpsynth.report.summary import Point, exposures, utility, verdicts
+from dpsynth.report.tables import Grid, attack_grid, audit_grid, utility_grid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def write_report(store: str | Path, out: str | Path) -> Path:
+    """Write the page of `store`, and its figures and tables, to the folder `out`.
+
+    Args:
+        store: a results store.
+        out: made if it is missing; report.html, figures as PNG and PDF, tables as Markdown and TeX.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        FileError: no store there, or the folder is not writable.
+    """
+    rows, kept, folder = read(store), Store(store), Path(out)
+    records = kept.records()
+    points, audits, attacks = utility(rows), verdicts(rows), exposures(rows)
+    datasets = list(dict.fromkeys(p.dataset for p in points))
+    grids = {
+        f"utility-{d}-{m}": utility_grid(points, d, m)
+        for d in datasets
+        for m in dict.fromkeys(p.metric for p in points if p.dataset == d)
+    }
+    figures = {f"utility-{d}": utility_figure(points, d) for d in datasets}
+    if audits:
+        grids["audit"] = audit_grid(audits)
+        figures["audit"] = audit_figure(audits)
+    if attacks:
+        grids["attacks"] = attack_grid(attacks)
+    pictures = {name: rendered(figure) for name, figure in figures.items()}
+    page = _page(
+        experiment=kept.experiment(),
+        records=records,
+        skipped=kept.plan()["skipped"],
+        images={name: b64encode(picture).decode() for name, picture in pictures.items()},
+        grids=grids,
+        passing=_passing(points),
+        attacks=len(attacks),
+        alarms=sum(e.alarm for e in attacks),
+        violations=sum(v.violated for v in audits),
+    )
+    try:
+        _write(folder, page, figures, pictures, grids)
+    except OSError as error:
+        raise FileError(folder, f"the report cannot be written ({error.strerror})") from error
+    return folder / "report.html"
+
+
+def _write(
+    folder: Path,
+    page: str,
+    figures: "dict[str, Figure]",
+    pictures: dict[str, bytes],
+    grids: dict[str, Grid],
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        (folder / f"{name}.png").write_bytes(pictures[name])
+        (folder / f"{name}.pdf").write_bytes(rendered(figure, "pdf"))
+    for name, grid in grids.items():
+        (folder / f"{name}.md").write_text(grid.markdown(), encoding="utf-8")
+        (folder / f"{name}.tex").write_text(grid.latex(f"tab:{name}"), encoding="utf-8")
+    (folder / "report.html").write_text(page, encoding="utf-8")
+
+
+def _page(*, records: list[Record], **values: Any) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("dpsynth.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    failed = [r for r in records if r.status != "done"]
+    receipts = [Receipt.from_json(r.receipt) for r in records if r.receipt is not None]
+    return environment.get_template("report.html.j2").render(
+        cells=len(records),
+        failed=[(_title(r), r.status, r.phase or "", r.error or "") for r in failed],
+        seconds=sum(sum(r.seconds.values()) for r in records),
+        claims=_claims(receipts),
+        not_for_release=any(r.not_for_release for r in receipts),
+        **values,
+    )
+
+
+def _title(record: Record) -> str:
+    settings = record.settings
+    return f"{settings['generator']['label']}, epsilon {settings['epsilon']:g}"
+
+
+def _claims(receipts: list[Receipt]) -> list[tuple[str, int, float]]:
+    """Return (claim, number of releases that make it, most epsilon that one of them spent)."""
+    texts = [
+        f"({r.budget.epsilon:g}, {r.budget.delta:g})-DP, {r.budget.relation}, unit "
+        f"{r.budget.unit!r}, {r.accountant} accountant"
+        for r in receipts
+    ]
+    spent: dict[str, float] = {}
+    for text, receipt in zip(texts, receipts, strict=True):
+        spent[text] = max(spent.get(text, 0.0), receipt.epsilon_spent)
+    return [(text, count, spent[text]) for text, count in Counter(texts).items()]
+
+
+def _passing(points: list[Point]) -> list[str]:
+    """Return which curves pass the hold-out's score, for the page to explain."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for point in points:
+        if point.passes_holdout:
+            found.setdefault((point.generator, point.metric), []).append(f"{point.epsilon:g}")
+    return [f"{g} on {m} (epsilon {', '.join(es)})" for (g, m), es in found.items()]

@@ -1,0 +1,205 @@
+"""What a store's rows say together: means over seeds with intervals, verdicts, corrected alarms."""
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LEVEL = 0.95
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A number with its interval.
+
+    Args:
+        value: the mean, or the number itself.
+        lower, upper: ends of the interval; nan where there is none.
+        seeds: how many runs stand behind it.
+    """
+
+    value: float
+    lower: float
+    upper: float
+    seeds: int
+
+    def text(self, digits: int = 3) -> str:
+        """Return "value [lower, upper]", without the interval where there is none."""
+        shown = f"{self.value:.{digits}f}"
+        if np.isnan(self.lower):
+            return shown
+        return f"{shown} [{self.lower:.{digits}f}, {self.upper:.{digits}f}]"
+
+
+def over_seeds(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Interval:
+    """Return the mean of one value a seed with Student's interval at `LEVEL`; of one seed, none."""
+    from scipy.stats import t
+
+    n, mean = len(values), float(np.mean(values))
+    if n < 2:
+        return Interval(value=mean, lower=float("nan"), upper=float("nan"), seeds=n)
+    half = float(t.ppf(0.5 + LEVEL / 2, n - 1)) * float(np.std(values, ddof=1)) / sqrt(n)
+    return Interval(value=mean, lower=mean - half, upper=mean + half, seeds=n)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A metric of one generator at one budget, over seeds, beside its references.
+
+    Args:
+        dataset, metric, generator, epsilon: what was measured.
+        score: over seeds; with one seed, the interval is that of the single run.
+        holdout: what a same-size real hold-out scores.
+        independent: what columns without dependence score.
+        higher_is_better: the metric's direction.
+    """
+
+    dataset: str
+    metric: str
+    generator: str
+    epsilon: float
+    score: Interval
+    holdout: float
+    independent: float
+    higher_is_better: bool
+
+    @property
+    def passes_holdout(self) -> bool:
+        """Whether the mean is better than what real records that were held out score."""
+        gap = self.score.value - self.holdout
+        return gap > 0 if self.higher_is_better else gap < 0
+
+
+def utility(rows: "DataFrame") -> list[Point]:
+    """Return one point for each data set, metric, generator and epsilon, in the order of rows."""
+    chosen = rows[(rows["kind"] == "utility") & rows["value"].notna()]
+    keys = ["dataset", "metric", "generator", "epsilon"]
+    points: list[Point] = []
+    for key, group in chosen.groupby(keys, sort=False):
+        dataset, metric, generator, epsilon = key  # pyright: ignore
+        score = over_seeds(group["value"].to_numpy(dtype=np.float64))
+        if score.seeds == 1:
+            only = group.iloc[0]
+            score = Interval(
+                value=score.value, lower=float(only["lower"]), upper=float(only["upper"]), seeds=1
+            )
+        points.append(
+            Point(
+                dataset=str(dataset),
+                metric=str(metric),
+                generator=str(generator),
+                epsilon=float(epsilon),
+                score=score,
+                holdout=float(group["holdout"].mean()),
+                independent=float(group["independent"].mean()),
+                higher_is_better=bool(group["higher_is_better"].iloc[0]),
+            )
+        )
+    return points
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The audit of one claim: what is promised, shown, and could have been shown at most."""
+
+    generator: str
+    epsilon: float
+    epsilon_lower: float
+    epsilon_largest_measurable: float
+    mu_claimed: float
+    mu_lower: float
+    smallest_detectable_inflation: float
+    runs: int
+    violated: bool
+
+
+def verdicts(rows: "DataFrame") -> list[Verdict]:
+    """Return the audits of claims, by generator and epsilon in the order of rows."""
+    audits = rows[(rows["kind"] == "audit") & rows["epsilon_lower"].notna()]
+    return [
+        Verdict(
+            generator=str(row["generator"]),
+            epsilon=float(row["epsilon_claimed"]),
+            epsilon_lower=float(row["epsilon_lower"]),
+            epsilon_largest_measurable=float(row["epsilon_largest_measurable"]),
+            mu_claimed=float(row["mu_claimed"]),
+            mu_lower=float(row["mu_lower"]),
+            smallest_detectable_inflation=float(row["smallest_detectable_inflation"]),
+            runs=int(row["runs"]),
+            violated=bool(row["violated"]),
+        )
+        for _, row in audits.iterrows()
+    ]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """An attack on one generator at one budget, over seeds.
+
+    Args:
+        attack, generator, epsilon: what was attacked, how.
+        rate, baseline, control: success on used records, of guessing, and on unused records.
+        risk: (rate - control) / (1 - control).
+        p_value: the smallest over seeds, times the number of seeds (Bonferroni).
+        alarm: whether it stays significant among all attacks of the report (Holm).
+    """
+
+    attack: str
+    generator: str
+    epsilon: float
+    rate: Interval
+    baseline: Interval
+    control: Interval
+    risk: Interval
+    p_value: float
+    alarm: bool
+
+
+def exposures(rows: "DataFrame", *, alpha: float = 0.05) -> list[Exposure]:
+    """Return the attacks, with alarms that hold at level `alpha` for all of them together.
+
+    Reference: Holm 1979 (step-down rejection).
+    """
+    chosen = rows[(rows["kind"] == "attack") & rows["attack_rate"].notna()]
+    groups = list(chosen.groupby(["metric", "generator", "epsilon"], sort=False))
+    smallest = [min(1.0, float(g["p_value"].min()) * len(g)) for _, g in groups]
+    alarmed = _holm(smallest, alpha)
+    found: list[Exposure] = []
+    for (key, group), p_value, alarm in zip(groups, smallest, alarmed, strict=True):
+        attack, generator, epsilon = key  # pyright: ignore
+        column = {c: over_seeds(group[c].to_numpy(dtype=np.float64)) for c in _RATES}
+        found.append(
+            Exposure(
+                attack=str(attack),
+                generator=str(generator),
+                epsilon=float(epsilon),
+                rate=column["attack_rate"],
+                baseline=column["baseline_rate"],
+                control=column["control_rate"],
+                risk=column["value"],
+                p_value=p_value,
+                alarm=alarm,
+            )
+        )
+    return found
+
+
+_RATES = ("attack_rate", "baseline_rate", "control_rate", "value")
+
+
+def _holm(p_values: list[float], alpha: float) -> list[bool]:
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    rejected = [False] * len(p_values)
+    for rank, i in enumerate(order):
+        if p_values[i] > alpha / (len(order) - rank):
+            break
+        rejected[i] = True
+    return rejected

@@ -1,0 +1,138 @@
+"""Tables as Markdown and as LaTeX (booktabs): plain cells in, one text out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from dpsynth.report.summary import Exposure, Point, Verdict
+
+_LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "≥": r"$\geq$"}
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A table of text.
+
+    Args:
+        caption: what it shows, one sentence.
+        header: names of the columns.
+        rows: cells, as many in each row as there are columns.
+    """
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        """Return the table in Markdown, numbers to the right."""
+        lines = [
+            "| " + " | ".join(self.header) + " |",
+            "|---" + "|---:" * (len(self.header) - 1) + "|",
+            *("| " + " | ".join(row) + " |" for row in self.rows),
+        ]
+        return f"{self.caption}\n\n" + "\n".join(lines) + "\n"
+
+    def latex(self, label: str) -> str:
+        """Return a LaTeX table for the package booktabs, to be referred to by `label`."""
+        body = [" & ".join(map(_escaped, row)) + r" \\" for row in self.rows]
+        return "\n".join(
+            [
+                r"\begin{table}[t]",
+                r"\centering\small",
+                rf"\caption{{{_escaped(self.caption)}}}\label{{{label}}}",
+                rf"\begin{{tabular}}{{l{'r' * (len(self.header) - 1)}}}",
+                r"\toprule",
+                " & ".join(map(_escaped, self.header)) + r" \\",
+                r"\midrule",
+                *body,
+                r"\bottomrule",
+                r"\end{tabular}",
+                r"\end{table}",
+                "",
+            ]
+        )
+
+
+def utility_grid(points: Sequence[Point], dataset: str, metric: str) -> Grid:
+    """Return one metric: a row a generator, a column an epsilon, then the two references."""
+    chosen = [p for p in points if p.dataset == dataset and p.metric == metric]
+    epsilons = sorted({p.epsilon for p in chosen})
+    cells = {(p.generator, p.epsilon): p.score.text() for p in chosen}
+    names = list(dict.fromkeys(p.generator for p in chosen))
+    rows = [(name, *(cells.get((name, e), "") for e in epsilons)) for name in names]
+    if chosen:
+        first = chosen[0]
+        rows.append(("real hold-out, same size", *(f"{first.holdout:.3f}" for _ in epsilons)))
+        rows.append(
+            ("independent columns, no noise", *(f"{first.independent:.3f}",) * len(epsilons))
+        )
+    better = "higher" if chosen and chosen[0].higher_is_better else "lower"
+    seeds = max((p.score.seeds for p in chosen), default=0)
+    caption = (
+        f"{metric} on {dataset} by epsilon, {better} is better: mean and 95% interval over "
+        f"{seeds} seeds."
+        if seeds > 1
+        else f"{metric} on {dataset} by epsilon, {better} is better: one seed, its 95% interval."
+    )
+    return Grid(
+        caption=caption,
+        header=("generator", *(f"{e:g}" for e in epsilons)),
+        rows=tuple(rows),
+    )
+
+
+def audit_grid(verdicts: Sequence[Verdict]) -> Grid:
+    """Return the audits: claimed epsilon, empirical lower bound, largest measurable, and mu."""
+    runs = max((v.runs for v in verdicts), default=0)
+    return Grid(
+        caption=f"Audits of the claim on worst-case neighbours, at most {runs} runs a world.",
+        header=(
+            "generator",
+            "claimed epsilon",
+            "empirical lower bound",
+            "largest measurable",
+            "claimed mu",
+            "mu lower bound",
+            "smallest detectable inflation",
+            "violated",
+        ),
+        rows=tuple(
+            (
+                v.generator,
+                f"{v.epsilon:g}",
+                f"{v.epsilon_lower:.3f}",
+                f"{v.epsilon_largest_measurable:.2f}",
+                "" if v.mu_claimed != v.mu_claimed else f"{v.mu_claimed:.3f}",
+                f"{v.mu_lower:.3f}",
+                f"{v.smallest_detectable_inflation:.2f}x",
+                "YES" if v.violated else "no",
+            )
+            for v in verdicts
+        ),
+    )
+
+
+def attack_grid(exposures: Sequence[Exposure]) -> Grid:
+    """Return the attacks: success on used records, of guessing, on unused records; the risk."""
+    return Grid(
+        caption="Attacks on the releases: success rates, means over seeds.",
+        header=("attack", "generator", "epsilon", "attack", "baseline", "control", "risk", "alarm"),
+        rows=tuple(
+            (
+                e.attack,
+                e.generator,
+                f"{e.epsilon:g}",
+                f"{e.rate.value:.3f}",
+                f"{e.baseline.value:.3f}",
+                f"{e.control.value:.3f}",
+                e.risk.text(),
+                "YES" if e.alarm else "no",
+            )
+            for e in exposures
+        ),
+    )
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(c, c) for c in text)
