@@ -4,7 +4,7 @@ PYTHON ?= python3
 PROFILE ?= full
 PY := $(VENV)/bin/python
 
-.PHONY: setup demo test test-fast lint types paper notebook clean
+.PHONY: setup demo test test-fast lint types clean
 
 setup: $(VENV)/.ready
 
@@ -28,12 +28,6 @@ test: lint types
 test-fast: setup
 	$(PY) -m ruff check .
 	$(PY) -m pytest -n 2 --dist worksteal -m "not slow"
-
-paper: setup
-	$(PY) scripts/build_paper.py results/demo-full
-
-notebook: setup
-	$(PY) scripts/run_notebooks.py
 
 clean:
 	rm -rf $(VENV) results .pytest_cache .ruff_cache

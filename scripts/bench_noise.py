@@ -1,3 +1,5 @@
+# OpenDP's prelude re-exports its names at run time only.
+# pyright: reportPrivateImportUsage=false
 """Time private integer noise: this project's exact samplers beside OpenDP and diffprivlib.
 
     python scripts/bench_noise.py [--draws 1000000]
@@ -69,7 +71,7 @@ def numpy_normal(spread: float) -> Iterator[tuple[str, Draw]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--draws", type=int, default=1_000_000)
     total = parser.parse_args().draws
     print(f"seconds for {total:,} integers; x = times the time of ours of the same law")

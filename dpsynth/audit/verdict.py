@@ -162,7 +162,7 @@ def _threshold(
     positives = runs - np.searchsorted(np.sort(first), pooled, side="right")
     negatives = np.searchsorted(np.sort(second), pooled, side="right")
     bounds = [binomial_upper(counts, runs, alpha=level) for counts in (positives, negatives)]
-    reached = mu_bound(*bounds) if goal == "mu" else epsilon_bound(*bounds, delta)
+    reached = mu_bound(*bounds) if goal == "mu" else epsilon_bound(*bounds, delta)  # pyright: ignore
     return float(pooled[int(np.argmax(reached))])
 
 

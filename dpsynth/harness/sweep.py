@@ -1,7 +1,8 @@
 """A sweep: plan the cells, leave out what is done, run the rest, keep every result at once."""
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator as Stream
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, final
@@ -160,7 +161,7 @@ def run_sweep(
     progress: "Progress",
     workers: int | None = None,
     task: Task | None = None,
-) -> Generator[Record]:
+) -> Stream[Record, None, None]:
     """Run what `store` lacks of `plan`, and yield each record once it is stored.
 
     A cell that has finished is never computed again; one that failed is tried again.

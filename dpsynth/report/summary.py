@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, cast, final
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def utility(rows: "DataFrame") -> list[Point]:
     keys = ["dataset", "metric", "generator", "epsilon"]
     points: list[Point] = []
     for key, group in chosen.groupby(keys, sort=False):
-        dataset, metric, generator, epsilon = key  # pyright: ignore
+        dataset, metric, generator, epsilon = cast("tuple[str, str, str, float]", key)
         score = over_seeds(group["value"].to_numpy(dtype=np.float64))
         if score.seeds == 1:
             only = group.iloc[0]
@@ -174,7 +174,7 @@ def exposures(rows: "DataFrame", *, alpha: float = 0.05) -> list[Exposure]:
     alarmed = _holm(smallest, alpha)
     found: list[Exposure] = []
     for (key, group), p_value, alarm in zip(groups, smallest, alarmed, strict=True):
-        attack, generator, epsilon = key  # pyright: ignore
+        attack, generator, epsilon = cast("tuple[str, str, float]", key)
         column = {c: over_seeds(group[c].to_numpy(dtype=np.float64)) for c in _RATES}
         found.append(
             Exposure(

@@ -136,4 +136,4 @@ def _answers(
     """Return the model's expected counts of any clique, read off a large synthetic sample."""
     counter = CellCounter(model.sample(_SAMPLE_ROWS, rng=rng), model.domain)
     scale = model.total / _SAMPLE_ROWS
-    return lambda clique: scale * counter.count_anew(clique)
+    return lambda clique: counter.count_anew(clique).astype(np.float64) * scale

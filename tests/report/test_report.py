@@ -1,0 +1,135 @@
+# pyright: reportArgumentType=false
+"""The report: means and intervals by hand, corrected alarms, one page from a store."""
+
+import math
+
+import numpy as np
+import pytest
+
+from dpsynth.harness.row import Row
+from dpsynth.harness.store import Record, Store, to_frame
+from dpsynth.report.html import write_report
+from dpsynth.report.summary import exposures, over_seeds, utility, verdicts
+from dpsynth.report.tables import Grid, utility_grid
+
+BASE = {
+    "cell": "c",
+    "dataset": "toy",
+    "delta": 1e-9,
+    "relation": "add_remove",
+    "lower": 0.0,
+    "upper": 1.0,
+}
+
+
+def score(generator: str, epsilon: float, seed: int, value: float) -> Row:
+    return Row(
+        **BASE,
+        generator=generator,
+        epsilon=epsilon,
+        seed=seed,
+        kind="utility",
+        metric="tvd_1way",
+        value=value,
+        holdout=0.15,
+        independent=0.3,
+        higher_is_better=False,
+    )
+
+
+def attack(generator: str, seed: int, p_value: float) -> Row:
+    rates = {f"{n}_{p}": 0.5 for n in ("attack", "baseline", "control") for p in ("rate",)}
+    return Row(
+        **BASE,
+        generator=generator,
+        epsilon=1.0,
+        seed=seed,
+        kind="attack",
+        metric="membership",
+        value=0.0,
+        p_value=p_value,
+        **rates,
+    )
+
+
+def audit(violated: bool) -> Row:
+    return Row(
+        **BASE,
+        generator="mst",
+        epsilon=1.0,
+        seed=0,
+        kind="audit",
+        metric="claim",
+        value=0.2,
+        epsilon_claimed=1.0,
+        epsilon_lower=0.2,
+        epsilon_largest_measurable=5.6,
+        mu_lower=0.1,
+        smallest_detectable_inflation=1.5,
+        runs=1000,
+        violated=violated,
+    )
+
+
+def test_the_mean_over_seeds_has_students_interval() -> None:
+    found = over_seeds(np.array([1.0, 2.0, 3.0]))
+    half = 4.302652729911275 / math.sqrt(3)  # t quantile of 2 degrees of freedom
+    assert found.value == 2.0
+    assert found.lower == pytest.approx(2 - half)
+    assert found.upper == pytest.approx(2 + half)
+
+
+def test_points_keep_their_references_and_see_what_passes_the_holdout() -> None:
+    points = utility(
+        to_frame([score("a", 1, 0, 0.2), score("a", 1, 1, 0.4), score("a", 2, 0, 0.1)])
+    )
+    assert [p.score.value for p in points] == pytest.approx([0.3, 0.1])
+    assert [p.passes_holdout for p in points] == [False, True]
+    grid = utility_grid(points, "toy", "tvd_1way")
+    assert grid.header == ("generator", "1", "2")
+    assert grid.rows[1] == ("real hold-out, same size", "0.150", "0.150")
+
+
+def test_alarms_are_corrected_for_seeds_and_for_their_number() -> None:
+    rows = [attack(g, s, p) for g, p in (("a", 0.03), ("b", 1e-6)) for s in (0, 1)]
+    found = {e.generator: e for e in exposures(to_frame(rows))}
+    assert found["a"].p_value == pytest.approx(0.06)
+    assert not found["a"].alarm
+    assert found["b"].alarm
+
+
+def test_latex_and_markdown_carry_every_cell() -> None:
+    grid = Grid(caption="50% of x_y", header=("a_b", "c"), rows=(("m", "1"),))
+    assert r"50\% of x\_y" in grid.latex("tab:x")
+    assert r"a\_b & c \\" in grid.latex("tab:x")
+    assert "| m | 1 |" in grid.markdown()
+
+
+@pytest.mark.parametrize("violated", [False, True])
+def test_the_page_says_what_the_store_holds(tmp_path, violated: bool) -> None:
+    rows = (
+        score("a<b", 1, 0, 0.1),
+        score("a<b", 2, 0, 0.05),
+        attack("a<b", 0, 0.5),
+        audit(violated),
+    )
+    store = Store(tmp_path / "store")
+    store.write_plan(
+        {"name": "A <toy>", "relation": "add_remove", "holdout": 0.5}, ["good", "bad"], []
+    )
+    settings = {"generator": {"label": "broken"}, "epsilon": 1.0}
+    store.write(Record(cell="good", settings=settings, status="done", rows=rows))
+    store.write(
+        Record(
+            cell="bad", settings=settings, status="crash", rows=(), phase="fit", error="it <broke>"
+        )
+    )
+    page = write_report(store.path, tmp_path / "out").read_text()
+    assert verdicts(to_frame(rows))[0].violated is violated
+    assert ("1 audits reject the claim" in page) is violated
+    assert "A &lt;toy&gt;" in page
+    assert "it &lt;broke&gt;" in page
+    assert "a&lt;b on tvd_1way (epsilon 1, 2)" in page
+    assert "not covered by the privacy guarantee" in page
+    names = {p.name for p in (tmp_path / "out").iterdir()}
+    assert {"utility-toy.png", "utility-toy.pdf", "audit.png", "audit.tex"} <= names
