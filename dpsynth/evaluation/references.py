@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.errors import InvalidValueError, UnknownNameError
+from dpsynth.errors import UnknownNameError
 from dpsynth.evaluation.intervals import student_interval
 from dpsynth.evaluation.metric import Metric, Score
 from dpsynth.evaluation.sample import Sample, check_same_columns, pool
@@ -30,8 +30,9 @@ class SameLaw:
     """How a distance between two real samples of one law depends on their size.
 
     A hold-out is usually smaller than a synthetic table, and small samples are farther apart, so
-    its bare score would flatter every generator. Random halves of all real records come nearest to
-    the size wanted; a power law, through them and through samples a quarter as large, reaches it.
+    its bare score would flatter every generator. Random disjoint samples of all real records, as
+    large as there are records for, come nearest to the size wanted; a power law, through their
+    scores and those of samples a quarter as large, reaches it.
 
     Args:
         train_rows: rows of the training table.
@@ -54,8 +55,7 @@ class SameLaw:
         Returns:
             The expected score; the interval covers the score of one such sample.
         """
-        harmonic = 2 / (1 / self.train_rows + 1 / rows)
-        factor = (harmonic / self.size) ** self.exponent
+        factor = (_harmonic_mean(self.train_rows, rows) / self.size) ** self.exponent
         return student_interval(
             min(self.mean * factor, metric.maximum),
             self.deviation * factor * sqrt(1 + 1 / SPLITS),
@@ -113,7 +113,7 @@ class References:
         for metric in metrics:
             key = metric.identity
             if metric.reads == "train":
-                same_law[key] = _same_law(metric, real, fresh, rng)
+                same_law[key] = _same_law(metric, real, fresh, rows=rows or len(real), rng=rng)
                 independent[key] = metric.score(real, floor, rng=rng)
             else:
                 seen = real.draw(rows or len(real), rng=rng)
@@ -135,11 +135,17 @@ class References:
         raise UnknownNameError("metric of the references", key, self.independent)
 
 
-def _same_law(metric: Metric, train: Sample, holdout: Sample, rng: np.random.Generator) -> SameLaw:
+def _harmonic_mean(first: int, second: int) -> float:
+    """Return the size at which two equal samples vary as much as samples of these two sizes."""
+    return 2 / (1 / first + 1 / second)
+
+
+def _same_law(
+    metric: Metric, train: Sample, holdout: Sample, *, rows: int, rng: np.random.Generator
+) -> SameLaw:
     everything = pool(train, holdout)
-    size = len(everything) // 2
-    if size < 1:
-        raise InvalidValueError("train", len(train), "at least one row")
+    # The size wanted where there are real records enough, else the nearest that there are.
+    size = min(round(_harmonic_mean(len(train), rows)), len(everything) // 2)
     small = max(size // 4, 1)
     scores = _split_scores(metric, everything, size, rng)
     coarse = _split_scores(metric, everything, small, rng)
