@@ -6,8 +6,8 @@ biased upwards, by an amount that the sizes set; the bias is in the score, in th
 the references alike, so compare a score with its references and never with zero. Variation between
 fits and seeds comes on top: it is the business of whoever repeats the fit.
 
-The error is the infinitesimal jackknife's, and too wide rather than too narrow where the two laws
-are nearly equal: there the true spread is that of a folded normal law, at least .60 of it.
+The error is the infinitesimal jackknife's. It is too large rather than too small where the two laws
+are nearly equal: there a difference is noise, and its absolute value spreads .60 times as much.
 """
 
 from abc import abstractmethod
@@ -58,7 +58,8 @@ class MarginalMetric(Metric):
     def distances(self, real: Sample, synthetic: Sample) -> NDArray[np.float64]:
         """Return the total variation distance of each set, .5 sum abs(p - q), in order."""
         tables = frequencies(real, synthetic, self._sets(real))
-        return np.array([0.5 * np.abs(p - q).sum() for p, q, _ in tables])
+        # Rounding may carry the sum beyond one.
+        return np.array([min(0.5 * np.abs(p - q).sum(), 1.0) for p, q, _ in tables])
 
     @final
     def value(self, real: Sample, synthetic: Sample, *, rng: np.random.Generator) -> float:  # noqa: ARG002

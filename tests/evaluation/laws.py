@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dpsynth.data.datasets import Target
 from dpsynth.data.encoding import Codec
 from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
@@ -20,6 +21,8 @@ SCHEMA = Schema(
         FloatColumn(name="spend", lower=0.0, upper=2.0, bins=8),
     )
 )
+
+ILL = Target(column="ill", positive="yes")
 
 
 def draw(n: int, *, rng: np.random.Generator) -> Table:

@@ -3,15 +3,12 @@
 import numpy as np
 import pytest
 
-from dpsynth.data.datasets import Target
 from dpsynth.errors import InvalidValueError, UnknownNameError
 from dpsynth.evaluation.evaluate import evaluate, resolve
 from dpsynth.evaluation.marginals import TwoWayTvd
 from dpsynth.evaluation.references import References
 from dpsynth.registry import METRICS
-from tests.evaluation.laws import corrupt, draw
-
-ILL = Target(column="ill", positive="yes")
+from tests.evaluation.laws import ILL, corrupt, draw
 
 
 def test_values_lie_between_their_references() -> None:
