@@ -32,7 +32,7 @@ MIXED = Schema(
 
 def mixed(n: int) -> Table:
     rng = np.random.default_rng(5)
-    colour = rng.choice(["red", "green", "blue", None], n)
+    colour = np.array(["red", "green", "blue", None], dtype=object)[rng.integers(0, 4, n)]
     age = rng.integers(0, 12, n)
     frame = {"colour": colour, "age": age, "income": age / 12 + rng.random(n) / 12, "only": "same"}
     return Table.from_frame(MIXED, pd.DataFrame(frame))
