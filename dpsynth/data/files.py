@@ -1,20 +1,14 @@
-"""Tables in CSV and Parquet files: read under a schema, and written whole or not at all.
+"""Tables in CSV and Parquet files: read under a schema, and written whole or not at all."""
 
-In a CSV file an empty field is a missing value (so is NaN among numbers), and nothing else is: the
-texts NA, None and null are values like any other, which a schema may declare as categories. Blank
-lines are skipped; fields are quoted with the double quote.
-"""
-
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
-from csv import QUOTE_MINIMAL, QUOTE_NONNUMERIC
-from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from dpsynth.atomic import write_atomically
 from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.csv_text import csv_bytes, parse_csv
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 from dpsynth.errors import DpsynthError, FileError, InvalidValueError
@@ -69,62 +63,12 @@ def save_file(table: Table, path: str | Path) -> None:
         InvalidValueError: the name ends otherwise.
         FileError: the file cannot be written; whatever was there is untouched.
     """
-    buffer = BytesIO()
     if _is_parquet(path):
+        buffer = BytesIO()
         table.frame.to_parquet(buffer, index=False)
+        write_atomically(path, buffer.getvalue())
     else:
-        quoting = QUOTE_NONNUMERIC if _has_carriage_return(table.schema) else QUOTE_MINIMAL
-        table.frame.to_csv(buffer, index=False, lineterminator="\n", quoting=quoting)
-    write_atomically(path, buffer.getvalue())
-
-
-def parse_csv(
-    file: BinaryIO,
-    *,
-    texts: Iterable[str] = (),
-    names: Sequence[str] | None = None,
-    missing: Sequence[str] = ("",),
-) -> "pd.DataFrame":
-    """Return the frame in an open CSV file.
-
-    Args:
-        file: bytes in UTF-8, which can be read twice.
-        texts: columns to leave as the texts that they are; the others become numbers or truth
-            values where all of their values spell such.
-        names: names of the columns, for a file without a header line.
-        missing: the fields that stand for a missing value.
-
-    Raises:
-        ValueError: the file is no such thing; Arrow says what it met.
-    """
-    # By name, since Arrow has no types to check against.
-    pa, csv = import_module("pyarrow"), import_module("pyarrow.csv")
-    text = pa.dictionary(pa.int32(), pa.string())
-    types = dict.fromkeys(texts, text)
-
-    def read() -> Any:
-        return csv.read_csv(
-            file,
-            read_options=csv.ReadOptions(column_names=names),
-            parse_options=csv.ParseOptions(newlines_in_values=True),
-            convert_options=csv.ConvertOptions(
-                column_types=types,
-                null_values=list(missing),
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=True,
-            ),
-        )
-
-    table = read()
-    if any(pa.types.is_binary(field.type) for field in table.schema):
-        raise UnicodeError
-    dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
-    if dates:
-        # Arrow recognises dates, for which no kind of column exists yet: they stay texts.
-        types |= dict.fromkeys(dates, text)
-        file.seek(0)
-        table = read()
-    return table.to_pandas()
+        write_atomically(path, csv_bytes(table))
 
 
 @contextmanager
@@ -158,12 +102,3 @@ def _is_parquet(path: str | Path) -> bool:
     if suffix not in (".csv", ".parquet"):
         raise InvalidValueError("file name", str(path), "one that ends in '.csv' or '.parquet'")
     return suffix == ".parquet"
-
-
-def _has_carriage_return(schema: Schema) -> bool:
-    """Return whether a text holds a lone carriage return, which the writer would not quote."""
-    texts = list(schema.names)
-    for column in schema.columns:
-        if isinstance(column, CategoricalColumn):
-            texts += [str(category) for category in column.categories]
-    return any("\r" in text for text in texts)

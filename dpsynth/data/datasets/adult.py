@@ -4,9 +4,9 @@ import json
 from io import BytesIO
 
 from dpsynth.data.columns import CategoricalColumn, Column, IntegerColumn
+from dpsynth.data.csv_text import parse_csv
 from dpsynth.data.datasets.dataset import Dataset, Target
 from dpsynth.data.datasets.sources import read_shared
-from dpsynth.data.files import parse_csv
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from io import BytesIO
 
 from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
+from dpsynth.data.csv_text import parse_csv
 from dpsynth.data.datasets.dataset import Dataset, Target
 from dpsynth.data.datasets.sources import read_shared
-from dpsynth.data.files import parse_csv
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 
