@@ -109,3 +109,22 @@ def test_a_table_under_other_columns_is_refused() -> None:
     table = Table.from_frame(narrow, pd.DataFrame({"n": [1]}))
     with pytest.raises(InvalidValueError, match="same columns"):
         Codec(schema=wide).encode(table)
+
+
+def test_bins_of_uneven_width_reach_every_integer() -> None:
+    schema = Schema(columns=(IntegerColumn(name="n", lower=0, upper=10, bins=3),))
+    codec, rng = Codec(schema=schema), np.random.default_rng(0)
+    drawn = codec.decode(np.repeat([[0], [1], [2]], 400, axis=0), rng=rng)
+    assert set(drawn.frame["n"]) == set(range(11))
+    codes = codec.encode(Table.from_frame(schema, pd.DataFrame({"n": range(11)})))
+    widths = np.bincount(codes.ravel())
+    assert widths.max() - widths.min() == 1
+
+
+def test_rounding_keeps_values_in_bins_of_a_few_floats() -> None:
+    # Eight floating-point numbers a bin: one draw in sixteen would round up into the next bin.
+    column = FloatColumn(name="x", lower=1.0, upper=1.0 + 2**-40, bins=500)
+    codec = Codec(schema=Schema(columns=(column,)))
+    codes = np.repeat(np.arange(500), 100)[:, None]
+    table = codec.decode(codes, rng=np.random.default_rng(0))
+    assert np.array_equal(codec.encode(table), codes)

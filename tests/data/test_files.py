@@ -140,3 +140,13 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="nothing was changed"):
         save_file(table, tmp_path / "t.csv")
     assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_texts_are_quoted_where_they_must_be(tmp_path: Path) -> None:
+    texts = ("a\rb", "a\nb", "a\r\nb", 'a"b', "a,b", " a ", "'")
+    schema = Schema(columns=(CategoricalColumn(name="c", categories=texts), *NUMBER.columns))
+    codes = np.column_stack([np.arange(7), np.arange(7)])
+    table = Codec(schema=schema).decode(codes, rng=np.random.default_rng(0))
+    save_file(table, tmp_path / "t.csv")
+    assert load_file(tmp_path / "t.csv", schema).frame["c"].tolist() == list(texts)
+    assert read_frame(tmp_path / "t.csv")["c"].tolist() == list(texts)
