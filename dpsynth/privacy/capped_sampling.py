@@ -2,9 +2,15 @@
 
 # pyright: reportMissingTypeStubs=false
 
+from typing import Any
+
 from dpsynth.errors import InvalidValueError
+from dpsynth.privacy.budget import Neighbouring
 from dpsynth.privacy.events import DpSgdEvent
 from dpsynth.privacy.pld import epsilon_of_distribution
+from dpsynth.privacy.sampled_gaussian import sampled_gaussian
+
+_INTERVAL = 1e-4
 
 
 def capped_dpsgd_epsilon(event: DpSgdEvent, delta: float, *, units: int, batch_cap: int) -> float:
@@ -20,12 +26,11 @@ def capped_dpsgd_epsilon(event: DpSgdEvent, delta: float, *, units: int, batch_c
         batch_cap: the most units in a batch, in [1, units].
 
     Raises:
-        InvalidValueError: a value outside its range.
+        InvalidValueError: a value outside its range, or a sample rate of 1.
 
     Reference: Ganesh et al. 2025 (arXiv 2508.15089), Section 4.3 of dp-accounting's PLD notes.
     """
-    from dp_accounting import NeighboringRelation
-    from dp_accounting.pld import privacy_loss_distribution as pld
+    from scipy import stats
 
     if not 0.0 < delta < 1.0:
         raise InvalidValueError("delta", delta, "above 0 and below 1")
@@ -33,11 +38,21 @@ def capped_dpsgd_epsilon(event: DpSgdEvent, delta: float, *, units: int, batch_c
         raise InvalidValueError("units", units, "at least 1")
     if not 1 <= batch_cap <= units:
         raise InvalidValueError("batch_cap", batch_cap, f"at least 1 and at most units {units}")
-    one = pld.from_truncated_subsampled_gaussian_mechanism(
-        dataset_size=units,
-        sampling_probability=event.sample_rate,
-        truncated_batch_size=batch_cap,
-        noise_multiplier=event.noise_multiplier,
-        neighboring_relation=NeighboringRelation.REPLACE_SPECIAL,
+    if event.sample_rate == 1.0:
+        raise InvalidValueError("sample_rate", event.sample_rate, "below 1 for capped batches")
+    binom: Any = stats.binom
+    # one unit at most pushes another out, when its batch is full: then a sum moves by two norms
+    full = float(binom.sf(batch_cap - 1, units - 1, event.sample_rate))
+    one = sampled_gaussian(
+        event.noise_multiplier, event.sample_rate, Neighbouring.ADD_REMOVE, interval=_INTERVAL
     )
+    if full > 0.0:
+        over = float(binom.sf(batch_cap, units, event.sample_rate))
+        swap = sampled_gaussian(
+            event.noise_multiplier / 2.0,
+            over * batch_cap / units / full,
+            Neighbouring.REPLACE,
+            interval=_INTERVAL,
+        )
+        one = swap.compute_mixture(one, full)
     return epsilon_of_distribution(one.self_compose(event.steps), event.steps, delta)

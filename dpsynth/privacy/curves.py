@@ -246,6 +246,32 @@ def gdp_mu_of_pure(epsilon: float) -> float:
     return mu * (1.0 + _ROUNDING)
 
 
+def gdp_mu_of_range(epsilon: float) -> float:
+    """Return the smallest mu such that every mechanism whose privacy loss has a range of at most
+    `epsilon` (an exponential mechanism) is mu-GDP, rounded up: that of (epsilon/2)-DP.
+
+    Such losses are dominated by two-point ones, with type I and II errors a, b on the hyperbola
+    (a + c)(b + c) = c (1 + c), where c = 1 / (exp(epsilon) - 1). Along it, the mu whose trade-off
+    passes through (a, b) changes with the sign of (a + c) / I(a) - (b + c) / I(b), where
+    I = phi(Phi^-1). Since a (1 - a) / (a + c) = b (1 - b) / (b + c) = 1 - a - b on the hyperbola,
+    that is the sign of J(b) - J(a) with J(x) = I(x) / (x (1 - x)), and J grows with |x - 1/2| (the
+    normal law precedes the logistic in the s-order of van Zwet 1964). So mu is largest on the
+    diagonal, at a = b = 1 / (1 + exp(epsilon / 2)).
+
+    Reference: Dong, Durfee & Rogers 2020, Lemma 3.2 (two points suffice).
+    """
+    _check_positive("epsilon", epsilon)
+    return gdp_mu_of_pure(epsilon / 2.0)
+
+
+def range_of_gdp_mu(mu: float) -> float:
+    """Return the largest epsilon such that a range of epsilon implies mu-GDP, rounded down.
+
+    Reference: the inverse of `gdp_mu_of_range`.
+    """
+    return 2.0 * pure_of_gdp_mu(mu)
+
+
 def pure_of_gdp_mu(mu: float) -> float:
     """Return an epsilon such that epsilon-DP implies mu-GDP: the largest one, rounded down.
 

@@ -15,7 +15,9 @@ from dpsynth.privacy.curves import (
     gdp_epsilon,
     gdp_mu,
     gdp_mu_of_pure,
+    gdp_mu_of_range,
     pure_of_gdp_mu,
+    range_of_gdp_mu,
     zcdp_epsilon,
     zcdp_rho,
 )
@@ -113,9 +115,10 @@ class GdpFilter(Filter):
     """Gaussian DP: mu^2 adds, also under adaptive choice, with an exact (epsilon, delta) curve.
 
     Gaussian noise, continuous or rounded, costs (sensitivity / sigma)^2; what is epsilon-DP costs
-    mu^2 with mu = -2 Phi^-1(1 / (1 + exp(epsilon))). The discrete Gaussian is not mu-GDP for any
-    useful mu (its trade-off has corners that the Gaussian one lacks), and is refused; so is zCDP,
-    which implies no Gaussian DP.
+    mu^2 with mu = -2 Phi^-1(1 / (1 + exp(epsilon))); an exponential mechanism of range epsilon
+    what (epsilon/2)-DP costs (`curves.gdp_mu_of_range`). The discrete Gaussian is not Gaussian-DP
+    at the mu of its sigma (its trade-off has corners that cross the Gaussian one), and is refused;
+    so is zCDP, which implies no Gaussian DP.
     Reference: Dong, Roth & Su 2019, Theorem 1, Corollary 2 and Equation 5;
         Smith & Thakurta 2022 and Koskela, Tobaben & Honkela 2023 (filter).
     """
@@ -136,8 +139,10 @@ class GdpFilter(Filter):
                 raise UnsupportedEventError(self.name, event, rule)
             case GaussianEvent():
                 return _up(_squared(1.0 / event.noise_multiplier))
-            case LaplaceEvent() | PureEvent() | ExponentialEvent():
+            case LaplaceEvent() | PureEvent():
                 return _up(_squared(gdp_mu_of_pure(event.epsilon)))
+            case ExponentialEvent():
+                return _up(_squared(gdp_mu_of_range(event.epsilon)))
             case GdpEvent():
                 return _up(_squared(event.mu))
             case ComposedEvent():
@@ -158,11 +163,12 @@ class GdpFilter(Filter):
         return sensitivity / sqrt(amount) * (1.0 + ALLOWANCE)
 
     def laplace_scale(self, amount: float, *, sensitivity: float) -> float:
-        return sensitivity / self.selection_epsilon(amount) * (1.0 + ALLOWANCE)
+        check_amount(amount)
+        return sensitivity / pure_of_gdp_mu(sqrt(amount) * (1.0 - ALLOWANCE)) * (1.0 + 2.0**-50)
 
     def selection_epsilon(self, amount: float) -> float:
         check_amount(amount)
-        return pure_of_gdp_mu(sqrt(amount) * (1.0 - ALLOWANCE))
+        return range_of_gdp_mu(sqrt(amount) * (1.0 - ALLOWANCE))
 
     def allotment(self, amount: float) -> Event:
         check_amount(amount)

@@ -9,8 +9,10 @@ the clipping norm: there the accountant reads the budget's relation.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import fsum, sqrt
+from math import ceil, fsum, sqrt
 from typing import Any, ClassVar, final
+
+import numpy as np
 
 from dpsynth.errors import InvalidValueError, UnsupportedEventError
 from dpsynth.privacy.accountant import PlanAccountant, flattened
@@ -26,6 +28,7 @@ from dpsynth.privacy.events import (
     NoiseLaw,
     PureEvent,
 )
+from dpsynth.privacy.sampled_gaussian import sampled_gaussian
 
 # Rounds a library's float up; its own analysis is already an upper bound.
 _UP = 1.0 + 2.0**-40
@@ -41,8 +44,8 @@ class PldAccountant(PlanAccountant):
     """Numerical composition of privacy loss distributions, each rounded pessimistically to a grid.
 
     Gaussian noise and mu-GDP compose exactly before the grid. Continuous Laplace noise is its
-    one-dimensional worst case (see `_laplace`); what is only known to be epsilon-DP is randomised
-    response, its dominating pair.
+    one-dimensional worst case (see `_laplace`); an exponential mechanism the worst of its range
+    (see `_bounded_range`); what is only known to be epsilon-DP is randomised response.
     Reference: Doroshenko, Ghazi, Kamath, Kumar & Manurangsi 2022 (connect the dots);
         Zhu, Dong & Wang 2022, Theorem 10 and Proposition 30 (dominating pairs, sampling).
     """
@@ -88,11 +91,11 @@ class PldAccountant(PlanAccountant):
 
         match event:
             case DpSgdEvent():
-                one = pld.from_gaussian_mechanism(
+                one = sampled_gaussian(
                     event.noise_multiplier,
-                    sampling_prob=event.sample_rate,
-                    neighboring_relation=library_relation(self.budget.relation),
-                    value_discretization_interval=interval,
+                    event.sample_rate,
+                    self.budget.relation,
+                    interval=interval,
                 )
                 return one.self_compose(event.steps * count)
             case GaussianEvent():  # discrete: any other law is exactly Gaussian
@@ -104,7 +107,9 @@ class PldAccountant(PlanAccountant):
                 )
             case LaplaceEvent(law=NoiseLaw.CONTINUOUS | NoiseLaw.ROUNDED):
                 one = _laplace(event, interval)
-            case LaplaceEvent() | PureEvent() | ExponentialEvent():
+            case ExponentialEvent():
+                one = _bounded_range(event.epsilon, interval)
+            case LaplaceEvent() | PureEvent():
                 one = pld.from_privacy_parameters(
                     _privacy_parameters(event.epsilon), value_discretization_interval=interval
                 )
@@ -152,6 +157,27 @@ def _laplace(event: LaplaceEvent, interval: float) -> Any:
     )
 
 
+def _bounded_range(epsilon: float, interval: float) -> Any:
+    """Return the dominating pair of mechanisms whose privacy loss has a range of at most epsilon.
+
+    Two points suffice, a loss of t and one of t - epsilon. Over all t, the divergence at e in
+    [-epsilon, epsilon] is largest for t = (e + epsilon) / 2, where it is
+    (exp(epsilon/2) - exp(e/2))^2 / (exp(epsilon) - 1); below it is written without overflow.
+
+    Reference: Dong, Durfee & Rogers 2020, Lemma 3.2.
+    """
+    from dp_accounting.pld import pld_pmf
+    from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
+
+    steps = ceil(epsilon / interval)
+    e = np.arange(-steps, steps + 1, dtype=np.float64) * interval
+    inside = np.clip(e, -epsilon, epsilon)
+    deltas = np.expm1((inside - epsilon) / 2.0) ** 2 / -np.expm1(-epsilon)
+    deltas = np.where(e < -epsilon, -np.expm1(e), deltas)
+    pmf = pld_pmf.create_pmf_pessimistic_connect_dots_fixed_gap(interval, -steps, steps, deltas)
+    return PrivacyLossDistribution(pmf)
+
+
 def _privacy_parameters(epsilon: float) -> Any:
     from dp_accounting.pld.common import DifferentialPrivacyParameters
 
@@ -167,12 +193,3 @@ def grid_interval(epsilon: float) -> float:
 def clip_sensitivity(relation: Neighbouring) -> float:
     """Return by how many clipping norms one unit moves a sum of clipped gradients."""
     return 1.0 if relation is Neighbouring.ADD_REMOVE else 2.0
-
-
-def library_relation(relation: Neighbouring) -> Any:
-    """Return dp-accounting's name for `relation`."""
-    from dp_accounting import NeighboringRelation
-
-    if relation is Neighbouring.REPLACE:
-        return NeighboringRelation.REPLACE_ONE
-    return NeighboringRelation.ADD_OR_REMOVE_ONE
