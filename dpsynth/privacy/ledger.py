@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from dpsynth.privacy.receipt import Receipt
 
 FORMAT = "dpsynth-ledger-1"
+# Costs that were computed on another machine, or with other versions, may differ by this much.
+_AGREEMENT = 1e-6
 Plan = tuple[tuple[str, Event], ...]
 
 
@@ -139,7 +141,7 @@ class Ledger:
                 raise LedgerError(first, "a plan is reserved already")
             events = [event for _, event in plan]
             self._check_sampling(first, events)
-            cost = self._accountant.epsilon(events)
+            cost = float(self._accountant.epsilon(events))
             self._check_capacity(first, cost)
             self._plan, self._plan_cost = tuple(plan), cost
 
@@ -161,7 +163,7 @@ class Ledger:
             if isinstance(self._accountant, PlanAccountant):
                 cost = self._planned_cost(label, event)
             else:
-                cost = self._accountant.cost(event)
+                cost = float(self._accountant.cost(event))
                 self._check_capacity(label, cost)
                 self._check_sampling(label, [*(e.event for e in self._entries), event])
             self._append(label, event, cost)
@@ -209,11 +211,12 @@ class Ledger:
         self._entries = (*self._entries, entry)
 
     def _header(self) -> Json:
+        ceiling = self._accountant.ceiling
         return {
             "format": FORMAT,
             "accountant": self._accountant.name,
             "budget": budget_to_json(self.budget),
-            "ceiling": self._accountant.ceiling,
+            "ceiling": None if ceiling is None else float(ceiling),
             "plan": [[label, event_to_json(event)] for label, event in self._plan],
         }
 
@@ -223,24 +226,23 @@ class Ledger:
     def epsilon_spent(self) -> float:
         """Return the epsilon, at the budget's delta, of everything charged so far."""
         entries = self._entries
-        return self._accountant.epsilon([e.event for e in entries]) if entries else 0.0
+        if not entries:
+            return 0.0
+        if self._plan and len(entries) == len(self._plan):
+            return self._plan_cost
+        return self._accountant.epsilon([entry.event for entry in entries])
 
     def to_json(self) -> str:
         """Return the ledger as JSON text, with its chain."""
-        rows: list[Json] = [
-            {
-                **_entry_body(entry.index, entry.label, entry.event, entry.cost),
-                "previous": entry.previous,
-                "digest": entry.digest,
-            }
-            for entry in self._entries
-        ]
+        rows = [_entry_to_json(entry) for entry in self._entries]
         head = self._entries[-1].digest if self._entries else self._header_digest()
         return canonical_json({**self._header(), "entries": rows, "head": head})
 
     @classmethod
     def from_json(cls, text: str) -> "Ledger":
-        """Return the ledger that `to_json` wrote, after charging it anew and comparing the chain.
+        """Return the ledger that `to_json` wrote, after pricing it anew and following its chain.
+
+        It is a record of what was spent: two copies that are both charged on spend twice.
 
         Raises:
             LedgerError: an entry, its order, its cost or a digest is not what the chain says.
@@ -249,10 +251,8 @@ class Ledger:
             UnknownNameError: an unknown accountant or event.
         """
         record = object_from_text("ledger", text)
-        missing = {"format", "accountant", "budget", "ceiling", "plan", "entries", "head"} - set(
-            record
-        )
-        if missing or record["format"] != FORMAT:
+        fields = {"format", "accountant", "budget", "ceiling", "plan", "entries", "head"}
+        if set(record) != fields or record["format"] != FORMAT:
             raise LedgerError("header", f"it must be a {FORMAT} record with all its fields")
         ceiling = record["ceiling"]
         accountant = make_accountant(
@@ -276,15 +276,20 @@ class Ledger:
         record = object_from_text("entry", text)
         label = text_from_json("label", record.get("label"))
         event = event_from_json(record.get("event"))
-        self.charge(label, event)
-        entry = self._entries[-1]
-        written = {
-            **_entry_body(entry.index, label, event, entry.cost),
-            "previous": entry.previous,
-            "digest": entry.digest,
-        }
-        if canonical_json(written) != text:
-            raise LedgerError(label, "the hash chain is broken, or the cost is not the event's")
+        cost = float_from_json("cost", record.get("cost"))
+        if isinstance(self._accountant, PlanAccountant):
+            expected = self._planned_cost(label, event)
+        else:
+            expected = self._accountant.cost(event)
+        if not abs(cost - expected) <= _AGREEMENT * expected:
+            raise LedgerError(label, f"it costs {expected!r}, not {cost!r}")
+        total = fsum([*(entry.cost for entry in self._entries), cost])
+        if not total <= self.capacity * (1.0 + _AGREEMENT):
+            raise BudgetExceededError(label, cost, self.remaining, self._accountant.currency)
+        self._check_sampling(label, [*(entry.event for entry in self._entries), event])
+        self._append(label, event, cost)
+        if canonical_json(_entry_to_json(self._entries[-1])) != text:
+            raise LedgerError(label, "the hash chain is broken here")
 
     def receipt(
         self, *, mode: Literal["research", "release"], unprotected: Sequence[str] = ()
@@ -302,6 +307,11 @@ class Ledger:
 
 def _entry_body(index: int, label: str, event: Event, cost: float) -> Json:
     return {"index": index, "label": label, "event": event_to_json(event), "cost": cost}
+
+
+def _entry_to_json(entry: Entry) -> Json:
+    body = _entry_body(entry.index, entry.label, entry.event, entry.cost)
+    return {**body, "previous": entry.previous, "digest": entry.digest}
 
 
 def _digest(previous: str, body: Json) -> str:

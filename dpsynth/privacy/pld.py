@@ -9,7 +9,8 @@ the clipping norm: there the accountant reads the budget's relation.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, fsum, sqrt
+from functools import lru_cache
+from math import ceil, fsum, inf, nextafter, sqrt
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -28,7 +29,7 @@ from dpsynth.privacy.events import (
     NoiseLaw,
     PureEvent,
 )
-from dpsynth.privacy.sampled_gaussian import sampled_gaussian
+from dpsynth.privacy.sampled_gaussian import TAIL, sampled_gaussian
 
 # Rounds a library's float up; its own analysis is already an upper bound.
 _UP = 1.0 + 2.0**-40
@@ -36,12 +37,18 @@ _UP = 1.0 + 2.0**-40
 # Gaussian curves, up to 100,000 compositions), and may move it down: 20 times that is taken off
 # delta beforehand.
 _FLOAT_ERROR = 2.0**-50
+# Noise beyond this is priced as this much: what it adds cannot be seen, and squares stay finite.
+_LEAST_MU = 1e-9
+# Points of a grid, on either side of 0, that are worth their memory; beyond, epsilon is infinite.
+_LARGEST_GRID = 4_000_000
 
 
 @final
 @dataclass(frozen=True)
 class PldAccountant(PlanAccountant):
     """Numerical composition of privacy loss distributions, each rounded pessimistically to a grid.
+
+    Epsilon is infinite where one event's losses outgrow the grid, far beyond the budget.
 
     Gaussian noise and mu-GDP compose exactly before the grid. Continuous Laplace noise is its
     one-dimensional worst case (see `_laplace`); an exponential mechanism the worst of its range
@@ -56,66 +63,91 @@ class PldAccountant(PlanAccountant):
 
     def epsilon(self, events: Sequence[Event]) -> float:
         counts = Counter(replace(event, sampling_distance=0.0) for event in flattened(events))
-        total = fsum(count * self._mu_squared(event) for event, count in counts.items())
-        mu = sqrt(total) * _UP
-        others = {event: n for event, n in counts.items() if self._mu_squared(event) == 0.0}
-        if not others:
-            return gdp_epsilon(mu, self.delta)
-        from dp_accounting.pld import privacy_loss_distribution as pld
+        return _epsilon(
+            frozenset(counts.items()),
+            self.delta,
+            self.budget.relation,
+            grid_interval(self.budget.epsilon),
+        )
 
-        interval = grid_interval(self.budget.epsilon)
-        composed: Any = pld.identity(value_discretization_interval=interval)
-        if mu > 0.0:
-            composed = pld.from_gaussian_mechanism(1.0 / mu, value_discretization_interval=interval)
-        for event, count in others.items():
-            composed = composed.compose(self._distribution(event, count, interval))
-        compositions = 1 + sum(count * _steps(event) for event, count in others.items())
-        return epsilon_of_distribution(composed, compositions, self.delta)
 
-    def _mu_squared(self, event: Event) -> float:
-        """Return mu^2 of an event that is exactly Gaussian, and 0 for any other."""
-        match event:
-            case GaussianEvent(law=NoiseLaw.CONTINUOUS | NoiseLaw.ROUNDED):
-                mu = 1.0 / event.noise_multiplier
-                return mu * mu
-            case GdpEvent():
-                return event.mu * event.mu
-            case DpSgdEvent(sample_rate=1.0):
-                mu = clip_sensitivity(self.budget.relation) / event.noise_multiplier
-                return event.steps * mu * mu
-            case _:
-                return 0.0
+@lru_cache(maxsize=256)  # a plan is calibrated, reserved, summed and verified: the same question
+def _epsilon(
+    counts: frozenset[tuple[Event, int]], delta: float, relation: Neighbouring, interval: float
+) -> float:
+    squares = {event: _mu_squared(event, relation) for event, _ in counts}
+    mu = sqrt(fsum(count * (squares[event] or 0.0) for event, count in counts)) * _UP
+    others = [(event, count) for event, count in counts if squares[event] is None]
+    if not others:
+        return gdp_epsilon(mu, delta)
+    mu = max(mu, _LEAST_MU)
+    losses = [_largest_loss(event) for event, _ in others]
+    if max(*losses, mu * (mu + TAIL)) > _LARGEST_GRID * interval:
+        return inf
+    from dp_accounting.pld import privacy_loss_distribution as pld
 
-    def _distribution(self, event: Event, count: int, interval: float) -> Any:
-        from dp_accounting.pld import privacy_loss_distribution as pld
+    composed: Any = pld.from_gaussian_mechanism(1.0 / mu, value_discretization_interval=interval)
+    for event, count in sorted(others, key=repr):  # one order: sums of floats depend on it
+        composed = composed.compose(_distribution(event, count, relation, interval))
+    compositions = 1 + sum(count * _steps(event) for event, count in others)
+    return epsilon_of_distribution(composed, compositions, delta)
 
-        match event:
-            case DpSgdEvent():
-                one = sampled_gaussian(
-                    event.noise_multiplier,
-                    event.sample_rate,
-                    self.budget.relation,
-                    interval=interval,
-                )
-                return one.self_compose(event.steps * count)
-            case GaussianEvent():  # discrete: any other law is exactly Gaussian
-                if event.sensitivity != 1.0:
-                    rule = "discrete Gaussian noise is bounded for integer sensitivity 1 only"
-                    raise UnsupportedEventError(self.name, event, rule)
-                one = pld.from_discrete_gaussian_mechanism(
-                    event.sigma, value_discretization_interval=interval
-                )
-            case LaplaceEvent(law=NoiseLaw.CONTINUOUS | NoiseLaw.ROUNDED):
-                one = _laplace(event, interval)
-            case ExponentialEvent():
-                one = _bounded_range(event.epsilon, interval)
-            case LaplaceEvent() | PureEvent():
-                one = pld.from_privacy_parameters(
-                    _privacy_parameters(event.epsilon), value_discretization_interval=interval
-                )
-            case _:
-                raise UnsupportedEventError(self.name, event, "its privacy loss is not known")
-        return one.self_compose(count)
+
+def _mu_squared(event: Event, relation: Neighbouring) -> float | None:
+    """Return mu^2, above 0, of an event that is exactly Gaussian, and None for any other."""
+    match event:
+        case GaussianEvent(law=NoiseLaw.CONTINUOUS | NoiseLaw.ROUNDED):
+            mu, times = 1.0 / event.noise_multiplier, 1
+        case GdpEvent():
+            mu, times = event.mu, 1
+        case DpSgdEvent(sample_rate=1.0):
+            mu, times = clip_sensitivity(relation) / event.noise_multiplier, event.steps
+        case _:
+            return None
+    return nextafter(times * mu * mu, inf)
+
+
+def _largest_loss(event: Event) -> float:
+    """Return about the largest privacy loss that a grid must hold for `event`."""
+    match event:
+        case DpSgdEvent(noise_multiplier=multiplier) | GaussianEvent(sigma=multiplier):
+            return (1.0 + TAIL * multiplier) / multiplier / multiplier
+        case LaplaceEvent() | PureEvent() | ExponentialEvent():
+            return event.epsilon
+        case _:
+            return 0.0
+
+
+def _distribution(event: Event, count: int, relation: Neighbouring, interval: float) -> Any:
+    from dp_accounting.pld import privacy_loss_distribution as pld
+
+    match event:
+        case DpSgdEvent():
+            one = sampled_gaussian(
+                min(event.noise_multiplier, 1.0 / _LEAST_MU),
+                event.sample_rate,
+                relation,
+                interval=interval,
+            )
+            return one.self_compose(event.steps * count)
+        case GaussianEvent():  # discrete: any other law is exactly Gaussian
+            if event.sensitivity != 1.0:
+                rule = "discrete Gaussian noise is bounded for integer sensitivity 1 only"
+                raise UnsupportedEventError(PldAccountant.name, event, rule)
+            one = pld.from_discrete_gaussian_mechanism(
+                event.sigma, value_discretization_interval=interval
+            )
+        case LaplaceEvent(law=NoiseLaw.CONTINUOUS | NoiseLaw.ROUNDED):
+            one = _laplace(event, interval)
+        case ExponentialEvent():
+            one = _bounded_range(event.epsilon, interval)
+        case LaplaceEvent() | PureEvent():
+            one = pld.from_privacy_parameters(
+                _privacy_parameters(event.epsilon), value_discretization_interval=interval
+            )
+        case _:
+            raise UnsupportedEventError(PldAccountant.name, event, "its privacy loss is not known")
+    return one.self_compose(count)
 
 
 def epsilon_of_distribution(distribution: Any, compositions: int, delta: float) -> float:

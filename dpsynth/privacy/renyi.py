@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import log
+from math import inf, log
 from typing import Any, ClassVar, final
 
 from dpsynth.errors import UnsupportedEventError
@@ -33,6 +33,7 @@ from dpsynth.privacy.events import (
 # are good to a few ulps (seen against 60 digits); the series of the others stops at exp(-30).
 _WHOLE_ORDER_ERROR = 2.0**-46
 _FRACTIONAL_ORDER_ERROR = 2.0**-40
+_LEAST_MULTIPLIER = 1e-9
 
 
 @final
@@ -88,9 +89,9 @@ class RdpAccountant(PlanAccountant):
 
         match event:
             case GaussianEvent(law=NoiseLaw.CONTINUOUS | NoiseLaw.ROUNDED):
-                made = library.GaussianDpEvent(event.noise_multiplier)
+                made = _gaussian(event.noise_multiplier)
             case GdpEvent():
-                made = library.GaussianDpEvent(1.0 / event.mu)
+                made = _gaussian(1.0 / event.mu)
             case LaplaceEvent(law=NoiseLaw.CONTINUOUS | NoiseLaw.ROUNDED):
                 made = library.LaplaceDpEvent(event.scale / event.sensitivity)
             case DpSgdEvent():
@@ -118,10 +119,20 @@ class RdpAccountant(PlanAccountant):
         if self.budget.relation is Neighbouring.REPLACE:
             rule = "Poisson sampling under 'replace' has no Renyi bound here; use 'pld'"
             raise UnsupportedEventError(self.name, event, rule)
-        step = library.PoissonSampledDpEvent(
-            event.sample_rate, library.GaussianDpEvent(event.noise_multiplier)
-        )
-        return library.SelfComposedDpEvent(step, event.steps)
+        noise = _gaussian(event.noise_multiplier)
+        if isinstance(noise, library.GaussianDpEvent):
+            noise = library.PoissonSampledDpEvent(event.sample_rate, noise)
+        return library.SelfComposedDpEvent(noise, event.steps)
+
+
+def _gaussian(multiplier: float) -> Any:
+    """Return dp-accounting's Gaussian event, within the range where its squares are finite; less
+    noise counts as none, more noise as that much."""
+    import dp_accounting as library
+
+    if multiplier < _LEAST_MULTIPLIER:
+        return library.ZCDpEvent(inf)
+    return library.GaussianDpEvent(min(multiplier, 1.0 / _LEAST_MULTIPLIER))
 
 
 def _orders(epsilon: float, delta: float) -> list[float]:
@@ -131,8 +142,8 @@ def _orders(epsilon: float, delta: float) -> list[float]:
 
     orders = [float(order) for order in DEFAULT_RDP_ORDERS]
     wanted = -2.0 * log(delta) / epsilon
-    larger = (2.0**power for power in range(11, 17) if orders[-1] < 2.0**power)
-    return orders + [order for order in larger if wanted / 4.0 <= order <= 4.0 * wanted]
+    larger = (2.0**power for power in range(11, 16))
+    return orders + [order for order in larger if wanted / 4.0 <= order <= 2.0 * wanted]
 
 
 def _step_error(order: float) -> float:

@@ -17,7 +17,7 @@ from dpsynth.privacy.budget import Neighbouring
 Floats: TypeAlias = NDArray[np.float64]
 
 # Standard deviations beyond which exp(-50) of a Gaussian lies; the mass there counts as lost.
-_TAIL = 9.83
+TAIL = 9.83
 
 
 def sampled_gaussian(
@@ -38,7 +38,7 @@ def sampled_gaussian(
     from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
 
     s, q = noise_multiplier, sample_rate
-    edges = np.array([-s * _TAIL, 1.0 + s * _TAIL])
+    edges = np.array([-s * TAIL, 1.0 + s * TAIL])
     if relation is Neighbouring.REPLACE:
         losses = _log_ratio(edges, s, q) - _log_ratio(-edges, s, q)
         grid = _grid(losses, interval)
@@ -47,7 +47,7 @@ def sampled_gaussian(
         )
     grid = _grid(_log_ratio(edges, s, q), interval)
     removed = _connect(grid, _removed(_points(grid, interval), s, q), interval)
-    grid = _grid(-_log_ratio(np.array([s * _TAIL, -s * _TAIL]), s, q), interval)
+    grid = _grid(-_log_ratio(np.array([s * TAIL, -s * TAIL]), s, q), interval)
     added = _connect(grid, _added(_points(grid, interval), s, q), interval)
     return PrivacyLossDistribution(removed, added)
 
