@@ -138,10 +138,17 @@ def object_from_text(field: str, text: str) -> Json:
         InvalidValueError: the text is not one JSON object.
     """
     try:
-        value: object = json.loads(text)
+        value: object = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except ValueError as error:
         raise InvalidValueError(field, text[:40], f"valid JSON ({error})") from error
     return _object(field, value)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
 
 
 def float_from_json(field: str, value: object) -> float:

@@ -111,7 +111,7 @@ class Ledger:
 
     @property
     def remaining(self) -> float:
-        """The largest amount, in the currency, that a charge or a reservation can still have."""
+        """What is left, in the currency, to the last bit that a charge of it would still fit."""
         if self._plan:
             return 0.0  # a plan is reserved once, and commits the ledger
         costs = [entry.cost for entry in self._entries]

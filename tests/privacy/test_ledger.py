@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dpsynth.errors import (
     BudgetExceededError,
     DpsynthError,
+    InvalidValueError,
     LedgerError,
     UnsupportedEventError,
 )
@@ -130,6 +131,18 @@ def test_remaining_is_the_largest_amount_that_fits() -> None:
         ledger.charge("crumb", PureEvent(epsilon=1e-12))
 
 
+@settings(max_examples=200, deadline=None)
+@given(parts=st.lists(st.floats(min_value=1e-9, max_value=0.05), max_size=18))
+def test_all_that_remains_can_be_spent(parts: list[float]) -> None:
+    ledger = Ledger(make_accountant("pure", Budget(epsilon=1.0, delta=0.0)))
+    for part in parts:
+        ledger.charge("part", PureEvent(epsilon=part))
+    left = ledger.remaining
+    assert left >= 1.0 - ledger.spent - 1e-15
+    ledger.charge("rest", PureEvent(epsilon=left))
+    assert 1.0 - 1e-15 <= ledger.spent <= 1.0
+
+
 def test_threads_never_overspend_together() -> None:
     ledger = Ledger(make_accountant("pure", Budget(epsilon=1.0, delta=0.0)))
 
@@ -169,6 +182,12 @@ def test_any_edited_byte_of_a_stored_ledger_is_detected(data: st.DataObject) -> 
         return
     with pytest.raises(DpsynthError):
         Ledger.from_json(edited)
+
+
+@pytest.mark.parametrize("number", ["1e999", "Infinity", "NaN", "-1e999"])
+def test_numbers_that_are_not_finite_are_refused(number: str) -> None:
+    with pytest.raises(InvalidValueError, match="finite"):
+        Ledger.from_json(stored().replace('"epsilon":1.0', f'"epsilon":{number}'))
 
 
 @pytest.mark.parametrize("change", ["drop first", "drop last", "swap", "budget", "repeat"])

@@ -177,6 +177,19 @@ def test_a_selection_is_at_least_as_costly_as_its_worst_two_points() -> None:
     assert 0.0 < exact <= 1e-3
 
 
+def test_one_selection_costs_exactly_its_worst_two_points() -> None:
+    """Losses of t and t - span, for every t."""
+    span, delta = 1.0, 0.05
+    epsilon = epsilon_of("pld", [ExponentialEvent(epsilon=span)], Budget(epsilon=1.0, delta=delta))
+
+    def worst(at: float) -> float:
+        t = np.linspace(0.0, span, 100_001)
+        p = (np.exp(span) - np.exp(t)) / (np.exp(span) - 1.0)
+        return float((p - np.exp(at) * p * np.exp(-t)).max())
+
+    assert worst(epsilon) <= delta < worst(epsilon * 0.999)
+
+
 def test_laplace_noise_on_a_vector_is_dominated_by_one_coordinate() -> None:
     """The formula in the docstring, by Monte Carlo over two coordinates; alpha 1e-6 a point."""
     rng = np.random.default_rng(0)
@@ -306,6 +319,28 @@ def test_tuning_costs_more_than_one_run_and_less_than_all() -> None:
             tuning_epsilon(run, 1e-9, mean_runs=mean, law=StoppingLaw.GEOMETRIC)
     with pytest.raises(InvalidValueError, match="run"):
         tuning_epsilon([], 1e-9, mean_runs=2.0, law=StoppingLaw.POISSON)
+
+
+@pytest.mark.parametrize("law", StoppingLaw)
+def test_tuning_follows_the_theorems(law: StoppingLaw) -> None:
+    """Theorems 2 and 6 for one Gaussian run, on a fine grid of both orders."""
+    rho, runs, delta = 0.005, 10.0, 1e-9
+    order = 1.0 + np.geomspace(0.05, 1e4, 4_000)
+    to_epsilon = (-np.log(delta) + order * np.log1p(-1.0 / order) - np.log(order - 1.0)) / (
+        order - 1.0
+    )
+    if law is StoppingLaw.POISSON:
+        at = np.log1p(1.0 / (order - 1.0))
+        extra = runs * np.array([gdp_delta(sqrt(2.0 * rho), float(e)) for e in at])
+    else:
+        shape = 1.0 if law is StoppingLaw.GEOMETRIC else 0.0
+        # (1/g - 1) / log(1/g) is 10 at 1/g = 37.1495...
+        inverse = runs if law is StoppingLaw.GEOMETRIC else 37.1495
+        extra = (1.0 + shape) * ((order - 1.0) * rho + np.log(inverse) / order).min()
+    exact = float((order * rho + extra + np.log(runs) / (order - 1.0) + to_epsilon).min())
+    ours = tuning_epsilon([GdpEvent(mu=sqrt(2.0 * rho))], delta, mean_runs=runs, law=law)
+    # the grid of orders costs a little, the Renyi bound of a delta (Poisson only) more
+    assert exact * (1.0 - 1e-4) <= ours <= exact * (1.3 if law is StoppingLaw.POISSON else 1.01)
 
 
 @pytest.mark.slow
