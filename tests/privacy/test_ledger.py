@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from math import nextafter
 
 import pytest
 from hypothesis import given, settings
@@ -141,6 +142,16 @@ def test_all_that_remains_can_be_spent(parts: list[float]) -> None:
     assert left >= 1.0 - ledger.spent - 1e-15
     ledger.charge("rest", PureEvent(epsilon=left))
     assert 1.0 - 1e-15 <= ledger.spent <= 1.0
+
+
+def test_a_tie_in_rounding_does_not_make_the_rest_unaffordable() -> None:
+    """1 + 2^-53 rounds to 1, so that 2^-52 seems left; with it the sum rounds beyond the budget."""
+    ledger = Ledger(make_accountant("pure", Budget(epsilon=1.0 + 2.0**-52, delta=0.0)))
+    ledger.charge("nearly all", PureEvent(epsilon=1.0))
+    ledger.charge("half a bit", PureEvent(epsilon=2.0**-53))
+    assert ledger.remaining == nextafter(2.0**-52, 0.0)
+    ledger.charge("rest", PureEvent(epsilon=ledger.remaining))
+    assert ledger.spent == ledger.capacity
 
 
 def test_threads_never_overspend_together() -> None:
