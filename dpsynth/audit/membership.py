@@ -35,8 +35,8 @@ class ShadowMembership(Attack):
     of a target in releases that it was not used for. Each target is used for each release with
     probability one half, so that one fit serves all targets, used and unused alike.
 
-    The cost is `fits` runs of the mechanism on tables of about `rows` records. Releases of a small
-    table leak more than those of a large one at equal budget only as far as the mechanism does.
+    The cost is `fits` runs of the mechanism on tables of about `rows` records. A target stands out
+    more among few records than among many, so a small table errs on the side of finding leaks.
 
     Claims about many targets in one release share its noise: the p-value is exact nevertheless,
     for when nothing leaks claims and memberships are independent; the intervals are too narrow when

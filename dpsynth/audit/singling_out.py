@@ -33,8 +33,9 @@ class SinglingOut(Attack):
     many records that were not in the training table; in a smaller table the chance of exactly one
     match differs for that alone.
 
-    The p-value re-deals the records of both samples at random: predicates overlap and are no
-    independent trials, so that a comparison of the two intervals would raise false alarms.
+    The p-value re-deals the records of both samples at random. Predicates overlap, several may
+    isolate one person, and a test that takes them for independent trials raises false alarms where
+    tables are small.
 
     Args:
         predicates: predicates wanted; with one column, at most as many as there are.

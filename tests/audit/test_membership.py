@@ -9,9 +9,16 @@ from dpsynth.audit.membership import ShadowMembership, isolation
 from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
 from tests.audit.releases import copier, target_of
-from tests.evaluation.laws import draw
+from tests.evaluation.laws import draw, replace
 
 QUICK = ShadowMembership(targets=8, shadows=8, releases=6, rows=80, queries=16)
+
+
+def with_outlier(table: Table, row: int) -> Table:
+    """Return the table with everyone in the north, healthy and poor, but for one."""
+    frame = replace(table, region="north", ill="no", income=0.1).frame
+    frame.loc[row, ["region", "ill", "income"]] = ["west", "yes", 1.0]
+    return Table.from_frame(table.schema, frame)
 
 
 def test_a_copy_is_found() -> None:
@@ -63,10 +70,21 @@ def test_the_mechanism_runs_as_often_as_stated_on_tables_of_the_stated_size() ->
 
 def test_isolation_finds_the_outlier() -> None:
     rng = np.random.default_rng(3)
-    table = draw(50, rng=rng)
-    frame = table.frame
-    frame.loc[17, ["income", "spend", "visits"]] = [1.0, 0.0, 9]
-    assert int(isolation(Table.from_frame(table.schema, frame), rng=rng).argmax()) == 17
+    assert int(isolation(with_outlier(draw(50, rng=rng), 17), rng=rng).argmax()) == 17
+
+
+def test_the_isolated_record_is_the_one_attacked() -> None:
+    rng = np.random.default_rng(5)
+    odd = with_outlier(draw(60, rng=rng), 17)
+    seen: list[bool] = []
+
+    def watching(train: Table, *, rng: np.random.Generator) -> Table:
+        seen.append(bool((train.frame["region"] == "west").any()))
+        return train
+
+    attack = ShadowMembership(targets=1, shadows=8, releases=8, rows=60, queries=4)
+    attack.run(AttackTarget(train=odd, control=odd, synthetic=odd, refit=watching), rng=rng)
+    assert 0 < sum(seen) < len(seen) == attack.fits
 
 
 def test_what_the_attack_needs_is_asked_for() -> None:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from dpsynth.audit.attack import Attack, AttackTarget
+from dpsynth.audit.attack import Attack, AttackTarget, fisher_p_value
 from dpsynth.audit.linkability import Linkability
 from dpsynth.audit.predicates import Predicate
 from dpsynth.audit.records import distances, plain_records
-from dpsynth.audit.singling_out import SinglingOut, permutation_p_value, univariate
+from dpsynth.audit.singling_out import PERMUTATIONS, SinglingOut, permutation_p_value, univariate
 from dpsynth.data.schema import CategoricalColumn, FloatColumn
 from dpsynth.errors import InvalidValueError, UnknownNameError
 from tests.audit.releases import copier, stranger, target_of
@@ -17,8 +17,8 @@ from tests.evaluation.laws import SCHEMA, draw
 ATTACKS = [
     pytest.param(SinglingOut(predicates=100), id="multivariate"),
     pytest.param(SinglingOut(predicates=100, columns=1), id="univariate"),
-    pytest.param(Linkability(targets=100), id="linkability"),
-    pytest.param(Linkability(targets=100, neighbours=3), id="three neighbours"),
+    pytest.param(Linkability(targets=200), id="linkability"),
+    pytest.param(Linkability(targets=200, neighbours=3), id="three neighbours"),
 ]
 
 
@@ -78,6 +78,33 @@ def test_univariate_predicates_each_match_one_record() -> None:
     assert all(p.matches(records).sum() == 1 for p in found)
 
 
+@pytest.mark.statistical
+def test_overlapping_predicates_raise_no_false_alarms() -> None:
+    # 300 runs at alpha = .05: more than 28 alarms have probability below 1e-3.
+    rng = np.random.default_rng(6)
+    alarms = naive = 0
+    for _ in range(300):
+        # Half-spaces beyond the farthest of 40 released points, in 200 directions of the plane:
+        # many of them isolate one point.
+        directions = rng.normal(size=(200, 2))
+        released, both = rng.normal(size=(40, 2)), rng.normal(size=(80, 2))
+        matched = directions @ both.T >= (directions @ released.T).max(axis=1)[:, None]
+        hits, control = ((part.sum(axis=1) == 1).sum() for part in np.hsplit(matched, 2))
+        alarms += permutation_p_value(matched, int(hits - control), rng=rng) <= 0.05
+        naive += fisher_p_value(int(hits), 200, int(control), 200) <= 0.05
+    assert alarms <= binom.isf(1e-3, 300, 0.05) == 28
+    # Negative control: the test that takes predicates for independent trials.
+    assert naive > 60
+
+
+def test_a_copy_is_found_beside_a_larger_control() -> None:
+    rng = np.random.default_rng(7)
+    found = SinglingOut(predicates=100).run(target_of(copier, 200, control=800, rng=rng), rng=rng)
+    assert found.alarm
+    # Every predicate isolates a record of the whole training table, which is the sample here.
+    assert found.rate.value == 1.0
+
+
 def test_permutation_p_value_is_exact_on_a_small_case() -> None:
     rng = np.random.default_rng(4)
     # Each of four predicates matches one record of its own, all among the four used ones: the
@@ -86,6 +113,10 @@ def test_permutation_p_value_is_exact_on_a_small_case() -> None:
     assert 0.002 <= permutation_p_value(matched, 4, rng=rng) <= 0.04
     assert permutation_p_value(matched, -4, rng=rng) == 1.0
     assert permutation_p_value(matched[:0], 0, rng=rng) == 1.0
+    # Two matches are one success on either side, or none at all: an excess of 1 never occurs.
+    pair = np.zeros((1, 8), dtype=bool)
+    pair[0, [0, 4]] = True
+    assert permutation_p_value(pair, 1, rng=rng) == 1 / (1 + PERMUTATIONS)
 
 
 def test_parameters_outside_their_rules_are_refused() -> None:

@@ -5,7 +5,8 @@ import pytest
 
 from dpsynth.evaluation.marginals import MarginalMetric, OneWayTvd, ThreeWayTvd, TwoWayTvd
 from dpsynth.evaluation.references import References
-from tests.evaluation.laws import draw
+from dpsynth.evaluation.sample import Sample
+from tests.evaluation.laws import ILL, draw
 from tests.tables import coded_table, dependent_codes
 
 # Two-way tables are well filled at 800 records, three-way tables of 512 cells are sparse.
@@ -54,3 +55,14 @@ def test_independence_has_the_exact_single_columns() -> None:
     floor = {m.name: references.independent[m.identity].value for m in metrics}
     assert floor["tvd_1way"] == 0.0
     assert floor["tvd_2way"] > 0.1
+
+
+def test_labels_move_with_the_column_that_they_are_made_from() -> None:
+    rng = np.random.default_rng(3)
+    sample = Sample.of(draw(300, rng=rng), target=ILL)
+    permuted = sample.independent(rng=rng, target="ill")
+    ill = [c.name for c in sample.schema.columns].index("ill")
+    assert permuted.labels is not None
+    assert sample.labels is not None
+    assert np.array_equal(permuted.labels, permuted.codes[:, ill] == 1)
+    assert not np.array_equal(permuted.labels, sample.labels)
