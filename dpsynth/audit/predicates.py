@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 Comparison: TypeAlias = Literal["equal", "at most", "at least"]
 Term: TypeAlias = tuple[int, Comparison, float]
+MISSING = float("nan")
+"""The one NaN of predicates: two predicates on missing values are equal only by its identity."""
 
 
 @final
@@ -16,7 +18,7 @@ class Predicate:
     """A conjunction of comparisons.
 
     Args:
-        terms: (column number, comparison, value) each; NaN equals NaN, "missing".
+        terms: (column number, comparison, value) each; the value MISSING matches missing values.
     """
 
     terms: tuple[Term, ...]

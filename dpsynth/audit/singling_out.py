@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.audit.attack import Attack, AttackResult, AttackTarget, ThreatModel
-from dpsynth.audit.predicates import Comparison, Predicate, Term, compare
+from dpsynth.audit.predicates import MISSING, Comparison, Predicate, Term, compare
 from dpsynth.audit.records import plain_records
 from dpsynth.data.columns import CategoricalColumn, Column
 from dpsynth.errors import InvalidValueError
@@ -29,7 +29,7 @@ class SinglingOut(Attack):
     random order until no other record matches. In every second predicate numbers become "at least"
     or "at most", by the side of the median that they lie on: values find copies, bounds outliers.
     Success: the predicate matches exactly one record of the training sample. Baseline: predicates
-    of the same form from random values of the public schema. Control: the same predicates on as
+    of the same lengths from random values of the public schema. Control: the same predicates on as
     many records that were not in the training table; in a smaller table the chance of exactly one
     match differs for that alone.
 
@@ -82,7 +82,8 @@ class SinglingOut(Attack):
             chosen = [chosen[i] for i in rng.permutation(len(chosen))[: self.predicates]]
         else:
             chosen = self._multivariate(schema, synthetic, rng)
-        guesses = [self._guess(schema, rng) for _ in range(self.predicates)]
+        lengths = [len(predicate.terms) for predicate in chosen] or [1]
+        guesses = [_guess(schema, int(n), rng) for n in rng.choice(lengths, self.predicates)]
         matched = _matches(chosen, both)
         hits, control_hits = (
             int((part.sum(axis=1) == 1).sum()) for part in (matched[:, :size], matched[:, size:])
@@ -111,28 +112,13 @@ class SinglingOut(Attack):
                 break
             row = synthetic[rng.integers(len(synthetic))]
             terms: list[Term] = []
-            for i in self._draw_columns(len(schema), rng):
+            for i in rng.permutation(len(schema))[: self.columns].tolist():
                 side = "equal" if attempt % 2 else _side(schema[i], row[i], medians[i])
-                terms.append((i, side, float(row[i])))
+                terms.append((i, side, MISSING if np.isnan(row[i]) else float(row[i])))
             isolated = _isolate(terms, synthetic)
             if isolated is not None:
                 found[isolated] = None
         return list(found)
-
-    def _guess(self, schema: Sequence[Column], rng: np.random.Generator) -> Predicate:
-        """Return a predicate of random values, which needs no release."""
-        terms: list[Term] = []
-        for i in self._draw_columns(len(schema), rng):
-            column = schema[i]
-            if isinstance(column, CategoricalColumn):
-                terms.append((i, "equal", float(rng.integers(len(column.categories)))))
-                continue
-            value = float(rng.uniform(column.lower, column.upper))
-            terms.append((i, "at least" if rng.random() < 0.5 else "at most", value))
-        return Predicate(terms=tuple(terms))
-
-    def _draw_columns(self, count: int, rng: np.random.Generator) -> list[int]:
-        return rng.permutation(count)[: self.columns].tolist()
 
 
 def univariate(schema: Sequence[Column], synthetic: NDArray[np.float64]) -> list[Predicate]:
@@ -147,7 +133,7 @@ def univariate(schema: Sequence[Column], synthetic: NDArray[np.float64]) -> list
         values, counts = np.unique(present, return_counts=True)
         terms: list[tuple[Comparison, float]] = [("equal", float(v)) for v in values[counts == 1]]
         if len(numbers) - len(present) == 1:
-            terms.append(("equal", float("nan")))
+            terms.append(("equal", MISSING))
         if not isinstance(column, CategoricalColumn) and len(values):
             if counts[0] == 1:
                 terms.append(("at most", float(values[0])))
@@ -181,6 +167,19 @@ def permutation_p_value(
     second = matched.sum(axis=1)[:, None] - first
     excesses = np.sum(first == 1, axis=0) - np.sum(second == 1, axis=0)
     return float((1 + np.sum(excesses >= excess)) / (1 + PERMUTATIONS))
+
+
+def _guess(schema: Sequence[Column], length: int, rng: np.random.Generator) -> Predicate:
+    """Return a predicate on `length` columns of random values, which needs no release."""
+    terms: list[Term] = []
+    for i in rng.permutation(len(schema))[:length].tolist():
+        column = schema[i]
+        if isinstance(column, CategoricalColumn):
+            terms.append((i, "equal", float(rng.integers(len(column.categories)))))
+            continue
+        value = float(rng.uniform(column.lower, column.upper))
+        terms.append((i, "at least" if rng.random() < 0.5 else "at most", value))
+    return Predicate(terms=tuple(terms))
 
 
 def _isolate(terms: Sequence[Term], synthetic: NDArray[np.float64]) -> Predicate | None:

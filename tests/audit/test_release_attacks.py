@@ -6,7 +6,7 @@ from scipy.stats import binom
 
 from dpsynth.audit.attack import Attack, AttackTarget, fisher_p_value
 from dpsynth.audit.linkability import Linkability
-from dpsynth.audit.predicates import Predicate
+from dpsynth.audit.predicates import MISSING, Predicate
 from dpsynth.audit.records import distances, plain_records
 from dpsynth.audit.singling_out import PERMUTATIONS, SinglingOut, permutation_p_value, univariate
 from dpsynth.data.schema import CategoricalColumn, FloatColumn
@@ -66,7 +66,8 @@ def test_predicates_match_what_they_say() -> None:
     records = plain_records(draw(200, rng=rng))
     both = Predicate(terms=((3, "at least", 4.0), (4, "at most", 0.5)))
     assert np.array_equal(both.matches(records), (records[:, 3] >= 4) & (records[:, 4] <= 0.5))
-    missing = Predicate(terms=((2, "equal", float("nan")),))
+    missing = Predicate(terms=((2, "equal", MISSING),))
+    assert missing == Predicate(terms=((2, "equal", MISSING),))
     assert np.array_equal(missing.matches(records), np.isnan(records[:, 2]))
 
 
