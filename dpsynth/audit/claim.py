@@ -57,8 +57,9 @@ class ClaimAudit:
             be forced (DP-SGD, or a fit that does not repeat).
         runs: test runs in each world.
         alpha: probability of a violation reported by chance, over everything looked at.
-        smallest_detectable_inflation: the factor on the claimed loss (mu where there is one, else
-            epsilon) that this audit would have found with probability 0.9.
+        smallest_detectable_inflation: the factor on the claimed loss (the largest mu that keeps the
+            claim; epsilon where the claim is pure) that this audit would have found with
+            probability 0.9.
         tests: every score at every threshold that was counted.
     """
 

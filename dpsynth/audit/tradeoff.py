@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from dpsynth.errors import UnsupportedEventError
 from dpsynth.privacy.accountant import Filter, make_accountant
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.curves import gdp_mu
 from dpsynth.privacy.events import Event
 
 # Deltas at which an accountant's epsilon becomes a piece of the function. Each epsilon of an
@@ -41,6 +42,17 @@ class TradeOff:
     mu: float | None
     pairs: tuple[tuple[float, float], ...]
 
+    @property
+    def largest_mu(self) -> float | None:
+        """The mu of the least private Gaussian mechanism that keeps the claim.
+
+        None for a pure epsilon: no Gaussian keeps it.
+        """
+        if any(delta == 0.0 for _, delta in self.pairs):
+            return None
+        allowed = [_mu_within(epsilon, delta) for epsilon, delta in self.pairs]
+        return min([*allowed, *([self.mu] if self.mu is not None else [])])
+
     def __call__(self, false_positives: ArrayLike) -> NDArray[np.float64]:
         """Return the least false negative rates at these false positive rates."""
         from scipy.special import ndtr, ndtri
@@ -54,6 +66,14 @@ class TradeOff:
             least = np.maximum(least, 1.0 - delta - factor * alpha)
             least = np.maximum(least, (1.0 - delta - alpha) / factor)
         return least
+
+
+def _mu_within(epsilon: float, delta: float) -> float:
+    from scipy.special import ndtri
+
+    if epsilon == 0.0:  # total variation: 2 Phi(mu / 2) - 1 <= delta
+        return 2.0 * float(ndtri((1.0 + delta) / 2.0))
+    return gdp_mu(epsilon, delta)
 
 
 def claimed_trade_off(events: Sequence[Event], budget: Budget, accountant: str) -> TradeOff:

@@ -162,7 +162,11 @@ def _threshold(
     positives = runs - np.searchsorted(np.sort(first), pooled, side="right")
     negatives = np.searchsorted(np.sort(second), pooled, side="right")
     bounds = [binomial_upper(counts, runs, alpha=level) for counts in (positives, negatives)]
-    reached = mu_bound(*bounds) if goal == "mu" else epsilon_bound(*bounds, delta)  # pyright: ignore
+    first_upper, second_upper = bounds
+    if goal == "mu":
+        reached = mu_bound(first_upper, second_upper)
+    else:
+        reached = epsilon_bound(first_upper, second_upper, delta)
     return float(pooled[int(np.argmax(reached))])
 
 
@@ -177,8 +181,9 @@ def smallest_detectable_inflation(
 ) -> float:
     """Return the least factor c so that a loss c times the claimed one is found with power 0.9.
 
-    The mechanism assumed is Gaussian of c mu where the claim has a mu, and randomised response of
-    c epsilon where it has none; the score assumed is its likelihood ratio.
+    The mechanism assumed is Gaussian with c times the largest mu that keeps the claim, or, where a
+    claim of pure epsilon leaves no mu, randomised response of c epsilon. Both keep the claim at
+    c = 1. The score assumed is the likelihood ratio.
 
     Args:
         claim: the trade-off function that is claimed.
@@ -204,9 +209,10 @@ def _detects(claim: TradeOff, epsilon: float, factor: float, runs: int, level: f
     from scipy.special import expit, ndtr
     from scipy.stats import binom
 
-    if claim.mu is not None:
-        cut = np.linspace(-4.0, 4.0 + factor * claim.mu, 200)
-        rates = ndtr(-cut), ndtr(cut - factor * claim.mu)
+    mu = claim.largest_mu
+    if mu is not None:
+        cut = np.linspace(-4.0, 4.0 + factor * mu, 200)
+        rates = ndtr(-cut), ndtr(cut - factor * mu)
     else:
         rates = (np.array([expit(-factor * epsilon)]),) * 2
     # each count stays below its quantile with probability (1 + power) / 2, so both with the power
