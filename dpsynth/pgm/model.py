@@ -14,6 +14,7 @@ from dpsynth.errors import InvalidValueError
 from dpsynth.pgm.cliques import maximal_cliques
 from dpsynth.pgm.inference import Calibration, Oracle, split
 from dpsynth.pgm.junction_tree import CELL_CEILING, JunctionTree
+from dpsynth.pgm.pairs import pair_marginals
 from dpsynth.pgm.queries import marginal_of
 from dpsynth.pgm.sampling import sample_codes
 
@@ -89,6 +90,15 @@ class GraphicalModel:
             return np.array(self.total)
         shares = marginal_of(self.tree, self.calibration.marginals, wanted, ceiling=self.ceiling)
         return self.total * shares
+
+    def pairs(self, pairs: Iterable[Clique]) -> dict[Clique, NDArray[np.float64]]:
+        """Return expected counts of many pairs at once: what `marginal` returns of each, faster.
+
+        Args:
+            pairs: two different attributes each.
+        """
+        found = pair_marginals(self.tree, self.calibration.marginals, pairs)
+        return {pair: self.total * shares for pair, shares in found.items()}
 
     def sample(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
         """Return `n` rows of codes (n x attributes), in the smallest unsigned dtype that fits.

@@ -20,6 +20,15 @@ from tests.pgm.brute_force import (
 )
 
 
+def compare_pairs(model: GraphicalModel) -> None:
+    pairs = list(itertools.permutations(model.domain.attributes, 2))
+    found = model.pairs(pairs)
+    assert list(found) == pairs
+    for pair in pairs:
+        expected = model.marginal(pair)
+        np.testing.assert_allclose(found[pair], expected, atol=1e-12 * model.total, rtol=1e-9)
+
+
 def compare_all(model: GraphicalModel, widths: range) -> None:
     logs = joint(model.domain, model.cliques, model.potentials)
     table = np.exp(logs - logs.max())
@@ -37,16 +46,16 @@ def test_every_marginal_in_every_order(cliques: list[Clique]) -> None:
     potentials = random_potentials(DOMAIN, maximal, rng=np.random.default_rng(2))
     model = GraphicalModel(domain=DOMAIN, total=500.0, cliques=maximal, potentials=potentials)
     compare_all(model, range(0, 4))
+    compare_pairs(model)
 
 
 @given(models())
 @settings(max_examples=50, deadline=None)
 def test_every_marginal_of_any_model(model) -> None:
     domain, cliques, potentials = model
-    compare_all(
-        GraphicalModel(domain=domain, total=3.0, cliques=cliques, potentials=potentials),
-        range(1, 4),
-    )
+    fitted = GraphicalModel(domain=domain, total=3.0, cliques=cliques, potentials=potentials)
+    compare_all(fitted, range(1, 4))
+    compare_pairs(fitted)
 
 
 def test_a_long_chain_never_materialises_the_domain() -> None:

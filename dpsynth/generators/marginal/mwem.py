@@ -1,14 +1,12 @@
 """MWEM: measure, round after round, the pair that the model fits worst; fit a graphical model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, pi, sqrt
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dpsynth.curator.counting import CellCounter
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
 from dpsynth.errors import InvalidValueError
@@ -19,8 +17,6 @@ from dpsynth.generators.marginal.tree_size import growth
 from dpsynth.generators.marginal.workload import all_k_ways
 from dpsynth.pgm.model import GraphicalModel
 
-# Rows of the public sample from which the model's answers to all pairs are read.
-_SAMPLE_ROWS = 2**16
 _ROUND_STEPS = 60
 
 
@@ -31,8 +27,7 @@ class Mwem(Generator):
 
     Where MWEM keeps a weight for every cell of the domain, a graphical model is fitted to what has
     been measured, so the width of the table does not matter; only pairs that keep its junction
-    tree small compete. The model's answers to all pairs are read off a large synthetic sample,
-    which is public. Three more departures: one-way marginals come first, since they give the
+    tree small compete. Three more departures: one-way marginals come first, since they give the
     number of records and a start; each round's noise is counted against a pair, in part; and a
     pair may be picked again.
 
@@ -79,6 +74,7 @@ class Mwem(Generator):
             raise InvalidValueError("largest_tree", self.largest_tree, "at least 1")
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
+        del rng
         domain, budget = private.domain, private.remaining
         attributes = informative(domain)
         # Next to the single attributes every pair alone must fit, so that no round is without one.
@@ -96,7 +92,7 @@ class Mwem(Generator):
         rounds = self.rounds if self.rounds is not None else min(len(attributes), len(pairs))
         for left in range(rounds, 0, -1):
             amount = private.remaining / left
-            pair = self._pick(private, model, pairs, amount=amount, rng=rng)
+            pair = self._pick(private, model, pairs, amount=amount)
             last = left == 1
             rest = private.remaining if last else amount * (1 - self.selection_share)
             measured.append(private.marginal(pair, sigma=private.sigma_for(rest)))
@@ -111,7 +107,6 @@ class Mwem(Generator):
         pairs: Sequence[Clique],
         *,
         amount: float,
-        rng: np.random.Generator,
     ) -> Clique:
         """Return the pair that the model fits worst, among those that its tree has room for."""
         room = self.largest_tree - model.tree.cells
@@ -123,17 +118,8 @@ class Mwem(Generator):
         noise = self.noise_weight * sigma * sqrt(2 / pi)
         return private.select_worst(
             candidates,
-            _answers(model, rng=rng),
+            model.pairs(candidates).__getitem__,
             epsilon=private.selection_epsilon_for(amount * self.selection_share),
             penalties=[noise * private.domain.project(pair).cells for pair in candidates],
             label="select pair",
         )
-
-
-def _answers(
-    model: GraphicalModel, *, rng: np.random.Generator
-) -> Callable[[Clique], NDArray[np.float64]]:
-    """Return the model's expected counts of any clique, read off a large synthetic sample."""
-    counter = CellCounter(model.sample(_SAMPLE_ROWS, rng=rng), model.domain)
-    scale = model.total / _SAMPLE_ROWS
-    return lambda clique: counter.count_anew(clique).astype(np.float64) * scale
