@@ -87,3 +87,19 @@ class Generator(ABC):
         Raises:
             PrivacyError: the accountant cannot express what the generator needs.
         """
+
+
+def check_shares(generator: Generator, *fields: str) -> None:
+    """Refuse a part of the budget, or any other fraction, that is not strictly between 0 and 1.
+
+    Args:
+        generator: whose hyperparameters they are.
+        fields: their names.
+
+    Raises:
+        InvalidValueError: the first one outside.
+    """
+    for field in fields:
+        value = getattr(generator, field)
+        if not 0 < value < 1:
+            raise InvalidValueError(field, value, "above 0 and below 1")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
 from dpsynth.errors import InvalidValueError
-from dpsynth.generators.base import Generator, SyntheticModel
+from dpsynth.generators.base import Generator, SyntheticModel, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
 from dpsynth.generators.marginal.workload import all_k_ways
@@ -50,9 +50,7 @@ class Mst(Generator):
     model: ClassVar[type[SyntheticModel]] = GraphicalSyntheticModel
 
     def __post_init__(self) -> None:
-        for field in ("one_way_share", "selection_share"):
-            if not 0 < getattr(self, field) < 1:
-                raise InvalidValueError(field, getattr(self, field), "above 0 and below 1")
+        check_shares(self, "one_way_share", "selection_share")
         if self.one_way_share + self.selection_share >= 1:
             both = self.one_way_share + self.selection_share
             raise InvalidValueError("one_way_share + selection_share", both, "below 1")

@@ -10,7 +10,7 @@ import numpy as np
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
 from dpsynth.errors import InvalidValueError
-from dpsynth.generators.base import Generator, SyntheticModel
+from dpsynth.generators.base import Generator, SyntheticModel, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
 from dpsynth.generators.marginal.tree_size import growth
@@ -63,9 +63,7 @@ class Mwem(Generator):
     model: ClassVar[type[SyntheticModel]] = GraphicalSyntheticModel
 
     def __post_init__(self) -> None:
-        for field in ("one_way_share", "selection_share"):
-            if not 0 < getattr(self, field) < 1:
-                raise InvalidValueError(field, getattr(self, field), "above 0 and below 1")
+        check_shares(self, "one_way_share", "selection_share")
         if not 0 <= self.noise_weight < inf:
             raise InvalidValueError("noise_weight", self.noise_weight, "a finite number from 0")
         if self.rounds is not None and self.rounds < 1:

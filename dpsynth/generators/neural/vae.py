@@ -16,7 +16,7 @@ from dpsynth.curator.sgd import SgdPlan
 from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError, MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel
+from dpsynth.generators.base import Generator, SyntheticModel, check_shares
 from dpsynth.generators.graphical import fitted, total_of
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.networks import WeightAverage, autoencoder
@@ -131,9 +131,7 @@ class DpVae(Generator):
     model: ClassVar[type[SyntheticModel]] = VaeModel
 
     def __post_init__(self) -> None:
-        for field in ("one_way_share", "average_decay"):
-            if not 0 < getattr(self, field) < 1:
-                raise InvalidValueError(field, getattr(self, field), "above 0 and below 1")
+        check_shares(self, "one_way_share", "average_decay")
         for field in ("clipping_norm", "learning_rate"):
             value = getattr(self, field)
             if not (isfinite(value) and value > 0):
@@ -173,7 +171,7 @@ class DpVae(Generator):
         network = autoencoder(
             width=shares.size, hidden=self.hidden, latent=self.latent, generator=generator
         )
-        network["decoder"][-1].bias.data.copy_(torch.as_tensor(np.log(shares)))  # pyright: ignore
+        network["decoder"][-1].bias.data.copy_(torch.as_tensor(np.log(shares)))  # pyright: ignore[reportIndexIssue]
         self._train(private, plan, network, rows=total, rng=rng)
         weights = tuple(p.detach().double().numpy() for p in network["decoder"].parameters())
         weights = _calibrated(weights, shares, private.domain, rng=rng)
