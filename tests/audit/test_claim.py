@@ -28,6 +28,7 @@ def test_correct_mechanisms_are_bounded_below_their_claim(
     assert found.epsilon_lower <= found.epsilon_claimed <= found.epsilon_largest_measurable
 
 
+@pytest.mark.slow
 @pytest.mark.statistical
 def test_false_violations_stay_within_alpha() -> None:
     """100 audits of MST at alpha .05, seeds 0 to 99: more than 12 have probability below .002."""

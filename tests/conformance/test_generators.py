@@ -86,7 +86,9 @@ def test_honours_the_schema_and_sampling_is_free(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("columns", "rows"), [(1, 50), (3, 2), (60, 100)])
+@pytest.mark.parametrize(
+    ("columns", "rows"), [(1, 50), (3, 2), pytest.param(60, 100, marks=pytest.mark.slow)]
+)
 def test_narrow_short_and_wide_tables(name: str, columns: int, rows: int) -> None:
     assert len(fit(name, coded(columns, rows)).sample(20)) == 20
 
