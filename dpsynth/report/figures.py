@@ -23,12 +23,15 @@ TITLES = {
 }
 
 
-def utility_figure(points: Sequence[Point], dataset: str) -> "Figure":
+def utility_figure(
+    points: Sequence[Point], dataset: str, *, panel: tuple[float, float] = (4.4, 3.4)
+) -> "Figure":
     """Return one panel a metric: mean over seeds and its 95% band against epsilon.
 
     Args:
         points: of one or more data sets.
         dataset: the one to draw.
+        panel: width and height of one panel, in inches.
     """
     from matplotlib.figure import Figure
 
@@ -37,7 +40,7 @@ def utility_figure(points: Sequence[Point], dataset: str) -> "Figure":
     generators = list(dict.fromkeys(p.generator for p in chosen))
     columns = min(3, max(1, len(metrics)))
     rows = -(-max(1, len(metrics)) // columns)
-    figure = Figure(figsize=(4.4 * columns, 3.4 * rows + 0.7), layout="constrained")
+    figure = Figure(figsize=(panel[0] * columns, panel[1] * rows + 0.7), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, metric in zip(axes, metrics, strict=False):
         _panel(axis, [p for p in chosen if p.metric == metric], generators)

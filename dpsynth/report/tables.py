@@ -6,7 +6,15 @@ from typing import final
 
 from dpsynth.report.summary import Exposure, Point, Verdict
 
-_LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "≥": r"$\geq$"}
+_LATEX = {
+    **{c: f"\\{c}" for c in "&%_#${}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "≥": r"$\geq$",
+    "±": r"$\pm$",
+    "−": "$-$",
+}
 
 
 @final
@@ -35,15 +43,15 @@ class Grid:
 
     def latex(self, label: str) -> str:
         """Return a LaTeX table for the package booktabs, to be referred to by `label`."""
-        body = [" & ".join(map(_escaped, row)) + r" \\" for row in self.rows]
+        body = [" & ".join(map(escaped, row)) + r" \\" for row in self.rows]
         return "\n".join(
             [
                 r"\begin{table}[t]",
                 r"\centering\small",
-                rf"\caption{{{_escaped(self.caption)}}}\label{{{label}}}",
+                rf"\caption{{{escaped(self.caption)}}}\label{{{label}}}",
                 rf"\begin{{tabular}}{{l{'r' * (len(self.header) - 1)}}}",
                 r"\toprule",
-                " & ".join(map(_escaped, self.header)) + r" \\",
+                " & ".join(map(escaped, self.header)) + r" \\",
                 r"\midrule",
                 *body,
                 r"\bottomrule",
@@ -134,5 +142,6 @@ def attack_grid(exposures: Sequence[Exposure]) -> Grid:
     )
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Return `text` as LaTeX that prints it as it stands."""
     return "".join(_LATEX.get(c, c) for c in text)
