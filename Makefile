@@ -4,16 +4,21 @@ PYTHON ?= python3
 PROFILE ?= full
 PY := $(VENV)/bin/python
 
-.PHONY: setup demo test test-fast lint types clean
+.PHONY: setup sweep demo paper test test-fast lint types clean
 
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: constraints.txt pyproject.toml scripts/setup.sh
 	VENV="$(VENV)" PYTHON="$(PYTHON)" bash scripts/setup.sh
 
-demo: setup
+sweep: setup
 	$(PY) -m dpsynth sweep experiments/demo.toml --profile $(PROFILE) --out results/demo-$(PROFILE)
+
+demo: sweep
 	$(PY) -m dpsynth report results/demo-$(PROFILE) --out results/demo-$(PROFILE)/report
+
+paper: sweep
+	$(PY) scripts/build_paper.py results/demo-$(PROFILE)
 
 lint: setup
 	$(PY) -m ruff check .
@@ -30,4 +35,4 @@ test-fast: setup
 	$(PY) -m pytest -n 2 --dist worksteal -m "not slow"
 
 clean:
-	rm -rf $(VENV) results .pytest_cache .ruff_cache
+	rm -rf $(VENV) results paper/generated .pytest_cache .ruff_cache
