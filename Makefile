@@ -3,6 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 PROFILE ?= full
 PY := $(VENV)/bin/python
+# Two workers with one thread each: threads that wait for one another cost more than they bring.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal
 
 .PHONY: setup sweep demo paper test test-fast lint types clean
 
@@ -28,11 +30,11 @@ types: setup
 	$(VENV)/bin/pyright --pythonpath $(PY)
 
 test: lint types
-	$(PY) -m pytest -n 2 --dist worksteal
+	$(PYTEST)
 
 test-fast: setup
 	$(PY) -m ruff check .
-	$(PY) -m pytest -n 2 --dist worksteal -m "not slow"
+	$(PYTEST) -m "not slow"
 
 clean:
 	rm -rf $(VENV) results paper/generated .pytest_cache .ruff_cache
