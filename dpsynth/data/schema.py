@@ -8,7 +8,7 @@ from typing import cast, final
 from dpsynth.data import schema_toml
 from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
 from dpsynth.data.domain import Domain
-from dpsynth.errors import FileError, SchemaError, UnknownNameError
+from dpsynth.errors import DpsynthError, FileError, SchemaError, UnknownNameError
 
 __all__ = ["CategoricalColumn", "Column", "FloatColumn", "IntegerColumn", "Schema"]
 
@@ -106,7 +106,11 @@ class Schema:
             raise FileError(path, "no such schema file") from None
         except (OSError, UnicodeDecodeError) as error:
             raise FileError(path, f"the schema cannot be read ({error})") from error
-        return cls.from_toml(text)
+        try:
+            return cls.from_toml(text)
+        except DpsynthError as error:
+            error.add_note(f"in {path}")
+            raise
 
 
 def _listed(field: str, value: object) -> tuple[object, ...]:
