@@ -43,6 +43,27 @@ def write_atomically(path: str | Path, content: bytes) -> None:
         raise
 
 
+def check_writable(path: str | Path) -> None:
+    """Refuse a place that `write_atomically` could not write to, before anything is spent.
+
+    Args:
+        path: the file; its folder is made when missing.
+
+    Raises:
+        FileError: it is a folder, or its folder cannot be made or written to.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise FileError(target, "this is a folder, not a file")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", suffix=".part"):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FileError(target, f"cannot be written ({reason})") from error
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)

@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
-from dpsynth.atomic import write_atomically
+from dpsynth.atomic import check_writable, write_atomically
 from dpsynth.errors import FileError
+
+UNPROTECTED = "These numbers read real records; no privacy guarantee covers them."
 
 
 def print_table(heads: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
@@ -36,10 +38,21 @@ def show(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def check_records_path(path: str) -> None:
-    """Raise FileError unless `path` ends in .csv or .parquet, before anything is spent."""
-    if Path(path).suffix.lower() not in {".csv", ".parquet"}:
-        raise FileError(path, "the name of a file of records must end in .csv or .parquet")
+def check_outputs(records: str, *others: str | None) -> None:
+    """Refuse places that could not be written to, before anything is spent.
+
+    Args:
+        records: where synthetic records go: .csv or .parquet.
+        others: further files; None for one that is not asked for.
+
+    Raises:
+        FileError: another ending, or a place that is not writable.
+    """
+    if Path(records).suffix.lower() not in {".csv", ".parquet"}:
+        raise FileError(records, "the name of a file of records must end in .csv or .parquet")
+    for path in (records, *others):
+        if path is not None:
+            check_writable(path)
 
 
 def write_json(value: Any, path: str) -> None:

@@ -7,7 +7,7 @@ import click
 
 from dpsynth.atomic import write_atomically
 from dpsynth.cli.options import accountant_option, guarantee_options, parse_assignments, set_option
-from dpsynth.cli.output import check_records_path
+from dpsynth.cli.output import check_outputs
 from dpsynth.errors import InvalidValueError
 
 
@@ -79,7 +79,7 @@ def synthesize(
     from dpsynth.synthesis import synthesize as fit
 
     _check_rows(rows)
-    check_records_path(out)
+    check_outputs(out, receipt, model)
     synthesis = fit(
         data,
         schema=schema_path,
@@ -112,7 +112,7 @@ def sample(model: str, rows: int | None, out: str, seed: int | None) -> None:
     from dpsynth.synthesis import Synthesis
 
     _check_rows(rows)
-    check_records_path(out)
+    check_outputs(out)
     if seed is not None and seed < 0:
         raise InvalidValueError("--seed", seed, "at least 0")
     synthesis = Synthesis.load(model)
