@@ -5,6 +5,7 @@ the receipt says that the result is not for release. Without one, noise comes fr
 cryptographic source, and only post-processing uses an ordinary generator, seeded by the system.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -144,6 +145,34 @@ def synthesize(
     return Synthesis(
         model=model, receipt=private.receipt(), generator=chosen, sampling_seed=sampling_seed
     )
+
+
+def mechanism(
+    generator: "Generator",
+    *,
+    epsilon: float,
+    delta: float,
+    relation: str | Neighbouring = Neighbouring.ADD_REMOVE,
+    accountant: str | None = None,
+) -> "Callable[..., Table]":
+    """Return the way from a table to a release: a fit at this budget, and a sample of its size.
+
+    The function takes a Table and `rng`, which seeds research mode: it is for attacks that run a
+    mechanism again, never for a release. Arguments and errors as of `synthesize`.
+    """
+
+    def release(table: "Table", *, rng: np.random.Generator) -> "Table":
+        return synthesize(
+            table,
+            generator=generator,
+            epsilon=epsilon,
+            delta=delta,
+            seed=int(rng.integers(2**62)),
+            relation=relation,
+            accountant=accountant,
+        ).sample()
+
+    return release
 
 
 def random_streams(seed: int | None) -> "tuple[NoiseSource, np.random.Generator, int | None]":

@@ -64,6 +64,32 @@ class AttackTarget:
                 raise InvalidValueError(name, table.schema.names, rule)
 
 
+def matched_target(
+    train: "Table",
+    control: "Table",
+    synthetic: "Table",
+    *,
+    refit: Refit | None = None,
+    rng: np.random.Generator,
+) -> AttackTarget:
+    """Return a target with as many used records as unused ones, drawn at random.
+
+    An attack may succeed more often against more records, so only equal sizes compare.
+
+    Args:
+        train, control: all the records at hand of each kind.
+        synthetic, refit: as of `AttackTarget`.
+        rng: draws which records stay.
+    """
+    size = min(len(train), len(control))
+    return AttackTarget(
+        train=train.take(np.sort(rng.permutation(len(train))[:size])),
+        control=control.take(np.sort(rng.permutation(len(control))[:size])),
+        synthetic=synthetic,
+        refit=refit,
+    )
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Rate:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import click
 
 from dpsynth import __version__
+from dpsynth.cli.auditing import attack, audit
 from dpsynth.cli.experiments import report, sweep
-from dpsynth.cli.judging import audit, evaluate
+from dpsynth.cli.judging import evaluate
 from dpsynth.cli.synthesizing import sample, schema, synthesize
 from dpsynth.errors import DpsynthError
 
@@ -25,7 +26,7 @@ def cli() -> None:
     """Differentially private synthetic data: make it, judge it, audit it."""
 
 
-for _command in (schema, synthesize, sample, evaluate, audit, sweep, report):
+for _command in (schema, synthesize, sample, evaluate, audit, attack, sweep, report):
     cli.add_command(_command)
 
 

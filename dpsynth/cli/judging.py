@@ -1,22 +1,18 @@
-"""The auditor's verbs: evaluate, audit, attack. They read real records outside the guarantee."""
+"""The verb evaluate: scores of synthetic records, read off real ones outside the guarantee."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpsynth.cli.options import guarantee_options, parse_assignments, set_option
-from dpsynth.cli.output import print_table, write_json
-from dpsynth.errors import InvalidValueError
+from dpsynth.cli.options import check_seed
+from dpsynth.cli.output import UNPROTECTED, print_table, write_json
 
 if TYPE_CHECKING:
     from dpsynth.data.datasets import Target
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
     from dpsynth.evaluation.evaluate import Evaluation
-
-VIOLATED = 1
-_UNPROTECTED = "These numbers read real records; no privacy guarantee covers them."
 
 
 @click.command()
@@ -56,7 +52,7 @@ def evaluate(
 
     schema = Schema.load(schema_path)
     aim = _target(schema, target, above=above, positive=positive)
-    rng = np.random.default_rng(_seed(seed))
+    rng = np.random.default_rng(check_seed(seed))
     train, unseen = load_file(real, schema), None
     if holdout is None:
         train, unseen = _halves(train, rng)
@@ -72,60 +68,6 @@ def evaluate(
     _print_scores(found)
     if out is not None:
         write_json([asdict(e) for e in found], out)
-
-
-@click.command()
-@click.argument("generator")
-@set_option("the generator")
-@guarantee_options
-@click.option("--runs", type=int, default=10_000, show_default=True, help="In each of two worlds.")
-@click.option("--alpha", type=float, default=0.05, show_default=True, help="Of a false alarm.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the simulation.")
-@click.option("--out", metavar="FILE", help="The verdict as JSON.")
-@click.pass_context
-def audit(
-    context: click.Context,
-    *,
-    generator: str,
-    assignments: tuple[str, ...],
-    epsilon: float,
-    delta: float,
-    relation: str,
-    runs: int,
-    alpha: float,
-    seed: int,
-    out: str | None,
-) -> None:
-    """Test whether what GENERATOR measures keeps the promise of its budget.
-
-    Exit code 1 when the claim is violated.
-    """
-    import numpy as np
-
-    from dpsynth.audit.claim import audit_claim
-    from dpsynth.privacy.budget import Budget
-    from dpsynth.synthesis import build_generator, parse_relation
-
-    verdict = audit_claim(
-        build_generator(generator, parse_assignments(assignments)),
-        Budget(epsilon=epsilon, delta=delta, relation=parse_relation(relation)),
-        runs=runs,
-        alpha=alpha,
-        rng=np.random.default_rng(_seed(seed)),
-    )
-    fields = asdict(verdict)
-    print_table(["audit", generator], [[k.replace("_", " "), v] for k, v in fields.items()])
-    if out is not None:
-        write_json(fields, out)
-    if verdict.violated:
-        click.echo("The claim is VIOLATED.", err=True)
-        context.exit(VIOLATED)
-
-
-def _seed(seed: int) -> int:
-    if seed < 0:
-        raise InvalidValueError("--seed", seed, "at least 0")
-    return seed
 
 
 def _target(
@@ -175,4 +117,4 @@ def _print_scores(scores: "list[Evaluation]") -> None:
             for score in scores
         ],
     )
-    click.echo(_UNPROTECTED)
+    click.echo(UNPROTECTED)

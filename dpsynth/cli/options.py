@@ -63,3 +63,10 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             found[name.strip()] = text
     return found
+
+
+def check_seed(seed: int) -> int:
+    """Return `seed`, or raise InvalidValueError when it is negative."""
+    if seed < 0:
+        raise InvalidValueError("--seed", seed, "at least 0")
+    return seed

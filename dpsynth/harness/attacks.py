@@ -9,7 +9,7 @@ from dpsynth.harness.cell import Cell
 from dpsynth.harness.row import Row
 from dpsynth.parameters import construct
 from dpsynth.registry import ATTACKS
-from dpsynth.synthesis import build_generator, synthesize
+from dpsynth.synthesis import build_generator, mechanism
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
@@ -24,17 +24,11 @@ def attack_rows(cell: Cell, train: "Table", holdout: "Table", synthetic: "Table"
         holdout: records that it never saw; controls are drawn from both at equal size.
         synthetic: the release.
     """
-    from dpsynth.audit.attack import AttackTarget
+    from dpsynth.audit.attack import matched_target
 
     assert cell.dataset is not None
-    size = min(len(train), len(holdout))
     rng = np.random.default_rng(cell.stream("attack split", cell.dataset.name))
-    target = AttackTarget(
-        train=train.take(np.sort(rng.permutation(len(train))[:size])),
-        control=holdout.take(np.sort(rng.permutation(len(holdout))[:size])),
-        synthetic=synthetic,
-        refit=_refit(cell),
-    )
+    target = matched_target(train, holdout, synthetic, refit=_refit(cell), rng=rng)
     rows: list[Row] = []
     for choice in cell.attacks:
         attack = construct(ATTACKS.get(choice.name), choice.parameters, owner=choice.label)
@@ -71,15 +65,13 @@ def _refit(cell: Cell) -> "Callable[..., Table]":
     """Return the cell's mechanism: a fit to any table at the cell's budget, and a sample of it."""
 
     def refit(train: "Table", *, rng: np.random.Generator) -> "Table":
-        generator = build_generator(cell.generator.name, cell.generator.parameters)
-        return synthesize(
-            train,
-            generator=generator,
+        release = mechanism(
+            build_generator(cell.generator.name, cell.generator.parameters),
             epsilon=cell.epsilon,
             delta=cell.delta,
-            seed=int(rng.integers(2**62)),
             relation=cell.relation,
             accountant=cell.generator.accountant,
-        ).sample()
+        )
+        return release(train, rng=rng)
 
     return refit

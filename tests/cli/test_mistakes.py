@@ -1,0 +1,144 @@
+"""A user's mistake is one sentence that names field, value and rule; nothing is lost or written."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dpsynth.cli import main
+
+SCHEMA = """
+[[column]]
+name = "age"
+kind = "integer"
+lower = 0
+upper = 99
+
+[[column]]
+name = "sex"
+kind = "categorical"
+categories = ["f", "m"]
+"""
+RECORDS = "age,sex\n10,f\n20,m\n30,f\n40,m\n"
+FRONT = ["--schema", "s.toml", "--epsilon", "1", "--out", "o.csv", "--receipt", "r.json"]
+
+
+@pytest.fixture
+def say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """Run a command in a folder with a schema and records; return exit code and what it said."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.toml").write_text(SCHEMA)
+    (tmp_path / "d.csv").write_text(RECORDS)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as exit_code:
+            main(arguments)
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return int(exit_code.value.code or 0), said.out + said.err
+
+    return run
+
+
+def test_the_front_door_writes_what_was_asked_for(say, tmp_path: Path) -> None:
+    code, said = say("synthesize", "d.csv", *FRONT, "--rows", "7")
+    assert code == 0, said
+    assert "wrote 7 rows to o.csv" in said
+    assert len((tmp_path / "o.csv").read_text().splitlines()) == 8
+    assert "NOT for release" not in said
+    code, said = say("synthesize", "d.csv", *FRONT, "--seed", "0")
+    assert code == 0
+    assert "NOT for release" in said
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ("age,sex,zip\n10,f,1\n", "unknown column of the schema 'zip'"),
+        ("age\n10\n", "unknown column of the table 'sex'"),
+        ("age,sex\n10,x\n", "column 'sex' has 'x'"),
+        ("age,sex\n500,f\n", "column 'age' has 500, but values must lie between 0 and 99"),
+        ("age,sex\n,f\n", "column 'age' has nan, but its schema says missing = false"),
+        ("age,sex\n", "table has 'no rows', but at least one is needed"),
+    ],
+)
+def test_records_that_do_not_fit(say, tmp_path: Path, records: str, said: str) -> None:
+    (tmp_path / "d.csv").write_text(records)
+    refused(say, tmp_path, ["synthesize", "d.csv", *FRONT], said)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        *[(["--epsilon", e], f"epsilon is {float(e)}") for e in ("0", "-1", "nan", "inf")],
+        (["--epsilon", "abc"], "'abc' is not a valid float"),
+        (["--delta", "0"], "delta is 0.0, but it must be above 0 for the 'zcdp' accountant"),
+        *[(["--delta", d], f"delta is {float(d)}") for d in ("1", "1.5", "-1", "nan")],
+        (["--generator", "mts"], "did you mean 'mst'"),
+        (["--set", "one_way_shar=0.5"], "did you mean 'one_way_share'"),
+        (["--set", "one_way_share=2"], "one_way_share is 2.0, but it must be above 0 and below 1"),
+        (["--accountant", "pld"], "accountant"),
+        (["--rows", "0"], "--rows is 0, but it must be at least 1"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--schema", "none.toml"], "none.toml: no such schema file"),
+        (["--out", "o.txt"], "must end in .csv or .parquet"),
+        (["--receipt", "."], "this is a folder, not a file"),
+        (["--model", "/proc/none/m.dpsynth"], "cannot be written"),
+    ],
+)
+def test_parameters_out_of_range(say, tmp_path: Path, changes: list[str], said: str) -> None:
+    refused(say, tmp_path, ["synthesize", "d.csv", *FRONT, *changes], said)
+
+
+def test_a_missing_file(say, tmp_path: Path) -> None:
+    refused(say, tmp_path, ["synthesize", "none.csv", *FRONT], "none.csv: there is no such file")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SCHEMA.replace("upper", "uper"), "did you mean 'upper'? (in s.toml)"),
+        (SCHEMA.replace("[[column]]", "[[column", 1), "valid TOML. (in s.toml)"),
+    ],
+)
+def test_a_schema_with_a_mistake(say, tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "s.toml").write_text(text)
+    refused(say, tmp_path, ["synthesize", "d.csv", *FRONT], said)
+
+
+def refused(say, folder: Path, arguments: list[str], said: str) -> None:
+    before = sorted(folder.iterdir())
+    code, text = say(*arguments)
+    assert code == 2
+    assert said in text
+    assert text.count("\n") == 1, "one sentence"
+    assert sorted(folder.iterdir()) == before, "nothing was written"
+
+
+@pytest.mark.parametrize("schema", ['categories = ["f"]', "upper = 0"])
+def test_a_single_code_is_no_mistake(say, tmp_path: Path, schema: str) -> None:
+    kind = "categorical" if "f" in schema else "integer\nlower = 0"
+    kind = f'"{kind}"' if "f" in schema else '"integer"\nlower = 0'
+    (tmp_path / "s.toml").write_text(f'[[column]]\nname = "only"\nkind = {kind}\n{schema}\n')
+    (tmp_path / "d.csv").write_text("only\n" + ("f\n" if "f" in schema else "0\n") * 3)
+    code, said = say("synthesize", "d.csv", *FRONT, "--rows", "5")
+    assert code == 0, said
+    assert len((tmp_path / "o.csv").read_text().splitlines()) == 6
+
+
+def test_a_draft_needs_the_word_public(say, tmp_path: Path) -> None:
+    refused(say, tmp_path, ["schema", "infer", "d.csv"], "--public")
+    code, said = say("schema", "infer", "d.csv", "--public", "--out", "drafted.toml")
+    assert code == 0, said
+    assert 'inferred = ["age.kind"' in (tmp_path / "drafted.toml").read_text()
+
+
+def test_a_saved_model_is_sampled_again_and_a_damaged_one_refused(say, tmp_path: Path) -> None:
+    assert say("synthesize", "d.csv", *FRONT, "--model", "m.dpsynth", "--seed", "1")[0] == 0
+    assert say("sample", "m.dpsynth", "--rows", "9", "--out", "again.csv")[0] == 0
+    assert len((tmp_path / "again.csv").read_text().splitlines()) == 10
+    whole = (tmp_path / "m.dpsynth").read_bytes()
+    (tmp_path / "m.dpsynth").write_bytes(whole[: len(whole) // 2])
+    refused(say, tmp_path, ["sample", "m.dpsynth", "--out", "third.csv"], "m.dpsynth")

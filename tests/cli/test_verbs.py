@@ -1,0 +1,97 @@
+"""The verbs that judge: what they print, what they write, and their exit codes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dpsynth.cli import main
+from tests.tables import coded_table, dependent_codes
+
+SHAPE = (40, 30, 20, 20)
+
+
+@pytest.fixture
+def say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """Run a command in a folder with train.csv, control.csv and their schema."""
+    monkeypatch.chdir(tmp_path)
+    for name, seed in (("train", 0), ("control", 1)):
+        table = coded_table(dependent_codes(200, SHAPE, rng=np.random.default_rng(seed)), SHAPE)
+        table.frame.to_csv(tmp_path / f"{name}.csv", index=False)
+        (tmp_path / "s.toml").write_text(table.schema.to_toml())
+
+    def run(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as exit_code:
+            main(arguments)
+        said = capsys.readouterr()
+        return int(exit_code.value.code or 0), said.out + said.err
+
+    return run
+
+
+def test_evaluate_prints_each_score_beside_its_references(say, tmp_path: Path) -> None:
+    code, said = say(
+        *("evaluate", "train.csv", "control.csv", "--schema", "s.toml", "--metric", "tvd_2way"),
+        *("--holdout", "control.csv", "--out", "scores.json"),
+    )
+    assert code == 0, said
+    assert "no privacy guarantee" in said
+    (score,) = json.loads((tmp_path / "scores.json").read_text())
+    assert score["metric"] == "tvd_2way"
+    # what was scored is the hold-out, so the two differ by the sampling of the reference alone
+    assert score["value"] == pytest.approx(score["holdout"], abs=0.05)
+    assert score["value"] < score["independent"]
+
+
+def test_audit_prints_its_bounds_together(say, tmp_path: Path) -> None:
+    code, said = say(
+        *("audit", "independent", "--epsilon", "1", "--runs", "400", "--out", "verdict.json")
+    )
+    assert code == 0, said
+    for line in ("epsilon lower", "epsilon largest measurable", "smallest detectable inflation"):
+        assert line in said
+    assert "{" not in said, "no raw records on the screen"
+    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    assert not verdict["violated"]
+    assert verdict["tests"]
+
+
+@pytest.mark.parametrize(("released", "alarm"), [("train.csv", "yes"), ("control.csv", "no")])
+def test_attack_finds_an_outright_copy(say, released: str, alarm: str) -> None:
+    code, said = say(
+        *("attack", "train.csv", released, "--schema", "s.toml"),
+        *("--control", "control.csv", "--attack", "linkability"),
+    )
+    assert code == 0, said
+    heads, line, note = said.splitlines()
+    assert heads.split()[-1] == "alarm"
+    assert line.split()[0] == "linkability"
+    assert line.split()[-1] == alarm
+    assert "no privacy guarantee" in note
+
+
+def test_attacks_that_run_the_generator_again_need_it(say) -> None:
+    files = ["train.csv", "control.csv", "--schema", "s.toml", "--control", "control.csv"]
+    code, said = say("attack", *files, "--attack", "membership")
+    assert code == 2
+    assert "--generator is None, but it must be given" in said
+    code, said = say("attack", *files, "--generator", "independent")
+    assert code == 2
+    assert "--epsilon" in said
+    code, said = say("attack", *files, "--attack", "likability")
+    assert code == 2
+    assert "did you mean 'linkability'" in said
+
+
+@pytest.mark.slow
+def test_membership_runs_the_generator_again(say) -> None:
+    code, said = say(
+        *("attack", "train.csv", "control.csv", "--schema", "s.toml", "--control", "control.csv"),
+        *("--attack", "membership", "--generator", "independent", "--epsilon", "1"),
+    )
+    assert code == 0, said
+    assert "membership" in said
