@@ -1,0 +1,84 @@
+"""MWEM picks what is dependent, keeps its tree small, and spends its rounds as it says."""
+
+from typing import Any
+
+import pytest
+
+from dpsynth.curator.queries import MarginalQuery, WorstFitQuery
+from dpsynth.errors import InvalidValueError
+from dpsynth.generators.baselines.independent import Independent
+from dpsynth.generators.graphical import GraphicalSyntheticModel
+from dpsynth.generators.marginal.mwem import Mwem
+from tests.generators.planted import PLANTED, fit, pair_error, planted_table
+
+TABLE = planted_table()
+
+
+def pairs_of(seen) -> list[tuple[str, ...]]:
+    asked = [o.query.clique for o in seen if isinstance(o.query, MarginalQuery)]
+    return [clique for clique in asked if len(clique) == 2]
+
+
+def test_the_planted_pairs_come_first() -> None:
+    _, _, seen = fit(Mwem(rounds=2), TABLE)
+    assert sorted(pairs_of(seen)) == sorted(PLANTED)
+
+
+def test_rounds_are_select_and_measure_in_turn() -> None:
+    _, private, seen = fit(Mwem(rounds=3), TABLE)
+    rounds = [type(o.query) for o in seen][-6:]
+    assert rounds == [WorstFitQuery, MarginalQuery] * 3
+    costs = [entry.cost for entry in private.ledger.entries]
+    picks, measured = costs[-6::2], costs[-5::2]
+    assert picks == pytest.approx([picks[0]] * 3)
+    assert measured == pytest.approx([measured[0]] * 3)
+    assert picks[0] == pytest.approx(0.1 * (picks[0] + measured[0]))
+    one_ways = sum(costs[:-6])
+    assert one_ways == pytest.approx(0.2 * private.ledger.capacity)
+
+
+def test_the_tree_stays_below_its_limit() -> None:
+    limit = 60
+    model, _, seen = fit(Mwem(rounds=12, largest_tree=limit), TABLE)
+    assert isinstance(model, GraphicalSyntheticModel)
+    assert model.model.tree.cells <= limit
+    assert len(pairs_of(seen)) == 12  # rounds without room measure a pair again
+    free, _, _ = fit(Mwem(rounds=12), TABLE)
+    assert isinstance(free, GraphicalSyntheticModel)
+    assert free.model.tree.cells > limit
+
+
+def test_it_learns_what_independent_columns_miss() -> None:
+    floor, _, _ = fit(Independent(), TABLE)
+    model, _, _ = fit(Mwem(), TABLE)
+    assert pair_error(TABLE, model) < 0.3 * pair_error(TABLE, floor)
+
+
+def test_noise_counts_against_wide_pairs() -> None:
+    # At a tiny budget the noise of 20 cells outweighs everything: the narrowest pairs win.
+    seen_sizes = []
+    for weight in (0.0, 50.0):
+        _, _, seen = fit(Mwem(rounds=4, noise_weight=weight), TABLE, epsilon=0.5)
+        seen_sizes.append(sum(_cells(p) for p in pairs_of(seen)))
+    assert seen_sizes[1] < seen_sizes[0]
+
+
+def _cells(pair: tuple[str, ...]) -> int:
+    sizes = TABLE.schema.domain.sizes
+    return sizes[pair[0]] * sizes[pair[1]]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("one_way_share", 0.0),
+        ("one_way_share", 1.0),
+        ("selection_share", 1.5),
+        ("noise_weight", -1.0),
+        ("rounds", 0),
+        ("largest_tree", 0),
+    ],
+)
+def test_hyperparameters_out_of_range(field: str, value: Any) -> None:
+    with pytest.raises(InvalidValueError, match=field):
+        Mwem(**{field: value})
