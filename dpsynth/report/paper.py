@@ -17,6 +17,7 @@ from dpsynth.report.paper_numbers import (
     utility_numbers,
 )
 from dpsynth.report.paper_tables import (
+    COPY,
     GENERATORS,
     attack_risks,
     audit_bounds,
@@ -56,7 +57,7 @@ def write_paper_inputs(store: str | Path, facts: "Yardstick", out: str | Path) -
     points, audits, attacks = utility(rows), verdicts(rows), exposures(rows)
     if missing := _missing(plan, records, points, audits, attacks):
         raise FileError(kept.path, f"the paper needs what is not there: {'; '.join(missing)}")
-    copies = exposures(to_frame(facts.copied))
+    copies = [e for e in exposures(_joined(rows, facts)) if e.generator == COPY]
     numbers = {
         **data_numbers(facts),
         **protocol_numbers(kept.experiment(), records),
@@ -103,6 +104,13 @@ def _missing(
     ran = {e.attack for e in attacks}
     missing += [f"the attack {name}" for name in _ATTACKS if name not in ran]
     return missing
+
+
+def _joined(rows: "DataFrame", facts: "Yardstick") -> "DataFrame":
+    """Return all rows, so that the attacks on a copy are corrected as two more among the others."""
+    import pandas as pd
+
+    return pd.concat([rows, to_frame(facts.copied)], ignore_index=True)
 
 
 def _alpha(rows: "DataFrame") -> float:

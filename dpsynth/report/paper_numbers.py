@@ -8,7 +8,7 @@ from dpsynth.errors import InvalidValueError
 from dpsynth.harness.store import Record
 from dpsynth.privacy.receipt import Receipt
 from dpsynth.report.paper_tables import GENERATORS, shown
-from dpsynth.report.summary import Exposure, Point, Verdict
+from dpsynth.report.summary import ALPHA, Exposure, Point, Verdict
 from dpsynth.report.tables import escaped
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PREFIX = "dps"
 EPSILON = 1.0  # the budget at which the paper quotes single numbers
+_DEPENDENT = ("mwem", "privbayes", "mst", "dpvae")  # what models more than columns on their own
 _LIBRARIES = {
     "Python": "python",
     "Numpy": "numpy",
@@ -70,7 +71,7 @@ def protocol_numbers(experiment: Mapping[str, object], records: Sequence[Record]
         "Delta": " and ".join(_scientific(d) for d in sorted(delta)),
         "Relation": str(experiment["relation"]).replace("_", "/"),
         "Holdout": rf"{100 * float(str(experiment['holdout'])):g}\%",
-        "Seeds": _counted(len(seeds), "seed"),
+        "Seeds": str(len(seeds)),
         "Cells": str(len(records)),
         "Releases": str(kinds.count("release")),
         "Audits": str(kinds.count("audit")),
@@ -101,6 +102,15 @@ def utility_numbers(points: Sequence[Point]) -> dict[str, str]:
         best = max(final, key=lambda p: sign * p.score.value)
         numbers[f"{short}BestLast"] = shown(best.generator)
         numbers[f"{short}BestLastValue"] = f"{best.score.value:.3f}"
+    dependent = [
+        p
+        for p in points
+        if p.metric == "tvd_2way" and p.epsilon == EPSILON and p.generator in _DEPENDENT
+    ]
+    for end, chosen in (("Least", min), ("Most", max)):
+        point = chosen(dependent, key=lambda p: p.score.value)
+        numbers[f"Tvd{end}"] = f"{point.score.value:.3f}"
+        numbers[f"Tvd{end}Name"] = shown(point.generator)
     measuring = [g for g in dict.fromkeys(p.generator for p in points) if g != "uniform"]
     numbers["Measuring"] = str(len(measuring))
     numbers["Falling"] = str(sum(_falls(points, g) for g in measuring))
@@ -138,6 +148,7 @@ def attack_numbers(exposures: Sequence[Exposure], copies: Sequence[Exposure]) ->
     numbers = {
         "Attacks": str(len(exposures)),
         "Alarms": _or_none(len(alarms)),
+        "AlarmLevel": _probability(ALPHA / len(exposures)),
         "AlarmList": f" ({escaped(_listed(alarms))})" if alarms else "",
     }
     for copy in copies:
@@ -145,6 +156,8 @@ def attack_numbers(exposures: Sequence[Exposure], copies: Sequence[Exposure]) ->
         numbers[name] = "raises an alarm" if copy.alarm else "raises no alarm"
         numbers[f"{name}Rate"] = f"{copy.rate.value:.3f}"
         numbers[f"{name}Control"] = f"{copy.control.value:.3f}"
+        numbers[f"{name}Risk"] = f"{copy.risk.value:.3f}"
+        numbers[f"{name}P"] = _probability(copy.p_value)
     return numbers
 
 
@@ -170,10 +183,6 @@ def _listed(items: Iterable[str]) -> str:
     return f"{', '.join(start)} and {last}" if start else last
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
-
-
 def _or_none(count: int) -> str:
     return str(count) if count else "none"
 
@@ -193,3 +202,11 @@ def _scientific(value: float) -> str:
         return f"{value:g}"
     factor = "" if mantissa == "1" else rf"{mantissa}\cdot"
     return f"${factor}10^{{{int(exponent)}}}$"
+
+
+def _probability(value: float) -> str:
+    """Return two significant digits, in powers of ten below a thousandth."""
+    if value >= 1e-3 or value == 0:
+        return f"{value:.2g}"
+    mantissa, _, exponent = f"{value:.1e}".partition("e")
+    return rf"${mantissa}\cdot10^{{{int(exponent)}}}$"

@@ -23,6 +23,7 @@ METRICS = {
     "tstr_auc": "AUC",
 }
 _RATES = ("attack", "baseline", "control")
+COPY = "copy"  # the generator's name in a yardstick's rows
 HOLDOUT, INDEPENDENT = "real hold-out", "independent, no noise"
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 LEVEL = 0.95
+ALPHA = 0.05  # the chance of any false alarm among all attacks of a report
 
 
 @final
@@ -163,7 +164,7 @@ class Exposure:
     alarm: bool
 
 
-def exposures(rows: "DataFrame", *, alpha: float = 0.05) -> list[Exposure]:
+def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
     """Return the attacks, with alarms that hold at level `alpha` for all of them together.
 
     Reference: Holm 1979 (step-down rejection).

@@ -183,7 +183,7 @@ def test_numbers_say_what_the_store_holds(written: Path) -> None:
         "dpsDomain": "$10^{8}$",
         "dpsEpsilons": "0.5, 1 and 8",
         "dpsDelta": "$10^{-9}$",
-        "dpsSeeds": "1 seed",
+        "dpsSeeds": "1",
         "dpsCells": "36",
         "dpsAudits": "18",
         "dpsFailed": "none",
@@ -193,6 +193,8 @@ def test_numbers_say_what_the_store_holds(written: Path) -> None:
         "dpsMinutes": "6.0",
         "dpsTvdMst": "0.490",
         "dpsTvdBest": "DP-VAE",
+        "dpsTvdMostName": "MWEM",
+        "dpsTvdLeast": "0.390",
         "dpsAucDpvae": "0.550",
         "dpsFalling": "5",
         "dpsViolated": "none",
@@ -200,9 +202,12 @@ def test_numbers_say_what_the_store_holds(written: Path) -> None:
         "dpsMuShareLow": r"50\%",
         "dpsAlarms": "1",
         "dpsAlarmList": " (linkability of MST at epsilon 8)",
+        "dpsAlarmLevel": "0.0014",
+        "dpsCopySinglingOutP": r"$1.0\cdot10^{-9}$",
         "dpsCopySinglingOut": "raises an alarm",
         "dpsCopyLinkability": "raises no alarm",
         "dpsCopyLinkabilityRate": "0.750",
+        "dpsCopyLinkabilityRisk": "-0.200",
     }
     assert {name: found[name] for name in expected} == expected
 
