@@ -110,7 +110,7 @@ def _joined(rows: "DataFrame", facts: "Yardstick") -> "DataFrame":
     """Return all rows, so that the attacks on a copy are corrected as two more among the others."""
     import pandas as pd
 
-    return pd.concat([rows, to_frame(facts.copied)], ignore_index=True)
+    return pd.concat([to_frame(facts.copied), rows], ignore_index=True)
 
 
 def _alpha(rows: "DataFrame") -> float:
