@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 # Two workers with one thread each: threads that wait for one another cost more than they bring.
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist worksteal
 
-.PHONY: setup sweep demo paper test test-fast lint types clean
+.PHONY: setup sweep demo paper notebook test test-fast lint types clean
 
 setup: $(VENV)/.ready
 
@@ -21,6 +21,9 @@ demo: sweep
 
 paper: sweep
 	$(PY) scripts/build_paper.py results/demo-$(PROFILE)
+
+notebook: setup
+	$(PY) scripts/run_notebooks.py
 
 lint: setup
 	$(PY) -m ruff check .
