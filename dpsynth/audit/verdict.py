@@ -161,12 +161,13 @@ def _threshold(
     runs = first.size
     positives = runs - np.searchsorted(np.sort(first), pooled, side="right")
     negatives = np.searchsorted(np.sort(second), pooled, side="right")
-    bounds = [binomial_upper(counts, runs, alpha=level) for counts in (positives, negatives)]
-    first_upper, second_upper = bounds
-    if goal == "mu":
-        reached = mu_bound(first_upper, second_upper)
-    else:
-        reached = epsilon_bound(first_upper, second_upper, delta)
+    false_positive = binomial_upper(positives, runs, alpha=level)
+    false_negative = binomial_upper(negatives, runs, alpha=level)
+    reached = (
+        mu_bound(false_positive, false_negative)
+        if goal == "mu"
+        else epsilon_bound(false_positive, false_negative, delta)
+    )
     return float(pooled[int(np.argmax(reached))])
 
 
@@ -194,22 +195,25 @@ def smallest_detectable_inflation(
     Returns:
         The factor, to within 1%; inf beyond 1000.
     """
+    mu = claim.largest_mu
     low, high = 1.0, 1000.0
-    if not _detects(claim, epsilon, high, runs, level):
+    if not _detects(claim, mu, epsilon, high, runs, level):
         return float("inf")
     while high / low > 1.01:
         middle = (low * high) ** 0.5
-        low, high = (
-            (low, middle) if _detects(claim, epsilon, middle, runs, level) else (middle, high)
-        )
+        if _detects(claim, mu, epsilon, middle, runs, level):
+            high = middle
+        else:
+            low = middle
     return high
 
 
-def _detects(claim: TradeOff, epsilon: float, factor: float, runs: int, level: float) -> bool:
+def _detects(
+    claim: TradeOff, mu: float | None, epsilon: float, factor: float, runs: int, level: float
+) -> bool:
     from scipy.special import expit, ndtr
     from scipy.stats import binom
 
-    mu = claim.largest_mu
     if mu is not None:
         cut = np.linspace(-4.0, 4.0 + factor * mu, 200)
         rates = ndtr(-cut), ndtr(cut - factor * mu)
