@@ -52,12 +52,12 @@ class _Walk:
     def beside(self, attribute: str, wanted: set[str]) -> dict[str, Array]:
         """Return the joint probabilities of `attribute` and each of the others `wanted`."""
         cliques, size = self.tree.cliques, self.tree.domain.sizes[attribute]
-        home = next(i for i, clique in enumerate(cliques) if attribute in clique)
+        home = self._homes[attribute]
         found: dict[str, Array] = {}
         # Where to go, from where, and what the attribute says about the separator between;
         # nothing is carried into a clique that holds the attribute itself.
         pending: list[tuple[int, int, Clique, Array | None]] = [(home, -1, (), None)]
-        while pending:
+        while pending and len(found) < len(wanted):
             here, before, separator, carried = pending.pop()
             for other in cliques[here]:
                 if other in wanted and other not in found:
@@ -69,11 +69,19 @@ class _Walk:
                 elif there != before:
                     message = self._carry(attribute, here, carried, separator, shared)
                     pending.append((there, here, shared, message))
-        own = self._table(home, (attribute,))
         for other in wanted - found.keys():  # in another component: independent
-            place = next(i for i, clique in enumerate(cliques) if other in clique)
-            found[other] = np.outer(own, self._table(place, (other,)))
+            found[other] = np.outer(self._laws[attribute], self._laws[other])
         return found
+
+    @cached_property
+    def _homes(self) -> dict[str, int]:
+        """For each attribute a clique that holds it."""
+        return {a: i for i, clique in enumerate(self.tree.cliques) for a in clique}
+
+    @cached_property
+    def _laws(self) -> dict[str, Array]:
+        """The probabilities of each attribute alone."""
+        return {a: self._table(home, (a,)) for a, home in self._homes.items()}
 
     @cached_property
     def _edges(self) -> list[list[tuple[int, Clique]]]:
