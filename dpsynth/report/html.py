@@ -3,17 +3,14 @@
 from base64 import b64encode
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dpsynth.errors import FileError
 from dpsynth.harness.store import Record, Store, read
 from dpsynth.privacy.receipt import Receipt
 from dpsynth.report.figures import audit_figure, rendered, utility_figure
+from dpsynth.report.files import write_files
 from dpsynth.report.summary import Point, exposures, utility, verdicts
-from dpsynth.report.tables import Grid, attack_grid, audit_grid, utility_grid
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from dpsynth.report.tables import attack_grid, audit_grid, utility_grid
 
 
 def write_report(store: str | Path, out: str | Path) -> Path:
@@ -56,28 +53,14 @@ def write_report(store: str | Path, out: str | Path) -> Path:
         alarms=sum(e.alarm for e in attacks),
         violations=sum(v.violated for v in audits),
     )
-    try:
-        _write(folder, page, figures, pictures, grids)
-    except OSError as error:
-        raise FileError(folder, f"the report cannot be written ({error.strerror})") from error
-    return folder / "report.html"
-
-
-def _write(
-    folder: Path,
-    page: str,
-    figures: "dict[str, Figure]",
-    pictures: dict[str, bytes],
-    grids: dict[str, Grid],
-) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, bytes] = {}
     for name, figure in figures.items():
-        (folder / f"{name}.png").write_bytes(pictures[name])
-        (folder / f"{name}.pdf").write_bytes(rendered(figure, "pdf"))
+        files |= {f"{name}.png": pictures[name], f"{name}.pdf": rendered(figure, "pdf")}
     for name, grid in grids.items():
-        (folder / f"{name}.md").write_text(grid.markdown(), encoding="utf-8")
-        (folder / f"{name}.tex").write_text(grid.latex(f"tab:{name}"), encoding="utf-8")
-    (folder / "report.html").write_text(page, encoding="utf-8")
+        files[f"{name}.md"] = grid.markdown().encode()
+        files[f"{name}.tex"] = grid.latex(f"tab:{name}").encode()
+    files["report.html"] = page.encode()  # the last: where it is, all it shows is
+    return write_files(folder, files, what="the report")[-1]
 
 
 def _page(*, records: list[Record], **values: Any) -> str:

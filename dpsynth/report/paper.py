@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dpsynth.errors import FileError
 from dpsynth.harness.store import Record, Store, read, to_frame
 from dpsynth.report.figures import rendered, utility_figure
+from dpsynth.report.files import write_files
 from dpsynth.report.paper_numbers import (
     EPSILON,
     as_macros,
@@ -75,7 +76,7 @@ def write_paper_inputs(store: str | Path, facts: "Yardstick", out: str | Path) -
         "attacks.tex": _tables(("attacks", attack_risks(attacks))),
         "utility.pdf": rendered(utility_figure(points, points[0].dataset, panel=_PANEL), "pdf"),
     }
-    return _written(Path(out), files)
+    return write_files(Path(out), files, what="the paper's inputs")
 
 
 def _missing(
@@ -119,14 +120,3 @@ def _alpha(rows: "DataFrame") -> float:
 
 def _tables(*grids: tuple[str, Any]) -> bytes:
     return "\n".join(grid.latex(f"tab:{label}") for label, grid in grids).encode()
-
-
-def _written(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-    except OSError as error:
-        rule = f"the paper's inputs cannot be written ({error.strerror})"
-        raise FileError(folder, rule) from error
-    return [folder / name for name in files]
