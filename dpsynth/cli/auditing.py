@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpsynth.cli.options import check_seed, guarantee_options, parse_assignments, set_option
+from dpsynth.cli.options import (
+    check_seed,
+    guarantee_options,
+    parse_assignments,
+    schema_option,
+    set_option,
+)
 from dpsynth.cli.output import UNPROTECTED, print_table, write_json
 from dpsynth.errors import InvalidValueError
 
@@ -89,7 +95,7 @@ def _print_verdict(verdict: "ClaimAudit") -> None:
 @click.command()
 @click.argument("train")
 @click.argument("synthetic")
-@click.option("--schema", "schema_path", required=True, metavar="FILE", help="Their schema (TOML).")
+@schema_option("Their")
 @click.option(
     "--control", required=True, metavar="FILE", help="Real records that the generator never saw."
 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dpsynth.cli.options import check_seed
+from dpsynth.cli.options import check_seed, schema_option
 from dpsynth.cli.output import UNPROTECTED, print_table, write_json
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("real")
 @click.argument("synthetic")
-@click.option("--schema", "schema_path", required=True, metavar="FILE", help="Their schema (TOML).")
+@schema_option("Their")
 @click.option("--holdout", metavar="FILE", help="Real records that the generator never saw.")
 @click.option("--target", metavar="COLUMN", help="Column that metrics of prediction predict.")
 @click.option("--above", type=float, help="A numeric target is positive above this value.")

@@ -31,6 +31,21 @@ def guarantee_options(command: F) -> F:
     return epsilon(delta(relation(command)))
 
 
+def schema_option(whose: str) -> Callable[[F], F]:
+    """Add --schema, which must be given.
+
+    Args:
+        whose: "Its" or "Their", for the help.
+    """
+    return click.option(
+        "--schema",
+        "schema_path",
+        required=True,
+        metavar="FILE",
+        help=f"{whose} public schema (TOML).",
+    )
+
+
 def accountant_option(command: F) -> F:
     """Add --accountant."""
     return click.option(

@@ -6,7 +6,14 @@ from typing import Any
 import click
 
 from dpsynth.atomic import write_atomically
-from dpsynth.cli.options import accountant_option, guarantee_options, parse_assignments, set_option
+from dpsynth.cli.options import (
+    accountant_option,
+    check_seed,
+    guarantee_options,
+    parse_assignments,
+    schema_option,
+    set_option,
+)
 from dpsynth.cli.output import check_outputs
 from dpsynth.errors import InvalidValueError
 
@@ -39,9 +46,7 @@ def infer(file: str, public: bool, out: str | None) -> None:
 
 @click.command()
 @click.argument("data")
-@click.option(
-    "--schema", "schema_path", required=True, metavar="FILE", help="Its public schema (TOML)."
-)
+@schema_option("Its")
 @click.option("--generator", default="mst", show_default=True, help="Name, or module:Class.")
 @set_option("the generator")
 @guarantee_options
@@ -113,8 +118,8 @@ def sample(model: str, rows: int | None, out: str, seed: int | None) -> None:
 
     _check_rows(rows)
     check_outputs(out)
-    if seed is not None and seed < 0:
-        raise InvalidValueError("--seed", seed, "at least 0")
+    if seed is not None:
+        check_seed(seed)
     synthesis = Synthesis.load(model)
     rng = None if seed is None else np.random.default_rng(seed)
     table = synthesis.sample(rows, rng=rng)
