@@ -197,11 +197,11 @@ def smallest_detectable_inflation(
     """
     mu = claim.largest_mu
     low, high = 1.0, 1000.0
-    if not _detects(claim, mu, epsilon, high, runs, level):
+    if not _detects(claim, mu, epsilon, high, runs=runs, level=level):
         return float("inf")
     while high / low > 1.01:
         middle = (low * high) ** 0.5
-        if _detects(claim, mu, epsilon, middle, runs, level):
+        if _detects(claim, mu, epsilon, middle, runs=runs, level=level):
             high = middle
         else:
             low = middle
@@ -209,7 +209,7 @@ def smallest_detectable_inflation(
 
 
 def _detects(
-    claim: TradeOff, mu: float | None, epsilon: float, factor: float, runs: int, level: float
+    claim: TradeOff, mu: float | None, epsilon: float, factor: float, *, runs: int, level: float
 ) -> bool:
     from scipy.special import expit, ndtr
     from scipy.stats import binom
