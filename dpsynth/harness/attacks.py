@@ -28,7 +28,9 @@ def attack_rows(cell: Cell, train: "Table", holdout: "Table", synthetic: "Table"
 
     assert cell.dataset is not None
     rng = np.random.default_rng(cell.stream("attack split", cell.dataset.name))
-    target = matched_target(train, holdout, synthetic, refit=_refit(cell), rng=rng)
+    refits = any(ATTACKS.get(choice.name).needs_refit for choice in cell.attacks)
+    refit = _mechanism(cell) if refits else None
+    target = matched_target(train, holdout, synthetic, refit=refit, rng=rng)
     rows: list[Row] = []
     for choice in cell.attacks:
         attack = construct(ATTACKS.get(choice.name), choice.parameters, owner=choice.label)
@@ -61,17 +63,12 @@ def attack_rows(cell: Cell, train: "Table", holdout: "Table", synthetic: "Table"
     return rows
 
 
-def _refit(cell: Cell) -> "Callable[..., Table]":
+def _mechanism(cell: Cell) -> "Callable[..., Table]":
     """Return the cell's mechanism: a fit to any table at the cell's budget, and a sample of it."""
-
-    def refit(train: "Table", *, rng: np.random.Generator) -> "Table":
-        release = mechanism(
-            build_generator(cell.generator.name, cell.generator.parameters),
-            epsilon=cell.epsilon,
-            delta=cell.delta,
-            relation=cell.relation,
-            accountant=cell.generator.accountant,
-        )
-        return release(train, rng=rng)
-
-    return refit
+    return mechanism(
+        build_generator(cell.generator.name, cell.generator.parameters),
+        epsilon=cell.epsilon,
+        delta=cell.delta,
+        relation=cell.relation,
+        accountant=cell.generator.accountant,
+    )
