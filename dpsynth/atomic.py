@@ -47,17 +47,17 @@ def check_writable(path: str | Path) -> None:
     """Refuse a place that `write_atomically` could not write to, before anything is spent.
 
     Args:
-        path: the file; its folder is made when missing.
+        path: the file; its folder may be missing, and is not made.
 
     Raises:
-        FileError: it is a folder, or its folder cannot be made or written to.
+        FileError: it is a folder, or the nearest folder that exists cannot be written to.
     """
     target = Path(path)
     if target.is_dir():
         raise FileError(target, "this is a folder, not a file")
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", suffix=".part"):
+        with NamedTemporaryFile(dir=folder, prefix=f".{target.name}.", suffix=".part"):
             pass
     except OSError as error:
         reason = error.strerror or str(error)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dpsynth.cli import main
+from tests.cli.running import runner
 
 SCHEMA = """
 [[column]]
@@ -32,14 +32,7 @@ def say(
     (tmp_path / "s.toml").write_text(SCHEMA)
     (tmp_path / "d.csv").write_text(RECORDS)
 
-    def run(*arguments: str) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as exit_code:
-            main(arguments)
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return int(exit_code.value.code or 0), said.out + said.err
-
-    return run
+    return runner(capsys)
 
 
 def test_the_front_door_writes_what_was_asked_for(say, tmp_path: Path) -> None:
@@ -117,15 +110,30 @@ def refused(say, folder: Path, arguments: list[str], said: str) -> None:
     assert sorted(folder.iterdir()) == before, "nothing was written"
 
 
-@pytest.mark.parametrize("schema", ['categories = ["f"]', "upper = 0"])
-def test_a_single_code_is_no_mistake(say, tmp_path: Path, schema: str) -> None:
-    kind = "categorical" if "f" in schema else "integer\nlower = 0"
-    kind = f'"{kind}"' if "f" in schema else '"integer"\nlower = 0'
-    (tmp_path / "s.toml").write_text(f'[[column]]\nname = "only"\nkind = {kind}\n{schema}\n')
-    (tmp_path / "d.csv").write_text("only\n" + ("f\n" if "f" in schema else "0\n") * 3)
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ('kind = "categorical"\ncategories = ["f"]', "f"),
+        ('kind = "integer"\nlower = 0\nupper = 0', "0"),
+        ('kind = "integer"\nlower = 0\nupper = 9', "4"),
+    ],
+    ids=["one category", "one integer", "constant"],
+)
+def test_one_column_of_one_value_is_no_mistake(
+    say, tmp_path: Path, column: str, value: str
+) -> None:
+    (tmp_path / "s.toml").write_text(f'[[column]]\nname = "only"\n{column}\n')
+    (tmp_path / "d.csv").write_text("only\n" + f"{value}\n" * 3)
     code, said = say("synthesize", "d.csv", *FRONT, "--rows", "5")
     assert code == 0, said
     assert len((tmp_path / "o.csv").read_text().splitlines()) == 6
+
+
+def test_a_refusal_leaves_no_folder_behind(say, tmp_path: Path) -> None:
+    arguments = ["synthesize", "none.csv", *FRONT, "--out", "new/o.csv"]
+    refused(say, tmp_path, arguments, "none.csv: there is no such file")
+    assert say("synthesize", "d.csv", *FRONT, "--out", "new/o.csv", "--rows", "3")[0] == 0
+    assert (tmp_path / "new" / "o.csv").is_file()
 
 
 def test_a_draft_needs_the_word_public(say, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dpsynth.cli import main
+from tests.cli.running import runner
 from tests.tables import coded_table, dependent_codes
 
 SHAPE = (40, 30, 20, 20)
@@ -24,13 +24,7 @@ def say(
         table.frame.to_csv(tmp_path / f"{name}.csv", index=False)
         (tmp_path / "s.toml").write_text(table.schema.to_toml())
 
-    def run(*arguments: str) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as exit_code:
-            main(arguments)
-        said = capsys.readouterr()
-        return int(exit_code.value.code or 0), said.out + said.err
-
-    return run
+    return runner(capsys)
 
 
 def test_evaluate_prints_each_score_beside_its_references(say, tmp_path: Path) -> None:
