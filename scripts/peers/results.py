@@ -1,0 +1,96 @@
+"""One JSON line a run: kept at once, read again by the next call, shown as Markdown."""
+
+import json
+from collections.abc import Iterable
+from math import sqrt
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from dpsynth.evaluation.intervals import student_interval
+
+Row: TypeAlias = dict[str, Any]
+KEY = ("data", "contender", "version", "epsilon", "delta", "seed", "timeout")
+METRICS = ("tvd_1way", "tvd_2way", "tvd_3way", "tvd_2way_max", "tstr_auc")
+TITLES = ("1-way TVD", "2-way TVD", "3-way TVD", "max 2-way", "AUC")
+
+
+def load(path: Path) -> dict[tuple[Any, ...], Row]:
+    """Return the kept rows by key; a line that was cut off counts as not run."""
+    rows: dict[tuple[Any, ...], Row] = {}
+    if path.exists():
+        for line in path.read_text().splitlines():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            rows[key(row)] = row
+    return rows
+
+
+def key(row: Row) -> tuple[Any, ...]:
+    """Return what makes a run the same run."""
+    return tuple(row[name] for name in KEY)
+
+
+def append(path: Path, row: Row) -> None:
+    """Keep a row; a last line that was cut off is left behind on a line of its own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torn = path.exists() and not path.read_text().endswith("\n")
+    with path.open("a") as file:
+        file.write(("\n" if torn else "") + json.dumps(row) + "\n")
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """Return one table a data set and epsilon: mean and half of the 95% interval over seeds."""
+    groups: dict[tuple[str, float], dict[str, list[Row]]] = {}
+    for row in rows:
+        group = groups.setdefault((row["data"], row["epsilon"]), {})
+        group.setdefault(row["contender"], []).append(row)
+    return "\n".join(_table(*where, group) for where, group in sorted(groups.items()))
+
+
+def _table(data: str, epsilon: float, contenders: dict[str, list[Row]]) -> str:
+    everything = [row for rows in contenders.values() for row in rows]
+    lines = [f"### {data}, epsilon {epsilon:g}, delta {everything[0]['delta']:g}", ""]
+    lines.append("| mechanism | seeds | s | peak MB | " + " | ".join(TITLES) + " |")
+    lines.append("|---" * (4 + len(TITLES)) + "|")
+    for name, rows in contenders.items():
+        lines += _lines(name, rows)
+    for title, field in (("real hold-out", "holdout"), ("independent, no noise", "independent")):
+        # The references of a seed are the same for every contender.
+        seeds = {row["seed"]: row[field] for row in everything if field in row}
+        cells = [_number([found.get(m) for found in seeds.values()]) for m in METRICS]
+        lines.append(f"| *{title}* | {len(seeds)} | | | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _lines(name: str, rows: list[Row]) -> list[str]:
+    """Return a contender's line, and one that says what became of the runs without a result."""
+    lines: list[str] = []
+    done = [row for row in rows if row["status"] == "done"]
+    if done:
+        cells = [_number([r["seconds"] for r in done], digits=1)]
+        cells.append(_number([r["peak_mb"] for r in done], digits=0))
+        cells += [_number([r["scores"].get(m) for r in done]) for m in METRICS]
+        lines.append(f"| {name} | {len(done)} of {len(rows)} | " + " | ".join(cells) + " |")
+    reasons = sorted({row["status"].replace("|", "/") for row in rows} - {"done"})
+    if reasons:
+        lost = f"{len(rows) - len(done)} of {len(rows)} without a result"
+        lines.append(f"| {name} | {lost} | {'; '.join(reasons)}" + " |" * (1 + len(TITLES) + 1))
+    return lines
+
+
+def _number(values: list[float | None], *, digits: int = 4) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    mean = float(np.mean(known))
+    if len(known) == 1:
+        return f"{mean:.{digits}f}"
+    error = float(np.std(known, ddof=1)) / sqrt(len(known))
+    interval = student_interval(
+        mean, error, freedom=len(known) - 1, minimum=float("-inf"), maximum=float("inf")
+    )
+    return f"{mean:.{digits}f} ± {(interval.upper - interval.lower) / 2:.{digits}f}"

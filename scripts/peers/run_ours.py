@@ -1,0 +1,32 @@
+"""Run one of this project's generators on a task: `python run_ours.py TASK.json OUT.csv`."""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+import dpsynth
+from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.schema import Schema
+
+
+def main() -> None:
+    task = json.loads(Path(sys.argv[1]).read_text())
+    columns = tuple(
+        CategoricalColumn(name=name, categories=tuple(str(code) for code in range(size)))
+        for name, size in task["sizes"].items()
+    )
+    model = dpsynth.synthesize(
+        pd.read_csv(task["records"], dtype=str),
+        schema=Schema(columns=columns),
+        generator=task["mechanism"],
+        epsilon=task["epsilon"],
+        delta=task["delta"],
+        seed=task["seed"],
+    )
+    model.sample(task["rows"]).frame.to_csv(sys.argv[2], index=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""An environment a peer, and a process a run: what goes wrong is told, never raised past here."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any, final
+
+import pandas as pd
+
+from peers.contenders import Contender
+
+ENVIRONMENTS = Path(__file__).parent.parent.parent / ".peers"
+CUDA = ("nvidia-", "triton", "cuda-")
+
+
+class PeerError(Exception):
+    """A run that gave no records; the message is one line for the table."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a run gave: synthetic codes, wall seconds and peak memory of the whole process."""
+
+    codes: pd.DataFrame
+    seconds: float
+    peak_mb: float
+
+
+def prepare(contender: Contender) -> Path:
+    """Return the interpreter of the contender's environment, made from its pins if need be.
+
+    Raises:
+        PeerError: it does not install here, or only with a CUDA build of PyTorch.
+    """
+    if contender.absent:
+        raise PeerError(contender.absent)
+    pins = contender.requirements
+    if pins is None:
+        return Path(sys.executable)
+    home = ENVIRONMENTS / contender.project
+    python, ready = home / "bin" / "python", home / ".ready"
+    if ready.exists() and ready.read_text() == pins.read_text():
+        return python
+    _call([sys.executable, "-m", "venv", "--clear", str(home)])
+    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    report = _call([*install, "--dry-run", "--report", "-", "-r", str(pins)])
+    names = [i["metadata"]["name"].lower() for i in json.loads(report)["install"]]
+    if any(name.startswith(CUDA) for name in names):
+        raise PeerError("pip would fetch a CUDA build of PyTorch: point PIP_FIND_LINKS at CPU ones")
+    _call([*install, "-r", str(pins)])
+    ready.write_text(pins.read_text())
+    return python
+
+
+def run(contender: Contender, task: dict[str, Any], *, timeout: float) -> Run:
+    """Return what the contender makes of `task`.
+
+    Args:
+        contender: whom to run.
+        task: sizes (column -> codes), records (a CSV of codes), rows, epsilon, delta, seed.
+        timeout: seconds after which the process and all its children are ended.
+
+    Raises:
+        PeerError: no environment, a crash, no result in time, or records outside the domain.
+    """
+    python = prepare(contender)
+    with tempfile.TemporaryDirectory() as folder:
+        out, log, file = (Path(folder) / name for name in ("out.csv", "log.txt", "task.json"))
+        file.write_text(json.dumps({**task, "mechanism": contender.mechanism}))
+        command = [str(python), str(contender.runner), str(file), str(out)]
+        with log.open("w") as sink:
+            start = monotonic()
+            process = subprocess.Popen(
+                command, stdout=sink, stderr=subprocess.STDOUT, cwd=folder, start_new_session=True
+            )
+            status, peak = _wait(process.pid, timeout)
+            seconds = monotonic() - start
+        if status is None:
+            raise PeerError(f"no result within {timeout:g} s")
+        if status != 0:
+            raise PeerError(f"failed: {_last_line(log)}")
+        return Run(codes=_read(out, task), seconds=seconds, peak_mb=peak)
+
+
+def _wait(pid: int, timeout: float) -> tuple[int | None, float]:
+    """Return the exit status (None: ended for its time) and the peak of the process in MiB."""
+    deadline = monotonic() + timeout
+    while True:
+        found, status, usage = os.wait4(pid, os.WNOHANG)
+        if found:
+            return status, usage.ru_maxrss / 1024
+        if monotonic() > deadline:
+            os.killpg(pid, signal.SIGKILL)
+            os.wait4(pid, 0)
+            return None, 0.0
+        sleep(0.02)
+
+
+def _read(out: Path, task: dict[str, Any]) -> pd.DataFrame:
+    try:
+        codes = pd.read_csv(out)[list(task["sizes"])].astype("int64")
+    except (OSError, KeyError, ValueError) as error:
+        raise PeerError(f"failed: its records cannot be read ({error})") from error
+    for name, size in task["sizes"].items():
+        if not codes[name].between(0, size - 1).all():
+            raise PeerError(f"failed: {name!r} has codes outside 0..{size - 1}")
+    return codes
+
+
+def _call(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+        raise PeerError(f"does not install: {lines[-1][:160]}")
+    return done.stdout
+
+
+def _last_line(log: Path) -> str:
+    # Some messages end in lines of brackets.
+    text = log.read_text(errors="replace").splitlines()
+    lines = [line for line in text if any(character.isalpha() for character in line)]
+    return lines[-1].strip()[:160] if lines else "no message"

@@ -1,0 +1,116 @@
+"""The comparison with peers, on stand-ins for a peer: what goes wrong becomes a row."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import compare_peers
+import pytest
+from peers import contenders, results, running
+from peers.contenders import Contender
+
+WELL = """
+import json, sys
+task = json.load(open(sys.argv[1]))
+lines = open(task["records"]).read().splitlines()[: task["rows"] + 1]
+open(sys.argv[2], "w").write("\\n".join(lines))
+"""
+CRASH = "raise RuntimeError('no such | thing')"
+HANG = """
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+open(%r, "w").write(str(child.pid))
+time.sleep(600)
+"""
+OUTSIDE = WELL.replace('"\\n".join(lines)', '"\\n".join(lines).replace("0", "9999")')
+
+
+@pytest.fixture
+def peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a maker of contenders whose runner is the code given."""
+    monkeypatch.setattr(contenders, "HERE", tmp_path)
+    monkeypatch.setattr(running, "prepare", lambda _: Path(sys.executable))
+
+    def make(code: str) -> Contender:
+        (tmp_path / "run_stand_in.py").write_text(code)
+        (tmp_path / "stand_in.txt").write_text("")
+        return Contender(project="stand_in", mechanism="copy")
+
+    return make
+
+
+def options(tmp_path: Path, *words: str) -> Any:
+    out = ["--out", str(tmp_path / "kept" / "peers.jsonl"), "--data", "breast_cancer"]
+    return compare_peers.parse([*out, "--seeds", "2", *words])
+
+
+@pytest.mark.slow
+def test_a_copy_is_without_error_and_is_not_run_twice(peer: Any, tmp_path: Path) -> None:
+    args, well = options(tmp_path), peer(WELL)
+    rows = compare_peers.compare(args, [well])
+    copies = [row for row in rows if row["contender"] == "stand_in/copy"]
+    assert [row["status"] for row in copies] == ["done", "done"]
+    for row in copies:
+        assert row["scores"]["tvd_3way"] == 0
+        assert row["scores"]["tstr_auc"] > 0.9
+        assert row["seconds"] > 0
+        assert row["peak_mb"] > 1
+        assert row["independent"]["tvd_2way"] > row["holdout"]["tvd_2way"] > 0
+    private = [row for row in rows if "on real" in row["contender"]]
+    assert {row["contender"] for row in private} == {
+        "diffprivlib/logistic_regression, on real",
+        "diffprivlib/gaussian_nb, on real",
+    }
+    with args.out.open("a") as file:
+        file.write('{"data": "breast_ca')
+    before = args.out.stat().st_mtime_ns
+    assert compare_peers.compare(args, [well]) == rows
+    assert args.out.stat().st_mtime_ns == before
+    crash = peer(CRASH)
+    again = compare_peers.compare(args, [crash])
+    assert again[0]["status"] == "failed: RuntimeError: no such | thing"
+    assert len(results.load(args.out)) == len(rows) + 2
+    table = results.markdown(rows + again)
+    assert "| stand_in/copy | 2 of 4 |" in table
+    assert "2 of 4 without a result | failed: RuntimeError: no such / thing" in table
+    widths = {line.count("|") for line in table.splitlines() if line.startswith("|")}
+    assert widths == {10}
+
+
+def test_what_goes_wrong_is_told_in_a_line(peer: Any, tmp_path: Path) -> None:
+    records, noted = tmp_path / "records.csv", tmp_path / "child"
+    records.write_text("a,b\n0,1\n1,0\n")
+    task = {"sizes": {"a": 2, "b": 2}, "records": str(records), "rows": 2}
+    with pytest.raises(running.PeerError, match="codes outside"):
+        running.run(peer(OUTSIDE), task, timeout=60)
+    with pytest.raises(running.PeerError, match="cannot be read"):
+        running.run(peer("pass"), task, timeout=60)
+    with pytest.raises(running.PeerError, match="no result within 2 s"):
+        running.run(peer(HANG % str(noted)), task, timeout=2)
+    stopped = Path(f"/proc/{noted.read_text()}/stat")
+    if os.path.isdir("/proc/self"):
+        # A child that was ended is gone, or waits for its new parent to notice.
+        assert not stopped.exists() or stopped.read_text().split(")")[1].split()[0] == "Z"
+
+
+def test_a_peer_without_a_release_is_a_row() -> None:
+    with pytest.raises(running.PeerError, match="no release"):
+        running.prepare(Contender(project="x", mechanism="y", absent="no release"))
+
+
+def test_a_version_changes_with_its_pins(peer: Any, tmp_path: Path) -> None:
+    one = peer(WELL)
+    before = one.version
+    (tmp_path / "stand_in.txt").write_text("other==1")
+    assert one.version != before
+
+
+def test_an_interval_is_students() -> None:
+    row = {"data": "d", "epsilon": 1.0, "delta": 0.0, "contender": "c", "status": "done"}
+    numbers = [
+        {**row, "seed": i, "seconds": s, "peak_mb": 1.0, "scores": {"tvd_1way": s}}
+        for i, s in enumerate((1.0, 2.0, 3.0))
+    ]
+    # t of 2 degrees of freedom at 97.5%: 4.303; standard error 1 / sqrt(3).
+    assert "| c | 3 of 3 | 2.0 ± 2.5 | 1 ± 0 | 2.0000 ± 2.4841 |" in results.markdown(numbers)
