@@ -91,11 +91,14 @@ def test_points_keep_their_references_and_see_what_passes_the_holdout() -> None:
 
 
 def test_alarms_are_corrected_for_seeds_and_for_their_number() -> None:
-    rows = [attack(g, s, p) for g, p in (("a", 0.03), ("b", 1e-6)) for s in (0, 1)]
+    rows = [attack(g, s, p) for g, p in (("a", 0.03), ("b", 1e-6), ("c", 0.02)) for s in (0, 1)]
     found = {e.generator: e for e in exposures(to_frame(rows))}
     assert found["a"].p_value == pytest.approx(0.06)
     assert not found["a"].alarm
     assert found["b"].alarm
+    # .04 over two seeds would do alone, and does not as the second of three.
+    assert found["c"].p_value == pytest.approx(0.04)
+    assert not found["c"].alarm
 
 
 def test_latex_and_markdown_carry_every_cell() -> None:
