@@ -200,27 +200,31 @@ class PrivateData:
         *,
         epsilon: float,
         penalties: Sequence[float] | None = None,
+        weights: Sequence[float] | None = None,
         label: str = "select worst fit",
     ) -> Clique:
         """Return a candidate whose counts a prediction misses by much, by exponential mechanism.
 
-        The score is |counts - prediction|_1 - penalty (`WorstFitQuery`).
+        The score is weight * (|counts - prediction|_1 - penalty) (`WorstFitQuery`).
 
         Args:
             candidates: cliques, at least one. A single one is returned for nothing.
             predict: expected counts of a candidate, axes in its order; public. Called once each.
             epsilon: range of the privacy loss of the selection.
-            penalties: public amounts taken off the scores, in records; none when None.
+            penalties: public amounts taken off the errors, in records; none when None.
+            weights: public importance of each candidate, above 0 and at most 1; equal when None.
             label: the ledger's.
 
         Raises:
             BudgetExceededError: the budget does not cover it; nothing has changed.
-            InvalidValueError, UnknownNameError: candidates, predictions or penalties do not fit.
+            InvalidValueError, UnknownNameError: candidates, predictions, penalties or weights do
+                not fit.
         """
         query = WorstFitQuery(
             candidates=tuple(candidates),
             predictions=tuple(predict(c) for c in candidates),
             penalties=tuple(penalties) if penalties is not None else (0.0,) * len(candidates),
+            weights=None if weights is None else tuple(weights),
         )
         return query.candidates[self._select(label, query, len(query.candidates), epsilon)]
 

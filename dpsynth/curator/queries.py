@@ -131,14 +131,17 @@ class CountQuery(AdditiveQuery):
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WorstFitQuery(Query):
-    """For each candidate clique, how badly a prediction fits: |counts - prediction|_1 - penalty.
+    """How badly a prediction fits each candidate: weight * (|counts - prediction|_1 - penalty).
 
-    Sensitivity: by the triangle inequality a score changes by at most the L1 change of the counts,
-    k (ADD_REMOVE) or 2k (REPLACE); attained. One record may raise one score and lower another, so
-    the scores are not monotone and the exponential mechanism keeps its factor 1/2.
+    Sensitivity: by the triangle inequality a score changes by at most its weight, which is at most
+    1, times the L1 change of the counts, k (ADD_REMOVE) or 2k (REPLACE); attained at weight 1. One
+    record may raise one score and lower another, so the scores are not monotone and the exponential
+    mechanism keeps its factor 1/2.
     Floating point: predictions and penalties (public) are rounded to a grid on which every
     difference and every partial sum is exact in a double, so rounding adds nothing to the
-    sensitivity: rows, predictions and penalty are each below 2**31, the grid is 2**-20.
+    sensitivity: rows, predictions and penalty are each below 2**31, the grid is 2**-20. A product
+    with a weight is below 2**33 and rounded once, by at most 2**-21; the stated sensitivity is
+    larger by the factor 1 + 2**-20 where there are weights, which covers both tables' roundings.
     Cost: one exponential event.
 
     Args:
@@ -146,6 +149,7 @@ class WorstFitQuery(Query):
         predictions: expected counts of each candidate, axes in its order; public.
         penalties: what to take off each score (expected noise, say); public. Beyond +-2**31 they
             count as that.
+        weights: above 0 and at most 1, one for each candidate; public. None: all 1.
 
     Reference: McKenna, Miklau & Sheldon 2021, section 4.2; McKenna et al. 2022 (AIM), equation 1.
     """
@@ -153,9 +157,12 @@ class WorstFitQuery(Query):
     candidates: tuple[Clique, ...]
     predictions: tuple[NDArray[np.float64], ...]
     penalties: tuple[float, ...]
+    weights: tuple[float, ...] | None = None
 
     def check(self, domain: Domain) -> None:
         _check_some(self.candidates)
+        if self.weights is not None:
+            _check_weights(self.weights, len(self.candidates))
         _check_penalties(self.penalties, len(self.candidates))
         if len(self.candidates) != len(self.predictions):
             raise InvalidValueError("predictions", len(self.predictions), "one for each candidate")
@@ -178,10 +185,12 @@ class WorstFitQuery(Query):
             gaps = np.abs(counted - _snapped(_flat(self.predictions[part])))
             scores.append(np.add.reduceat(gaps, _starts(self.predictions[part])))
         penalties = np.clip(self.penalties, -SCORE_CEILING, SCORE_CEILING)
-        return np.concatenate(scores) - _snapped(penalties)
+        gains = np.concatenate(scores) - _snapped(penalties)
+        return gains if self.weights is None else gains * np.asarray(self.weights)
 
     def sensitivity(self, budget: Budget) -> float:
-        return budget.l1_sensitivity
+        rounding = 0.0 if self.weights is None else 2.0**-20
+        return budget.l1_sensitivity * (1.0 + rounding)
 
 
 @final
@@ -262,6 +271,14 @@ def _check_penalties(penalties: Sequence[float], candidates: int) -> None:
     for penalty in penalties:
         if not isfinite(penalty):
             raise InvalidValueError("penalty", penalty, "a finite number")
+
+
+def _check_weights(weights: Sequence[float], candidates: int) -> None:
+    if len(weights) != candidates:
+        raise InvalidValueError("weights", len(weights), "one for each candidate")
+    for weight in weights:
+        if not 0.0 < weight <= 1.0:
+            raise InvalidValueError("weight", weight, "above 0 and at most 1")
 
 
 def _dependence(counter: CellCounter, child: str, parents: Clique) -> float:

@@ -4,6 +4,7 @@ For each query the largest change found must not exceed what is declared, and on
 its proof names it must come close, so that the declaration is not vacuous.
 """
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -90,7 +91,10 @@ def test_no_neighbours_exceed_the_declared_sensitivity(
         moved = change(query, one, other)
         assert np.linalg.norm(moved) <= query.sensitivity(budget) * (1 + 1e-12)
         assert moved.sum() <= query.l1_sensitivity(budget)
-    for query in (worst_fit(np.random.default_rng(seed)), DEPENDENCE):
+    fit = worst_fit(np.random.default_rng(seed))
+    shares = np.random.default_rng(seed).uniform(0.001, 1.0, len(fit.candidates))
+    shares[seed % len(shares)] = 1.0
+    for query in (fit, replace(fit, weights=tuple(shares)), DEPENDENCE):
         # No tolerance: rounding is inside the claim.
         assert change(query, one, other).max() <= query.sensitivity(budget)
 
@@ -161,6 +165,29 @@ def test_worst_fit_scores_are_exact_on_the_grid() -> None:
     assert score == pytest.approx(0.9 + 11 * 0.1 - 0.3, abs=1e-4)
 
 
+@pytest.mark.parametrize("relation", list(Neighbouring))
+def test_a_weight_scales_a_score_and_no_score_exceeds_the_sensitivity(
+    relation: Neighbouring,
+) -> None:
+    budget = budget_for(relation, 2)
+    plain = worst_fit(np.random.default_rng(3))
+    shares = np.random.default_rng(4).uniform(0.01, 1.0, len(plain.candidates))
+    shares[2] = 1.0
+    weighted = replace(plain, weights=tuple(shares))
+    others = table_of(((0, 0, 0), 5), ((1, 2, 3), 4))
+    one = np.vstack([others, table_of(((1, 1, 1), 2))])
+    other = (
+        others
+        if relation is Neighbouring.ADD_REMOVE
+        else np.vstack([others, table_of(((0, 2, 2), 2))])
+    )
+    assert np.allclose(weighted.exact(one, DOMAIN), shares * plain.exact(one, DOMAIN), rtol=1e-12)
+    moved = change(weighted, one, other)
+    assert (moved <= shares * plain.sensitivity(budget) * (1 + 2.0**-20)).all()
+    assert moved.max() <= weighted.sensitivity(budget)
+    assert weighted.sensitivity(budget) > plain.sensitivity(budget)
+
+
 def test_worst_fit_is_cut_into_chunks_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     query = worst_fit(np.random.default_rng(1))
     codes = np.random.default_rng(2).integers(0, 2, (30, 3)).astype(np.uint8)
@@ -184,6 +211,12 @@ def test_worst_fit_is_cut_into_chunks_without_a_seam(monkeypatch: pytest.MonkeyP
         WorstFitQuery(candidates=(("a",),), predictions=(np.full(2, np.nan),), penalties=(0.0,)),
         WorstFitQuery(candidates=(("a",),), predictions=(np.full(2, 2.0**30),), penalties=(0.0,)),
         WorstFitQuery(candidates=(("a",),), predictions=(np.zeros(2),), penalties=(np.inf,)),
+        *(
+            WorstFitQuery(
+                candidates=(("a",),), predictions=(np.zeros(2),), penalties=(0.0,), weights=weights
+            )
+            for weights in ((), (0.0,), (-1.0,), (1.5,), (np.nan,), (0.5, 0.5))
+        ),
     ],
     ids=repr,
 )
