@@ -81,6 +81,7 @@ GENERATORS = Registry(
         "mwem": "dpsynth.generators.marginal.mwem:Mwem",
         "privbayes": "dpsynth.generators.marginal.privbayes:PrivBayes",
         "mst": "dpsynth.generators.marginal.mst:Mst",
+        "aim": "dpsynth.generators.marginal.aim:Aim",
         "dpvae": "dpsynth.generators.neural.vae:DpVae",
     },
 )
