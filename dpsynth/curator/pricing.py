@@ -51,8 +51,12 @@ class Pricing:
             raise UnsupportedEventError(self.accountant.name, "an adaptive query", rule)
         return self.accountant
 
-    def sigma(self, amount: float) -> float:
-        """Return the standard deviation of a marginal's noise that costs at most `amount`.
+    def sigma(self, amount: float, query: AdditiveQuery | None = None) -> float:
+        """Return the standard deviation of the noise of `query` that costs at most `amount`.
+
+        Args:
+            amount: in the accountant's currency.
+            query: a marginal, whichever, when None.
 
         Raises:
             InvalidValueError: an amount that is not above 0.
@@ -60,9 +64,10 @@ class Pricing:
         """
         budget = self.accountant.budget
         if self.laplace:
-            scale = self.filter.laplace_scale(amount, sensitivity=budget.l1_sensitivity)
-            return scale * sqrt(2.0)
-        return self.filter.gaussian_sigma(amount, sensitivity=budget.l2_sensitivity)
+            absolute = budget.l1_sensitivity if query is None else query.l1_sensitivity(budget)
+            return self.filter.laplace_scale(amount, sensitivity=absolute) * sqrt(2.0)
+        squared = budget.l2_sensitivity if query is None else query.sensitivity(budget)
+        return self.filter.gaussian_sigma(amount, sensitivity=squared)
 
     def event(self, query: AdditiveQuery, sigma: float) -> GaussianEvent | LaplaceEvent:
         """Return the event of one noisy answer to `query`.

@@ -14,11 +14,13 @@ from dpsynth.curator.counting import CellCounter
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing
 from dpsynth.curator.queries import (
+    PARTS,
     ROW_CEILING,
     AdditiveQuery,
     ChildWithParents,
     CountQuery,
     DependenceQuery,
+    FitErrorsQuery,
     MarginalQuery,
     Query,
     WorstFitQuery,
@@ -192,6 +194,37 @@ class PrivateData:
             BudgetExceededError: the budget does not cover it; nothing has changed.
         """
         return float(self._measure([(label, CountQuery(), sigma)])[0][0])
+
+    def fit_errors(
+        self,
+        candidates: Sequence[Clique],
+        predict: Callable[[Clique], NDArray[np.float64]],
+        *,
+        amount: float,
+        label: str = "errors of fit",
+    ) -> tuple[NDArray[np.float64], float]:
+        """Return noisy L1 errors of predictions (`FitErrorsQuery`) and the noise's deviation.
+
+        Args:
+            candidates: cliques, at least one.
+            predict: expected counts of a candidate, axes in its order; public. Called once each.
+            amount: what all of them may cost together, in the accountant's currency.
+            label: the ledger's.
+
+        Returns:
+            One error a candidate, in records, which noise may carry below 0; and the standard
+            deviation of each, in records.
+
+        Raises:
+            BudgetExceededError: the budget does not cover it; nothing has changed.
+            InvalidValueError, UnknownNameError: candidates or predictions do not fit.
+        """
+        query = FitErrorsQuery(
+            candidates=tuple(candidates), predictions=tuple(predict(c) for c in candidates)
+        )
+        sigma = self._pricing.sigma(_share(amount, "queries", 1), query)
+        noisy = self._measure([(label, query, sigma)])[0]
+        return noisy / PARTS, sigma / PARTS
 
     def select_worst(
         self,

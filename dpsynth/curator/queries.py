@@ -8,7 +8,7 @@ by the curator from the sensitivity that the query states here; a caller never s
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
 from typing import Any, TypeAlias, final
 
 import numpy as np
@@ -26,6 +26,8 @@ ROW_CEILING = 2**31
 # Public numbers in scores stay below this, so that sums with counts are exact in a double.
 SCORE_CEILING = 2.0**31
 _GRID = 2.0**-20
+# Errors that get additive noise are integers: so many parts of a record.
+PARTS = 16
 _CHUNK_CELLS = 2**20
 
 ChildWithParents: TypeAlias = tuple[str, Clique]
@@ -164,19 +166,7 @@ class WorstFitQuery(Query):
         if self.weights is not None:
             _check_weights(self.weights, len(self.candidates))
         _check_penalties(self.penalties, len(self.candidates))
-        if len(self.candidates) != len(self.predictions):
-            raise InvalidValueError("predictions", len(self.predictions), "one for each candidate")
-        for clique, prediction in zip(self.candidates, self.predictions, strict=True):
-            check_clique(clique, domain)
-            shape = tuple(domain.sizes[a] for a in clique)
-            if prediction.shape != shape:
-                raise InvalidValueError(f"prediction of {clique}", prediction.shape, f"{shape}")
-        for part in _chunks([p.size for p in self.predictions]):
-            predicted = np.abs(_flat(self.predictions[part]))
-            totals = np.add.reduceat(predicted, _starts(self.predictions[part]))
-            if not (totals < SCORE_CEILING).all():
-                rule = f"finite, with a total below {SCORE_CEILING:.0f}"
-                raise InvalidValueError("predictions", float(totals.max()), rule)
+        _check_predictions(self.candidates, self.predictions, domain)
 
     def evaluate(self, counter: CellCounter) -> NDArray[np.float64]:
         scores: list[NDArray[np.float64]] = []
@@ -191,6 +181,51 @@ class WorstFitQuery(Query):
     def sensitivity(self, budget: Budget) -> float:
         rounding = 0.0 if self.weights is None else 2.0**-20
         return budget.l1_sensitivity * (1.0 + rounding)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FitErrorsQuery(AdditiveQuery):
+    """How badly a prediction fits each of m candidates, |counts - prediction|_1, in sixteenths.
+
+    Sensitivity: by the triangle inequality each error changes by at most the L1 change of the
+    counts, k (ADD_REMOVE) or 2k (REPLACE), so the vector of m errors changes by at most m times
+    that in L1 norm and sqrt(m) times that in L2 norm; attained where all move alike.
+    Exactness: predictions (public) are rounded to sixteenths, so that errors in sixteenths are
+    integers, computed without rounding: rows and predictions are below 2**31. Sensitivities are in
+    sixteenths too.
+    Cost: one Gaussian (or Laplace) event for all candidates together.
+
+    Args:
+        candidates: cliques, at least one.
+        predictions: expected counts of each candidate, axes in its order; public.
+
+    Reference: McKenna, Miklau & Sheldon 2021, section 4.2 (the error of a pair); Dong, Roth & Su
+        2022, Theorem 2 (a vector released with Gaussian noise).
+    """
+
+    candidates: tuple[Clique, ...]
+    predictions: tuple[NDArray[np.float64], ...]
+
+    def check(self, domain: Domain) -> None:
+        _check_predictions(self.candidates, self.predictions, domain)
+
+    def cells(self, domain: Domain) -> int:  # noqa: ARG002 - the same on every domain
+        return len(self.candidates)
+
+    def evaluate(self, counter: CellCounter) -> NDArray[np.int64]:
+        errors: list[NDArray[np.int64]] = []
+        for part in _chunks([p.size for p in self.predictions]):
+            counted = _flat([counter.counts(c) for c in self.candidates[part]])
+            gaps = np.abs(counted * PARTS - np.rint(_flat(self.predictions[part]) * PARTS))
+            errors.append(np.add.reduceat(gaps, _starts(self.predictions[part])).astype(np.int64))
+        return np.concatenate(errors)
+
+    def sensitivity(self, budget: Budget) -> float:
+        return PARTS * budget.l1_sensitivity * sqrt(len(self.candidates)) * (1.0 + 2.0**-50)
+
+    def l1_sensitivity(self, budget: Budget) -> float:
+        return PARTS * budget.l1_sensitivity * len(self.candidates)
 
 
 @final
@@ -271,6 +306,24 @@ def _check_penalties(penalties: Sequence[float], candidates: int) -> None:
     for penalty in penalties:
         if not isfinite(penalty):
             raise InvalidValueError("penalty", penalty, "a finite number")
+
+
+def _check_predictions(
+    candidates: Sequence[Clique], predictions: Sequence[NDArray[np.float64]], domain: Domain
+) -> None:
+    _check_some(candidates)
+    if len(candidates) != len(predictions):
+        raise InvalidValueError("predictions", len(predictions), "one for each candidate")
+    for clique, prediction in zip(candidates, predictions, strict=True):
+        check_clique(clique, domain)
+        shape = tuple(domain.sizes[a] for a in clique)
+        if prediction.shape != shape:
+            raise InvalidValueError(f"prediction of {clique}", prediction.shape, f"{shape}")
+    for part in _chunks([p.size for p in predictions]):
+        totals = np.add.reduceat(np.abs(_flat(predictions[part])), _starts(predictions[part]))
+        if not (totals < SCORE_CEILING).all():
+            rule = f"finite, with a total below {SCORE_CEILING:.0f}"
+            raise InvalidValueError("predictions", float(totals.max()), rule)
 
 
 def _check_weights(weights: Sequence[float], candidates: int) -> None:

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from dpsynth.curator.counting import CellCounter
 from dpsynth.curator.queries import (
+    AdditiveQuery,
     CountQuery,
     DependenceQuery,
+    FitErrorsQuery,
     MarginalQuery,
     Query,
     WorstFitQuery,
@@ -65,6 +67,11 @@ def worst_fit(rng: np.random.Generator) -> WorstFitQuery:
     )
 
 
+def fit_errors(rng: np.random.Generator) -> FitErrorsQuery:
+    fit = worst_fit(rng)
+    return FitErrorsQuery(candidates=fit.candidates, predictions=fit.predictions)
+
+
 DEPENDENCE = DependenceQuery(
     candidates=(("a", ("b",)), ("b", ("a",)), ("b", ("c",)), ("c", ("b",)), ("a", ("b", "c"))),
     penalties=(0.0, 0.1, 1e9, -3.7, 12.0),
@@ -82,8 +89,9 @@ def test_no_neighbours_exceed_the_declared_sensitivity(
     pair: tuple[Budget, np.ndarray, np.ndarray], seed: int
 ) -> None:
     budget, one, other = pair
-    additive: list[CountQuery | MarginalQuery] = [
+    additive: list[AdditiveQuery] = [
         CountQuery(),
+        fit_errors(np.random.default_rng(seed)),
         *(MarginalQuery(clique=c) for c in PAIRS),
         MarginalQuery(clique=("c",)),
     ]
@@ -163,6 +171,26 @@ def test_worst_fit_scores_are_exact_on_the_grid() -> None:
     score = query.exact(codes, DOMAIN)[0]
     assert (score * 2**20).is_integer()
     assert score == pytest.approx(0.9 + 11 * 0.1 - 0.3, abs=1e-4)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("relation", list(Neighbouring))
+def test_errors_of_fit_are_sixteenths_and_reach_their_sensitivity(
+    relation: Neighbouring, k: int
+) -> None:
+    budget = budget_for(relation, k)
+    # All columns move from a cell that is predicted full to one that is predicted empty.
+    predictions = tuple(np.eye(1, s, 0).ravel() * 1000.03 for s in SIZES)
+    query = FitErrorsQuery(candidates=(("a",), ("b",), ("c",)), predictions=predictions)
+    others = table_of(((0, 0, 0), 5))
+    one = np.vstack([others, table_of(((1, 1, 1), k))])
+    other = others
+    if relation is Neighbouring.REPLACE:
+        other = np.vstack([others, table_of(((0, 0, 0), k))])
+    assert query.exact(others, DOMAIN).tolist() == [16 * 995] * 3
+    moved = change(query, one, other)
+    assert np.linalg.norm(moved) == pytest.approx(query.sensitivity(budget))
+    assert moved.sum() == query.l1_sensitivity(budget)
 
 
 @pytest.mark.parametrize("relation", list(Neighbouring))
