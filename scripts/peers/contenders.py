@@ -48,7 +48,10 @@ class Contender:
 
 
 CONTENDERS = (
-    *(Contender(project="ours", mechanism=m) for m in ("independent", "mwem", "privbayes", "mst")),
+    *(
+        Contender(project="ours", mechanism=m)
+        for m in ("independent", "mwem", "privbayes", "mst", "aim", "two_stage")
+    ),
     *(Contender(project="dpmm", mechanism=m) for m in ("privbayes", "mst", "aim")),
     *(Contender(project="smartnoise", mechanism=m) for m in ("mst", "aim")),
     *(Contender(project="opendp", mechanism=m) for m in ("mst", "aim")),

@@ -91,16 +91,32 @@ def run(contender: Contender, task: dict[str, Any], *, timeout: float) -> Run:
 
 def _wait(pid: int, timeout: float) -> tuple[int | None, float]:
     """Return the exit status (None: ended for its time) and the peak of the process in MiB."""
-    deadline = monotonic() + timeout
+    deadline, peak = monotonic() + timeout, 0.0
     while True:
         found, status, usage = os.wait4(pid, os.WNOHANG)
         if found:
-            return status, usage.ru_maxrss / 1024
+            return status, peak or usage.ru_maxrss / 1024
+        peak = max(peak, _high_water(pid))
         if monotonic() > deadline:
             os.killpg(pid, signal.SIGKILL)
             os.wait4(pid, 0)
             return None, 0.0
         sleep(0.02)
+
+
+def _high_water(pid: int) -> float:
+    """Return the most memory that the process has held so far, in MiB; 0 where no one tells.
+
+    The usage that `wait4` reports starts from what this process held when it forked.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
 
 
 def _read(out: Path, task: dict[str, Any]) -> pd.DataFrame:

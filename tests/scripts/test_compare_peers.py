@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import compare_peers
@@ -55,7 +56,7 @@ def test_a_copy_is_without_error_and_is_not_run_twice(peer: Any, tmp_path: Path)
         assert row["scores"]["tvd_3way"] == 0
         assert row["scores"]["tstr_auc"] > 0.9
         assert row["seconds"] > 0
-        assert row["peak_mb"] > 1
+        assert 1 < row["peak_mb"] < 100  # a bare interpreter, not what forked it
         assert row["independent"]["tvd_2way"] > row["holdout"]["tvd_2way"] > 0
     private = [row for row in rows if "on real" in row["contender"]]
     assert {row["contender"] for row in private} == {
@@ -88,10 +89,21 @@ def test_what_goes_wrong_is_told_in_a_line(peer: Any, tmp_path: Path) -> None:
         running.run(peer("pass"), task, timeout=60)
     with pytest.raises(running.PeerError, match="no result within 2 s"):
         running.run(peer(HANG % str(noted)), task, timeout=2)
-    stopped = Path(f"/proc/{noted.read_text()}/stat")
-    if os.path.isdir("/proc/self"):
-        # A child that was ended is gone, or waits for its new parent to notice.
-        assert not stopped.exists() or stopped.read_text().split(")")[1].split()[0] == "Z"
+    assert _ends(int(noted.read_text()))
+
+
+def _ends(pid: int) -> bool:
+    """Return whether a process is gone within seconds, or waits for its new parent to notice."""
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+            state = Path(f"/proc/{pid}/stat")
+            if state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        sleep(0.1)
+    return False
 
 
 def test_a_peer_without_a_release_is_a_row() -> None:
