@@ -1,0 +1,170 @@
+"""Two stages of marginals measured all at once: pairs against independence, then what is missed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import comb, inf, pi, prod, sqrt
+from typing import ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.data.domain import Clique, Domain
+from dpsynth.errors import InvalidValueError
+from dpsynth.generators.base import Generator, SyntheticModel, check_shares
+from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
+from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
+from dpsynth.generators.marginal.shortlist import Shortlist, shortlist
+from dpsynth.generators.marginal.workload import all_k_ways
+from dpsynth.pgm.measurement import NoisyMarginal
+from dpsynth.pgm.model import GraphicalModel
+
+_PREDICTION_ROWS = 200_000
+_STEPS = 300
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TwoStage(Generator):
+    """One-way marginals; pairs picked from noisy errors; then pairs and triples that are missed.
+
+    Each stage buys the errors of all its candidates under the current model as one noisy vector,
+    shortlists those whose gain outweighs what noise will cost them, and measures the list at once.
+    The second stage scores triples too, against the fitted model, so that what the first has
+    explained is not bought again.
+
+    Relation: both. Sensitivities and proofs: `MarginalQuery` for the measurements, `FitErrorsQuery`
+    for the errors. Each purchase is a charge of its own; models, lists and shares are
+    post-processing.
+    Cost: the whole budget: `one_way_share`, then `first_share` of the rest, then the remainder;
+    of each stage, `error_share` for the errors. A stage that lists nothing leaves its measurements'
+    part to what follows, in the end to the one-way marginals.
+
+    Args:
+        one_way_share: part of the budget for one-way marginals.
+        first_share: part of the rest for the first stage.
+        error_share: part of a stage for the errors.
+        kappa: what a cell of few records costs when measured, in expected counts.
+        largest_tree: most cells of the model's junction tree.
+        largest_marginal: most cells of a triple.
+        most_sets: tables with more triples than this score pairs only.
+
+    Raises:
+        InvalidValueError: a hyperparameter out of its range.
+
+    Reference: McKenna et al. 2022 (error less expected noise); Dong, Roth & Su 2022, corollary 2
+        (composition of Gaussian mechanisms, errors and measurements alike).
+    """
+
+    one_way_share: float = 0.15
+    first_share: float = 0.5
+    error_share: float = 0.1
+    kappa: float = 2.0
+    largest_tree: int = 2**18
+    largest_marginal: int = 20_000
+    most_sets: int = 1000
+
+    name: ClassVar[str] = "two_stage"
+    accountant: ClassVar[str] = "gdp"
+    reference: ClassVar[str] = "McKenna et al. 2022; Dong, Roth & Su 2022, corollary 2"
+    model: ClassVar[type[SyntheticModel]] = GraphicalSyntheticModel
+
+    def __post_init__(self) -> None:
+        check_shares(self, "one_way_share", "first_share", "error_share")
+        if not 0 < self.kappa < inf:
+            raise InvalidValueError("kappa", self.kappa, "a finite number above 0")
+        for field in ("largest_tree", "largest_marginal", "most_sets"):
+            if getattr(self, field) < 1:
+                raise InvalidValueError(field, getattr(self, field), "at least 1")
+
+    def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
+        attributes = informative(private.domain)
+        if len(attributes) == 1:
+            model = fitted(private, measure_one_ways(private, amount=private.remaining))
+            return GraphicalSyntheticModel(schema=private.schema, model=model)
+        measured = measure_one_ways(private, amount=private.remaining * self.one_way_share)
+        model = fitted(private, measured)
+        for share, sets in ((self.first_share, 2), (1.0, 3)):
+            found = self._stage(private, model, sets, amount=private.remaining * share, rng=rng)
+            if not found:
+                continue
+            measured += found
+            model = fitted(private, measured, start=model, steps=_STEPS)
+        if private.remaining > 1e-6 * private.ledger.capacity:
+            measured += measure_one_ways(private, amount=private.remaining)
+            model = fitted(private, measured, start=model, steps=_STEPS)
+        return GraphicalSyntheticModel(schema=private.schema, model=model)
+
+    def _stage(
+        self,
+        private: PrivateData,
+        model: GraphicalModel,
+        sets: int,
+        *,
+        amount: float,
+        rng: np.random.Generator,
+    ) -> list[NoisyMarginal]:
+        """Return the measurements of one stage, none where nothing is worth its noise."""
+        candidates = self._candidates(private.domain, sets)
+        if not candidates:
+            return []
+        expected, blur = _predicted(model, candidates, rng=rng)
+        errors, _ = private.fit_errors(
+            candidates,
+            expected.__getitem__,
+            amount=amount * self.error_share,
+            label=f"errors of {len(candidates)} marginals",
+        )
+        rest = amount * (1 - self.error_share)
+        gains = {c: float(e) - blur[c] for c, e in zip(candidates, errors, strict=True)}
+        chosen: Shortlist | None = shortlist(
+            private.domain,
+            gains,
+            expected,
+            inherited=model.cliques,
+            sigma_of=lambda share: private.sigma_for(rest * share),
+            kappa=self.kappa,
+            largest_tree=self.largest_tree,
+        )
+        if chosen is None:
+            return []
+        sigmas = [private.sigma_for(rest * share) for share in chosen.shares]
+        return private.marginals(chosen.cliques, sigmas=sigmas)
+
+    def _candidates(self, domain: Domain, sets: int) -> list[Clique]:
+        attributes = informative(domain)
+        room = self.largest_tree - sum(domain.shape)
+        wide = comb(len(attributes), 3) > self.most_sets
+        pairs = [c for c in all_k_ways(attributes, 2) if domain.project(c).cells <= room]
+        if sets == 2 or wide or len(attributes) < 3:
+            return pairs
+        most = min(room, self.largest_marginal)
+        triples = [c for c in all_k_ways(attributes, 3) if domain.project(c).cells <= most]
+        return pairs + triples
+
+
+def _predicted(
+    model: GraphicalModel, cliques: list[Clique], *, rng: np.random.Generator
+) -> tuple[Mapping[Clique, NDArray[np.float64]], Mapping[Clique, float]]:
+    """Return expected counts, and the L1 error that they have for being counted in a sample.
+
+    Pairs are exact. Triples are counted in a public sample of the model, which takes a fraction of
+    the time of eliminating variables for each.
+    """
+    exact = model.pairs([c for c in cliques if len(c) == 2])
+    expected: dict[Clique, NDArray[np.float64]] = {c: exact[c] for c in cliques if c in exact}
+    blur = dict.fromkeys(cliques, 0.0)
+    if len(expected) == len(cliques):
+        return expected, blur
+    rows = model.sample(_PREDICTION_ROWS, rng=rng).astype(np.int64)
+    sizes, place = model.domain.sizes, {a: i for i, a in enumerate(model.domain.attributes)}
+    scale = model.total / len(rows)
+    for clique in cliques:
+        if clique in expected:
+            continue
+        shape = tuple(sizes[a] for a in clique)
+        keys = np.ravel_multi_index(tuple(rows[:, place[a]] for a in clique), shape)
+        counts = np.bincount(keys, minlength=prod(shape)).reshape(shape) * scale
+        expected[clique] = counts.astype(np.float64, copy=False)
+        blur[clique] = float(sqrt(2 / pi) * np.sqrt(counts * scale).sum())
+    return expected, blur

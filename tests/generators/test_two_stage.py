@@ -1,0 +1,124 @@
+"""Two stages buy what is dependent, see what pairs cannot show, and leave what noise would drown."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dpsynth.curator.queries import FitErrorsQuery, MarginalQuery
+from dpsynth.data.domain import Domain
+from dpsynth.errors import InvalidValueError
+from dpsynth.generators.baselines.independent import Independent
+from dpsynth.generators.graphical import GraphicalSyntheticModel
+from dpsynth.generators.marginal.shortlist import shortlist
+from dpsynth.generators.marginal.two_stage import TwoStage
+from tests.generators.planted import PLANTED, fit, pair_error, planted_table
+from tests.tables import coded_table
+
+TABLE = planted_table()
+DOMAIN = Domain(sizes={"a": 4, "b": 4, "c": 4})
+
+
+def measured(seen) -> list[tuple[str, ...]]:
+    return [o.query.clique for o in seen if isinstance(o.query, MarginalQuery)]
+
+
+def test_the_planted_pairs_are_bought_in_the_first_stage() -> None:
+    _, _, seen = fit(TwoStage(), TABLE, epsilon=1.0)
+    stages = [i for i, o in enumerate(seen) if isinstance(o.query, FitErrorsQuery)]
+    assert len(stages) == 2
+    assert sorted(measured(seen[stages[0] : stages[1]])) == sorted(PLANTED)
+
+
+def test_a_triple_whose_pairs_show_nothing_is_found() -> None:
+    rng = np.random.default_rng(3)
+    codes = rng.integers(0, 2, (5000, 5))
+    codes[:, 2] = codes[:, 0] ^ codes[:, 1]
+    table = coded_table(codes, (2,) * 5)
+    model, _, seen = fit(TwoStage(), table, epsilon=2.0)
+    assert ("c0", "c1", "c2") in measured(seen)
+    assert isinstance(model, GraphicalSyntheticModel)
+    joint = model.model.marginal(("c0", "c1", "c2")) / model.total
+    odd = sum(joint[i, j, 1 - (i ^ j)] for i in (0, 1) for j in (0, 1))
+    assert odd < 0.05
+    # Negative control: pairs alone leave the half of it that chance gives.
+    blind, _, _ = fit(TwoStage(most_sets=1), table, epsilon=2.0)
+    assert isinstance(blind, GraphicalSyntheticModel)
+    missed = blind.model.marginal(("c0", "c1", "c2")) / blind.total
+    assert sum(missed[i, j, 1 - (i ^ j)] for i in (0, 1) for j in (0, 1)) > 0.4
+
+
+def test_everything_is_spent_and_the_shares_are_kept() -> None:
+    for epsilon in (0.01, 1.0, 50.0):
+        _, private, _ = fit(TwoStage(), TABLE, epsilon=epsilon)
+        assert private.remaining < 1e-5 * private.ledger.capacity
+    costs = {entry.label: entry.cost for entry in private.ledger.entries}
+    rest = private.ledger.capacity * 0.85
+    assert costs["errors of 15 marginals"] == pytest.approx(rest * 0.5 * 0.1, rel=1e-6)
+
+
+def test_the_tree_stays_below_its_limit() -> None:
+    model, _, _ = fit(TwoStage(largest_tree=60), TABLE)
+    assert isinstance(model, GraphicalSyntheticModel)
+    assert model.model.tree.cells <= 60
+
+
+def test_it_learns_what_independent_columns_miss() -> None:
+    floor, _, _ = fit(Independent(), TABLE)
+    model, _, _ = fit(TwoStage(), TABLE)
+    assert pair_error(TABLE, model) < 0.3 * pair_error(TABLE, floor)
+
+
+def listed(gains: dict[tuple[str, ...], float], *, sigma: float, expected: float, tree: int = 200):
+    return shortlist(
+        DOMAIN,
+        gains,
+        {c: np.full([4] * len(c), expected) for c in gains},
+        inherited=[("a",), ("b",), ("c",)],
+        sigma_of=lambda share: sigma / share**0.5,
+        kappa=2.0,
+        largest_tree=tree,
+    )
+
+
+def test_a_list_holds_what_gains_more_than_its_noise() -> None:
+    gains = {("a", "b"): 100.0, ("b", "c"): 100.0, ("a", "c"): 1.0}
+    found = listed(gains, sigma=1.0, expected=50.0)
+    assert found is not None
+    assert set(found.cliques) == {("a", "b"), ("b", "c")}
+    assert found.shares == pytest.approx((0.5, 0.5))
+    assert listed(gains, sigma=1000.0, expected=50.0) is None
+    # Cells of few records cost no more than a multiple of their counts, whatever the noise.
+    assert listed(gains, sigma=1000.0, expected=0.5) is not None
+
+
+def test_a_list_fits_into_the_tree() -> None:
+    gains = {("a", "b"): 100.0, ("a", "b", "c"): 200.0}
+    assert listed(gains, sigma=0.1, expected=50.0).cliques[0] == ("a", "b", "c")
+    assert listed(gains, sigma=0.1, expected=50.0, tree=40).cliques == (("a", "b"),)
+
+
+def test_larger_marginals_get_larger_shares() -> None:
+    gains = {("a",): 100.0, ("b", "c"): 300.0}
+    found = listed(gains, sigma=1.0, expected=1e4)
+    shares = dict(zip(found.cliques, found.shares, strict=True))
+    # Effective cells 4 and 16: shares in proportion to their powers 2/3.
+    assert shares["b", "c"] / shares["a",] == pytest.approx(4 ** (2 / 3), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("one_way_share", 0.0),
+        ("first_share", 1.0),
+        ("error_share", 1.0),
+        ("kappa", 0.0),
+        ("kappa", float("inf")),
+        ("largest_tree", 0),
+        ("largest_marginal", 0),
+        ("most_sets", 0),
+    ],
+)
+def test_a_hyperparameter_out_of_its_range_is_named(field: str, value: Any) -> None:
+    with pytest.raises(InvalidValueError, match=field):
+        TwoStage(**{field: value})
