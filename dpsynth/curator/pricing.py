@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from math import isfinite, sqrt
-from typing import final
+from typing import Any, final
+
+from numpy.typing import NDArray
 
 from dpsynth.curator.queries import AdditiveQuery
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError, UnsupportedEventError
 from dpsynth.privacy.accountant import Accountant, Filter
-from dpsynth.privacy.events import GaussianEvent, LaplaceEvent, NoiseLaw
+from dpsynth.privacy.events import Event, GaussianEvent, LaplaceEvent, NoiseLaw
 from dpsynth.privacy.noise import NoiseSource
 
 
@@ -97,3 +99,23 @@ class Pricing:
             law=law,
             sampling_distance=self.noise.sampling_distance(law, sigma, cells),
         )
+
+    def draw(self, event: Event, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return the noise of a charged additive event."""
+        if isinstance(event, LaplaceEvent):
+            return self.noise.laplace(event.scale, shape, law=event.law)
+        assert isinstance(event, GaussianEvent)  # pricing makes no other
+        return self.noise.gaussian(event.sigma, shape, law=event.law)
+
+
+def share(amount: float, field: str, parts: int) -> float:
+    """Return `amount` in `parts` equal parts.
+
+    Raises:
+        InvalidValueError: an amount that is not above 0, or fewer than one part.
+    """
+    if not (isfinite(amount) and amount > 0):
+        raise InvalidValueError("amount", amount, "a finite number above 0")
+    if parts < 1:
+        raise InvalidValueError(field, parts, "at least 1")
+    return amount / parts

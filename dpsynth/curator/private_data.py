@@ -4,15 +4,14 @@ It guards against mistakes, not against an adversary inside the process: Python 
 """
 
 from collections.abc import Callable, Sequence
-from math import isfinite
-from typing import TYPE_CHECKING, Any, NoReturn, Self, final
+from typing import TYPE_CHECKING, NoReturn, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.counting import CellCounter
 from dpsynth.curator.observation import Observation
-from dpsynth.curator.pricing import Pricing
+from dpsynth.curator.pricing import Pricing, share
 from dpsynth.curator.queries import (
     PARTS,
     ROW_CEILING,
@@ -26,6 +25,7 @@ from dpsynth.curator.queries import (
     WorstFitQuery,
 )
 from dpsynth.curator.sgd import SgdPlan, SgdSession
+from dpsynth.curator.unit import check_unit
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.data.encoding import Codec
 from dpsynth.data.schema import Schema
@@ -37,8 +37,6 @@ from dpsynth.privacy.events import (
     ComposedEvent,
     Event,
     ExponentialEvent,
-    GaussianEvent,
-    LaplaceEvent,
 )
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
@@ -81,7 +79,7 @@ class PrivateData:
         accountant: str = "zcdp",
         observer: Callable[[Observation], None] | None = None,
     ) -> None:
-        _check_unit(table, budget)
+        check_unit(table, budget)
         codec = Codec(schema=table.schema)
         self._codes = codec.encode(table)
         self._counter = CellCounter(self._codes, codec.domain)
@@ -134,7 +132,7 @@ class PrivateData:
             InvalidValueError: an amount that is not above 0, or no queries.
             UnsupportedEventError: the accountant serves fixed plans only.
         """
-        return self._pricing.sigma(_share(amount, "queries", queries))
+        return self._pricing.sigma(share(amount, "queries", queries))
 
     def selection_epsilon_for(self, amount: float, *, rounds: int = 1) -> float:
         """Return the epsilon of each of `rounds` selections that together cost `amount`.
@@ -143,7 +141,7 @@ class PrivateData:
             InvalidValueError: an amount that is not above 0, or no rounds.
             UnsupportedEventError: the accountant serves fixed plans only.
         """
-        return self._pricing.filter.selection_epsilon(_share(amount, "rounds", rounds))
+        return self._pricing.filter.selection_epsilon(share(amount, "rounds", rounds))
 
     def marginal(
         self, attributes: Sequence[str], *, sigma: float, label: str | None = None
@@ -222,7 +220,7 @@ class PrivateData:
         query = FitErrorsQuery(
             candidates=tuple(candidates), predictions=tuple(predict(c) for c in candidates)
         )
-        sigma = self._pricing.sigma(_share(amount, "queries", 1), query)
+        sigma = self._pricing.sigma(share(amount, "queries", 1), query)
         noisy = self._measure([(label, query, sigma)])[0]
         return noisy / PARTS, sigma / PARTS
 
@@ -303,7 +301,7 @@ class PrivateData:
         if not 0.0 < fraction <= 1.0:
             raise InvalidValueError("fraction", fraction, "above 0 and at most 1")
         accountant = self._pricing.filter
-        event = accountant.allotment(_share(self.remaining * fraction, "fraction", 1))
+        event = accountant.allotment(share(self.remaining * fraction, "fraction", 1))
         self.ledger.charge(label, event)
         return self._view(Ledger(accountant.part(event)))
 
@@ -378,14 +376,8 @@ class PrivateData:
         for (label, query, _), event in zip(asked, events, strict=True):
             self._tell(label, event, query)
             exact = query.evaluate(self._counter)
-            answers.append(exact + self._draw(event, exact.shape))
+            answers.append(exact + self._pricing.draw(event, exact.shape))
         return answers
-
-    def _draw(self, event: Event, shape: tuple[int, ...]) -> NDArray[Any]:
-        if isinstance(event, LaplaceEvent):
-            return self._noise.laplace(event.scale, shape, law=event.law)
-        assert isinstance(event, GaussianEvent)  # pricing makes no other
-        return self._noise.gaussian(event.sigma, shape, law=event.law)
 
     def _select(self, label: str, query: Query, candidates: int, epsilon: float) -> int:
         query.check(self.domain)
@@ -404,28 +396,3 @@ class PrivateData:
     def _tell(self, label: str, event: Event, query: Query | SgdPlan) -> None:
         if self._observer is not None:
             self._observer(Observation(label=label, event=event, query=query))
-
-
-def _check_unit(table: "Table", budget: Budget) -> None:
-    schema = table.schema
-    if budget.unit != schema.unit:
-        raise InvalidValueError("unit of the budget", budget.unit, f"the schema's, {schema.unit!r}")
-    if budget.max_rows_per_unit < schema.max_rows_per_unit:
-        raise InvalidValueError(
-            "max_rows_per_unit of the budget",
-            budget.max_rows_per_unit,
-            f"at least the schema's, {schema.max_rows_per_unit}",
-        )
-    if schema.unit in schema.names:
-        most = int(table.frame[schema.unit].value_counts(dropna=False).max())
-        if most > budget.max_rows_per_unit:
-            rule = f"a unit may have at most {budget.max_rows_per_unit} rows"
-            raise DataError(schema.unit, "a unit with more rows than declared", rule)
-
-
-def _share(amount: float, field: str, parts: int) -> float:
-    if not (isfinite(amount) and amount > 0):
-        raise InvalidValueError("amount", amount, "a finite number above 0")
-    if parts < 1:
-        raise InvalidValueError(field, parts, "at least 1")
-    return amount / parts

@@ -47,11 +47,9 @@ class Contender:
         return sha256(b"".join(f.read_bytes() for f in files if f.exists())).hexdigest()[:12]
 
 
+OURS = ("independent", "mwem", "privbayes", "mst", "aim", "two_stage")
 CONTENDERS = (
-    *(
-        Contender(project="ours", mechanism=m)
-        for m in ("independent", "mwem", "privbayes", "mst", "aim", "two_stage")
-    ),
+    *(Contender(project="ours", mechanism=m) for m in OURS),
     *(Contender(project="dpmm", mechanism=m) for m in ("privbayes", "mst", "aim")),
     *(Contender(project="smartnoise", mechanism=m) for m in ("mst", "aim")),
     *(Contender(project="opendp", mechanism=m) for m in ("mst", "aim")),

