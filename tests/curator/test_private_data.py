@@ -73,6 +73,13 @@ ACCESSES: dict[str, Callable[[PrivateData, float], Any]] = {
     "select_worst": lambda p, a: p.select_worst(
         [("c0", "c1"), ("c1", "c2")], flat, epsilon=p.selection_epsilon_for(a)
     ),
+    "select_weighted": lambda p, a: p.select_worst(
+        [("c0", "c1"), ("c1", "c2")],
+        flat,
+        epsilon=p.selection_epsilon_for(a),
+        weights=[0.5, 1.0],
+    ),
+    "fit_errors": lambda p, a: p.fit_errors([("c0", "c1"), ("c1", "c2")], flat, amount=a),
     "select_dependent": lambda p, a: p.select_dependent(
         [("c0", ("c1",)), ("c0", ("c1", "c2"))], epsilon=p.selection_epsilon_for(a)
     ),
@@ -174,6 +181,20 @@ def test_what_is_wrong_is_refused_before_it_is_charged() -> None:
         (
             InvalidValueError,
             lambda: private.select_worst([("c0",), ("c1",)], lambda c: np.ones(9), epsilon=0.1),
+        ),
+        (
+            InvalidValueError,
+            lambda: private.select_worst([("c0",), ("c1",)], flat, epsilon=0.1, weights=[1.0, 2.0]),
+        ),
+        (InvalidValueError, lambda: private.fit_errors([], flat, amount=1e-3)),
+        (InvalidValueError, lambda: private.fit_errors([("c0",)], flat, amount=0.0)),
+        (
+            InvalidValueError,
+            lambda: private.fit_errors([("c0",)], lambda c: np.ones(9), amount=1e-3),
+        ),
+        (
+            UnknownNameError,
+            lambda: private.fit_errors([("c9",)], lambda c: np.ones(2), amount=1e-3),
         ),
         (InvalidValueError, lambda: private.select_dependent([("c0", ("c0",))], epsilon=0.1)),
         (InvalidValueError, lambda: private.allot(0.0)),

@@ -59,6 +59,16 @@ def test_everything_is_spent_and_the_shares_are_kept() -> None:
     assert costs["errors of 15 marginals"] == pytest.approx(rest * 0.5 * 0.1, rel=1e-6)
 
 
+def test_what_no_stage_wants_goes_to_the_one_way_marginals() -> None:
+    # Every combination once: exactly independent, and 256 cells of a pair cost more in noise than
+    # noisy 1-ways can err. Cells of few records are made to cost their whole noise too.
+    codes = np.indices((16,) * 3).reshape(3, -1).T
+    drowned = TwoStage(kappa=1e9)
+    _, private, seen = fit(drowned, coded_table(codes, (16,) * 3), epsilon=0.5)
+    assert measured(seen) == [("c0",), ("c1",), ("c2",)] * 2
+    assert private.remaining < 1e-5 * private.ledger.capacity
+
+
 def test_the_tree_stays_below_its_limit() -> None:
     model, _, _ = fit(TwoStage(largest_tree=60), TABLE)
     assert isinstance(model, GraphicalSyntheticModel)
