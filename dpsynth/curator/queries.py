@@ -162,20 +162,15 @@ class WorstFitQuery(Query):
     weights: tuple[float, ...] | None = None
 
     def check(self, domain: Domain) -> None:
-        _check_some(self.candidates)
         if self.weights is not None:
             _check_weights(self.weights, len(self.candidates))
         _check_penalties(self.penalties, len(self.candidates))
         _check_predictions(self.candidates, self.predictions, domain)
 
     def evaluate(self, counter: CellCounter) -> NDArray[np.float64]:
-        scores: list[NDArray[np.float64]] = []
-        for part in _chunks([p.size for p in self.predictions]):
-            counted = _flat([counter.counts(c) for c in self.candidates[part]])
-            gaps = np.abs(counted - _snapped(_flat(self.predictions[part])))
-            scores.append(np.add.reduceat(gaps, _starts(self.predictions[part])))
+        errors = _errors(counter, self.candidates, self.predictions, grid=_GRID)
         penalties = np.clip(self.penalties, -SCORE_CEILING, SCORE_CEILING)
-        gains = np.concatenate(scores) - _snapped(penalties)
+        gains = errors - _snapped(penalties, _GRID)
         return gains if self.weights is None else gains * np.asarray(self.weights)
 
     def sensitivity(self, budget: Budget) -> float:
@@ -214,12 +209,8 @@ class FitErrorsQuery(AdditiveQuery):
         return len(self.candidates)
 
     def evaluate(self, counter: CellCounter) -> NDArray[np.int64]:
-        errors: list[NDArray[np.int64]] = []
-        for part in _chunks([p.size for p in self.predictions]):
-            counted = _flat([counter.counts(c) for c in self.candidates[part]])
-            gaps = np.abs(counted * PARTS - np.rint(_flat(self.predictions[part]) * PARTS))
-            errors.append(np.add.reduceat(gaps, _starts(self.predictions[part])).astype(np.int64))
-        return np.concatenate(errors)
+        errors = _errors(counter, self.candidates, self.predictions, grid=1 / PARTS)
+        return (errors * PARTS).astype(np.int64)
 
     def sensitivity(self, budget: Budget) -> float:
         return PARTS * budget.l1_sensitivity * sqrt(len(self.candidates)) * (1.0 + 2.0**-50)
@@ -334,6 +325,22 @@ def _check_weights(weights: Sequence[float], candidates: int) -> None:
             raise InvalidValueError("weight", weight, "above 0 and at most 1")
 
 
+def _errors(
+    counter: CellCounter,
+    candidates: Sequence[Clique],
+    predictions: Sequence[NDArray[np.float64]],
+    *,
+    grid: float,
+) -> NDArray[np.float64]:
+    """Return |counts - prediction|_1 of each candidate, predictions rounded to `grid`; exact."""
+    errors: list[NDArray[np.float64]] = []
+    for part in _chunks([p.size for p in predictions]):
+        counted = _flat([counter.counts(c) for c in candidates[part]])
+        gaps = np.abs(counted - _snapped(_flat(predictions[part]), grid))
+        errors.append(np.add.reduceat(gaps, _starts(predictions[part])))
+    return np.concatenate(errors)
+
+
 def _dependence(counter: CellCounter, child: str, parents: Clique) -> float:
     rows = counter.rows
     if rows == 0 or not parents:
@@ -364,5 +371,5 @@ def _starts(arrays: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
     return np.cumsum([0, *(a.size for a in arrays[:-1])])
 
 
-def _snapped(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.rint(values / _GRID) * _GRID
+def _snapped(values: NDArray[np.float64], grid: float) -> NDArray[np.float64]:
+    return np.rint(values / grid) * grid
