@@ -160,32 +160,26 @@ def permutation_p_value(
     Reference: J. Besag and P. Clifford, Sequential Monte Carlo p-values (1991), section 2: h / l
         when the h-th re-deal as extreme is the l-th made, else (1 + how many) / (1 + all).
     """
+    from scipy.sparse import csr_matrix
+
     # Records that no predicate matches change nothing, wherever they are dealt.
     relevant = np.asarray(matched.any(axis=0))
     if not relevant.any():
         return 1.0
+    counts = csr_matrix(matched[:, relevant].astype(np.int32))
+    total = matched.sum(axis=1)[:, None]
+    half = np.arange(matched.shape[1]) < matched.shape[1] // 2
     extreme = 0
     for made in range(0, PERMUTATIONS, BATCH):
-        batch = min(BATCH, PERMUTATIONS - made)
-        places = np.flatnonzero(_redealt_excesses(matched, relevant, batch, rng) >= excess)
+        halves = np.tile(half, (min(BATCH, PERMUTATIONS - made), 1))
+        dealt = rng.permuted(halves, axis=1)[:, relevant].T.astype(np.int32)
+        first = np.asarray(counts @ dealt)
+        excesses = np.sum(first == 1, axis=0) - np.sum(total - first == 1, axis=0)
+        places = np.flatnonzero(excesses >= excess)
         if extreme + len(places) >= EXCEEDANCES:
             return EXCEEDANCES / (made + int(places[EXCEEDANCES - extreme - 1]) + 1)
         extreme += len(places)
     return (1 + extreme) / (1 + PERMUTATIONS)
-
-
-def _redealt_excesses(
-    matched: NDArray[np.bool_], relevant: NDArray[np.bool_], deals: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Return the excess of each of `deals` random re-deals."""
-    from scipy.sparse import csr_matrix
-
-    records = matched.shape[1]
-    halves = np.tile(np.arange(records) < records // 2, (deals, 1))
-    dealt = rng.permuted(halves, axis=1)[:, relevant].T.astype(np.int32)
-    first = np.asarray(csr_matrix(matched[:, relevant].astype(np.int32)) @ dealt)
-    second = matched.sum(axis=1)[:, None] - first
-    return np.sum(first == 1, axis=0) - np.sum(second == 1, axis=0)
 
 
 def _guess(schema: Sequence[Column], length: int, rng: np.random.Generator) -> Predicate:
