@@ -16,6 +16,7 @@ from typing import Any, final
 
 from dpsynth.harness.cell import Cell, CellResult, Stopwatch, run_cell
 from dpsynth.harness.config import Limits
+from dpsynth.harness.memory import resident_mb
 from dpsynth.harness.row import Status
 from dpsynth.harness.store import Record
 from dpsynth.harness.worker import DUMP_SIGNAL, Entered, Task, failure, work
@@ -118,7 +119,7 @@ class LocalEngine:
                         self.entered(job.cell, job.phase)
         if ended or job.record is not None:
             return True
-        job.peak_rss_mb = _resident_mb(job.process.pid) or job.peak_rss_mb
+        job.peak_rss_mb = resident_mb(job.process.pid) or job.peak_rss_mb
         if monotonic() - job.began > self.limits.timeout_seconds:
             seconds = self.limits.timeout_seconds
             job.stopped = ("timeout", f"stopped after the limit of {seconds:g} s")
@@ -166,18 +167,6 @@ def _dump_stack(pid: int | None) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, DUMP_SIGNAL)
             sleep(_POLL_SECONDS)
-
-
-def _resident_mb(pid: int | None) -> float | None:
-    """Return the most memory that process `pid` has held; None where the system does not tell."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return None
-    for line in text.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 2**10
-    return None
 
 
 def _tail(log: Path) -> str | None:

@@ -13,6 +13,7 @@ from typing import Any, final
 
 import pandas as pd
 
+from dpsynth.harness.memory import resident_mb
 from peers.contenders import Contender
 
 ENVIRONMENTS = Path(__file__).parent.parent.parent / ".peers"
@@ -96,27 +97,12 @@ def _wait(pid: int, timeout: float) -> tuple[int | None, float]:
         found, status, usage = os.wait4(pid, os.WNOHANG)
         if found:
             return status, peak or usage.ru_maxrss / 1024
-        peak = max(peak, _high_water(pid))
+        peak = resident_mb(pid) or peak
         if monotonic() > deadline:
             os.killpg(pid, signal.SIGKILL)
             os.wait4(pid, 0)
             return None, 0.0
         sleep(0.02)
-
-
-def _high_water(pid: int) -> float:
-    """Return the most memory that the process has held so far, in MiB; 0 where no one tells.
-
-    The usage that `wait4` reports starts from what this process held when it forked.
-    """
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0.0
-    for line in status.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def _read(out: Path, task: dict[str, Any]) -> pd.DataFrame:
