@@ -12,20 +12,24 @@ Runs are kept in a file of JSON lines, and a run that is in it is not made again
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 import pandas as pd
 from peers.contenders import CONTENDERS, Contender
-from peers.results import METRICS, append, key, load, markdown
+from peers.results import METRICS, Row, append, key, load, markdown
 from peers.running import PeerError, run
 
+from dpsynth.data.datasets import Dataset
 from dpsynth.data.encoding import Codec
 from dpsynth.data.table import Table
 from dpsynth.evaluation.evaluate import evaluate, resolve
+from dpsynth.evaluation.metric import Metric
 from dpsynth.evaluation.private_models import PRIVATE_MODELS, private_auc
 from dpsynth.evaluation.references import References
 from dpsynth.evaluation.sample import Sample
@@ -37,58 +41,50 @@ HOLDOUT = 0.2
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Bout:
     """One split of one data set, and what judges all contenders on it."""
 
-    data: str
+    dataset: Dataset
     seed: int
-    train: Table
-    holdout: Table
-    target: Any
-    metrics: tuple[Any, ...]
-    references: References
 
-    @classmethod
-    def of(cls, data: str, seed: int) -> "Bout":
-        """Return the bout of a registered data set and a seed."""
-        dataset = load_dataset(DatasetChoice(name=data), Path())
-        train, holdout = split(dataset.table, HOLDOUT, np.random.SeedSequence([seed]))
-        names = [m for m in METRICS if m != "tstr_auc" or dataset.target is not None]
-        metrics = resolve(names, target=dataset.target)
-        rng = np.random.default_rng([seed, 1])
-        references = References.compute(
-            train, holdout, metrics=metrics, target=dataset.target, rng=rng
-        )
-        return cls(
-            data=data,
-            seed=seed,
-            train=train,
-            holdout=holdout,
-            target=dataset.target,
-            metrics=metrics,
-            references=references,
+    @cached_property
+    def parts(self) -> tuple[Table, Table]:
+        """Training table and hold-out."""
+        return split(self.dataset.table, HOLDOUT, np.random.SeedSequence([self.seed]))
+
+    @cached_property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What can be scored: without a target nothing is predicted."""
+        target = self.dataset.target
+        return resolve([m for m in METRICS if m != "tstr_auc" or target], target=target)
+
+    @cached_property
+    def references(self) -> References:
+        """The references of the metrics on this split."""
+        rng = np.random.default_rng([self.seed, 1])
+        return References.compute(
+            *self.parts, metrics=self.metrics, target=self.dataset.target, rng=rng
         )
 
     def task(self, folder: Path) -> dict[str, Any]:
         """Return the task of this bout but for its budget, with the records written to `folder`."""
-        codec = Codec(schema=self.train.schema)
-        records = folder / "records.csv"
-        names = self.train.schema.names
-        pd.DataFrame(codec.encode(self.train), columns=list(names)).to_csv(records, index=False)
+        train, records = self.parts[0], folder / "records.csv"
+        codec = Codec(schema=train.schema)
+        names = list(train.schema.names)
+        pd.DataFrame(codec.encode(train), columns=names).to_csv(records, index=False)
         sizes = {name: int(size) for name, size in codec.domain.sizes.items()}
-        return {"sizes": sizes, "records": str(records), "rows": len(self.train), "seed": self.seed}
+        return {"sizes": sizes, "records": str(records), "rows": len(train), "seed": self.seed}
 
     def judge(self, codes: pd.DataFrame) -> dict[str, dict[str, float]]:
         """Return scores and references of synthetic codes."""
-        codec = Codec(schema=self.train.schema)
+        codec = Codec(schema=self.dataset.table.schema)
         rng = np.random.default_rng([self.seed, 2])
         found = evaluate(
-            self.train,
-            self.holdout,
+            *self.parts,
             codec.decode(np.asfortranarray(codes.to_numpy()), rng=rng),
             metrics=self.metrics,
-            target=self.target,
+            target=self.dataset.target,
             rng=rng,
             references=self.references,
         )
@@ -99,65 +95,65 @@ class Bout:
         }
 
 
-def contest(
-    bout: Bout, contender: Contender, base: dict[str, Any], task: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the row of one run."""
+def contest(bout: Bout, contender: Contender, base: Row, *, folder: Path) -> Row:
+    """Return the row of one run of a mechanism."""
     budget = {name: base[name] for name in ("epsilon", "delta")}
     try:
-        made = run(contender, {**task, **budget}, timeout=base["timeout"])
+        made = run(contender, {**bout.task(folder), **budget}, timeout=base["timeout"])
     except PeerError as error:
         return {**base, "status": str(error)}
-    return {
-        **base,
-        "status": "done",
-        "seconds": made.seconds,
-        "peak_mb": made.peak_mb,
-        **bout.judge(made.codes),
-    }
+    measured = {"status": "done", "seconds": made.seconds, "peak_mb": made.peak_mb}
+    return {**base, **measured, **bout.judge(made.codes)}
 
 
-def private_model(bout: Bout, name: str, base: dict[str, Any]) -> dict[str, Any]:
+def private_model(bout: Bout, model: str, base: Row) -> Row:
     """Return the row of a private classifier of real records: it predicts, and makes no table."""
-    train, holdout = (Sample.of(t, target=bout.target) for t in (bout.train, bout.holdout))
+    target = bout.dataset.target
+    assert target is not None
+    train, holdout = (Sample.of(table, target=target) for table in bout.parts)
     rng = np.random.default_rng([bout.seed, 3])
     found = private_auc(
-        train, holdout, model=name, target=bout.target, epsilon=base["epsilon"], rng=rng
+        train, holdout, model=model, target=target, epsilon=base["epsilon"], rng=rng
     )
     scores = {"tstr_auc": found.value}
     return {**base, "status": "done", "seconds": None, "peak_mb": None, "scores": scores}
 
 
-def compare(args: argparse.Namespace, contenders: Sequence[Contender]) -> list[dict[str, Any]]:
+def compare(args: argparse.Namespace, contenders: Sequence[Contender]) -> list[Row]:
     """Return the rows asked for, made where they are not kept yet."""
     kept, asked = load(args.out), []
-    for data in args.data:
-        for seed in range(args.seeds):
-            bout = Bout.of(data, seed)
-            with tempfile.TemporaryDirectory() as folder:
-                task = bout.task(Path(folder))
-                for epsilon in args.epsilon:
-                    for entry in (*contenders, *(PRIVATE_MODELS if bout.target else ())):
-                        name = entry if isinstance(entry, str) else entry.name
-                        base = {
-                            "data": data,
-                            "contender": name if name != entry else f"diffprivlib/{name}, on real",
-                            "version": "" if isinstance(entry, str) else entry.version,
-                            "epsilon": epsilon,
-                            "delta": args.delta,
-                            "seed": seed,
-                            "timeout": args.timeout,
-                        }
-                        row = kept.get(key(base))
-                        if row is None or (args.retry and row["status"] != "done"):
-                            if isinstance(entry, str):
-                                row = private_model(bout, entry, base)
-                            else:
-                                row = contest(bout, entry, base, task)
-                            append(args.out, row)
-                            print(data, epsilon, seed, base["contender"], row["status"], flush=True)
-                        asked.append(row)
+    versions = {contender.name: contender.version for contender in contenders}
+    with tempfile.TemporaryDirectory() as folder:
+        for bout, epsilon in product(_bouts(args), args.epsilon):
+            runs = {c.name: partial(contest, bout, c, folder=Path(folder)) for c in contenders}
+            if bout.dataset.target is not None:
+                models = {m: partial(private_model, bout, m) for m in PRIVATE_MODELS}
+                runs |= {f"diffprivlib/{m}, on real": make for m, make in models.items()}
+            for name, make in runs.items():
+                base = {
+                    "data": bout.dataset.name,
+                    "contender": name,
+                    "version": versions.get(name, ""),
+                    "epsilon": epsilon,
+                    "delta": args.delta,
+                    "seed": bout.seed,
+                    "timeout": args.timeout,
+                }
+                row = kept.get(key(base))
+                if row is None or (args.retry and row["status"] != "done"):
+                    row = make(base)
+                    append(args.out, row)
+                    shown = (row[k] for k in ("data", "epsilon", "seed", "contender", "status"))
+                    print(*shown, flush=True)
+                asked.append(row)
     return asked
+
+
+def _bouts(args: argparse.Namespace) -> Iterator[Bout]:
+    for name in args.data:
+        dataset = load_dataset(DatasetChoice(name=name), Path())
+        for seed in range(args.seeds):
+            yield Bout(dataset=dataset, seed=seed)
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:

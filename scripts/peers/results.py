@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterable
-from math import sqrt
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from dpsynth.evaluation.intervals import student_interval
+from dpsynth.report.summary import over_seeds
+from dpsynth.report.tables import Grid
 
 Row: TypeAlias = dict[str, Any]
 KEY = ("data", "contender", "version", "epsilon", "delta", "seed", "timeout")
@@ -53,44 +53,39 @@ def markdown(rows: Iterable[Row]) -> str:
 
 def _table(data: str, epsilon: float, contenders: dict[str, list[Row]]) -> str:
     everything = [row for rows in contenders.values() for row in rows]
-    lines = [f"### {data}, epsilon {epsilon:g}, delta {everything[0]['delta']:g}", ""]
-    lines.append("| mechanism | seeds | s | peak MB | " + " | ".join(TITLES) + " |")
-    lines.append("|---" * (4 + len(TITLES)) + "|")
-    for name, rows in contenders.items():
-        lines += _lines(name, rows)
+    rows = [line for name, found in contenders.items() for line in _lines(name, found)]
     for title, field in (("real hold-out", "holdout"), ("independent, no noise", "independent")):
         # The references of a seed are the same for every contender.
         seeds = {row["seed"]: row[field] for row in everything if field in row}
         cells = [_number([found.get(m) for found in seeds.values()]) for m in METRICS]
-        lines.append(f"| *{title}* | {len(seeds)} | | | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append((f"*{title}*", f"{len(seeds)}", "", "", *cells))
+    return Grid(
+        caption=f"### {data}, epsilon {epsilon:g}, delta {everything[0]['delta']:g}",
+        header=("mechanism", "seeds", "s", "peak MB", *TITLES),
+        rows=tuple(rows),
+    ).markdown()
 
 
-def _lines(name: str, rows: list[Row]) -> list[str]:
+def _lines(name: str, rows: list[Row]) -> list[tuple[str, ...]]:
     """Return a contender's line, and one that says what became of the runs without a result."""
-    lines: list[str] = []
+    lines: list[tuple[str, ...]] = []
     done = [row for row in rows if row["status"] == "done"]
     if done:
         cells = [_number([r["seconds"] for r in done], digits=1)]
         cells.append(_number([r["peak_mb"] for r in done], digits=0))
         cells += [_number([r["scores"].get(m) for r in done]) for m in METRICS]
-        lines.append(f"| {name} | {len(done)} of {len(rows)} | " + " | ".join(cells) + " |")
+        lines.append((name, f"{len(done)} of {len(rows)}", *cells))
     reasons = sorted({row["status"].replace("|", "/") for row in rows} - {"done"})
     if reasons:
         lost = f"{len(rows) - len(done)} of {len(rows)} without a result"
-        lines.append(f"| {name} | {lost} | {'; '.join(reasons)}" + " |" * (1 + len(TITLES) + 1))
+        lines.append((name, lost, "; ".join(reasons), *("" for _ in range(1 + len(TITLES)))))
     return lines
 
 
 def _number(values: list[float | None], *, digits: int = 4) -> str:
-    known = [value for value in values if value is not None]
-    if not known:
+    known = np.array([value for value in values if value is not None])
+    if not len(known):
         return ""
-    mean = float(np.mean(known))
-    if len(known) == 1:
-        return f"{mean:.{digits}f}"
-    error = float(np.std(known, ddof=1)) / sqrt(len(known))
-    interval = student_interval(
-        mean, error, freedom=len(known) - 1, minimum=float("-inf"), maximum=float("inf")
-    )
-    return f"{mean:.{digits}f} ± {(interval.upper - interval.lower) / 2:.{digits}f}"
+    found = over_seeds(known)
+    mean = f"{found.value:.{digits}f}"
+    return mean if len(known) == 1 else f"{mean} ± {found.upper - found.value:.{digits}f}"
