@@ -89,6 +89,22 @@ class Generator(ABC):
         """
 
 
+def check_counts(generator: Generator, *fields: str) -> None:
+    """Refuse a hyperparameter that counts something and is below 1.
+
+    Args:
+        generator: whose hyperparameters they are.
+        fields: their names.
+
+    Raises:
+        InvalidValueError: the first one below.
+    """
+    for field in fields:
+        value = getattr(generator, field)
+        if value < 1:
+            raise InvalidValueError(field, value, "at least 1")
+
+
 def check_shares(generator: Generator, *fields: str) -> None:
     """Refuse a part of the budget, or any other fraction, that is not strictly between 0 and 1.
 

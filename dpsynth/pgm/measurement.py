@@ -1,7 +1,7 @@
 """A noisy marginal: what a curator releases and what estimation consumes."""
 
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, pi, sqrt
 from typing import final
 
 import numpy as np
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique
 from dpsynth.errors import InvalidValueError
+
+MEAN_SIZE = sqrt(2 / pi)
+"""E|noise| of a Gaussian over its standard deviation; close enough for Laplace (0.71)."""
 
 
 @final

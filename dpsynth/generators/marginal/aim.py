@@ -1,7 +1,7 @@
 """AIM: adaptive and iterative; each round measures what the model misses most, for its price."""
 
 from dataclasses import dataclass
-from math import comb, pi, prod, sqrt
+from math import comb, prod
 from typing import ClassVar, final
 
 import numpy as np
@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique, Domain
-from dpsynth.errors import InvalidValueError
-from dpsynth.generators.base import Generator, SyntheticModel, check_shares
+from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
-from dpsynth.generators.marginal.tree_size import growth
+from dpsynth.generators.marginal.tree_size import growth, tree_fits
 from dpsynth.generators.marginal.workload import all_k_ways, downward_closure, overlap_weights
 from dpsynth.pgm.cliques import covering
-from dpsynth.pgm.junction_tree import JunctionTree
+from dpsynth.pgm.measurement import MEAN_SIZE
 from dpsynth.pgm.model import GraphicalModel
 
 _ROUND_STEPS = 60
@@ -69,9 +68,7 @@ class Aim(Generator):
 
     def __post_init__(self) -> None:
         check_shares(self, "selection_share")
-        for field in ("degree", "rounds", "largest_tree", "most_sets"):
-            if getattr(self, field) < 1:
-                raise InvalidValueError(field, getattr(self, field), "at least 1")
+        check_counts(self, "degree", "rounds", "largest_tree", "most_sets")
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         del rng
@@ -96,7 +93,7 @@ class Aim(Generator):
             if last:
                 return GraphicalSyntheticModel(schema=private.schema, model=model)
             moved = np.abs(model.marginal(chosen) - before.marginal(chosen)).sum()
-            if moved <= _expected_noise(taken.sigma) * taken.values.size:
+            if moved <= MEAN_SIZE * taken.sigma * taken.values.size:
                 round_cost *= _FASTER
 
     def candidates(self, domain: Domain, attributes: Clique) -> dict[Clique, float]:
@@ -124,7 +121,7 @@ class Aim(Generator):
     ) -> Clique:
         """Return the candidate that is worth measuring most, among those the tree has room for."""
         fitting = _fitting(model, list(candidates), room)
-        noise = _expected_noise(private.sigma_for(amount * (1 - self.selection_share)))
+        noise = MEAN_SIZE * private.sigma_for(amount * (1 - self.selection_share))
         sizes = private.domain.sizes
         return private.select_worst(
             fitting,
@@ -134,11 +131,6 @@ class Aim(Generator):
             weights=[candidates[clique] for clique in fitting],
             label="select marginal",
         )
-
-
-def _expected_noise(sigma: float) -> float:
-    """Return the mean absolute value of a normal number."""
-    return sigma * sqrt(2 / pi)
 
 
 def _predictions(model: GraphicalModel, cliques: list[Clique]) -> dict[Clique, NDArray[np.float64]]:
@@ -154,19 +146,12 @@ def _fitting(model: GraphicalModel, candidates: list[Clique], room: float) -> li
     """
     grown = growth(model.tree, [clique for clique in candidates if len(clique) == 2])
     free = room - model.tree.cells
-    return [
-        clique
-        for clique in candidates
-        if covering(model.domain, model.cliques, clique) is not None
-        or (grown[clique] <= free if clique in grown else _tree_fits(model, clique, room))
-    ]
 
+    def fits(clique: Clique) -> bool:
+        if covering(model.domain, model.cliques, clique) is not None:
+            return True
+        if clique in grown:
+            return grown[clique] <= free
+        return tree_fits(model.domain, [*model.cliques, clique], room)
 
-def _tree_fits(model: GraphicalModel, clique: Clique, room: float) -> bool:
-    if room < 1 or model.domain.project(clique).cells > room:
-        return False
-    try:
-        JunctionTree.build(model.domain, [*model.cliques, clique], ceiling=int(room))
-    except InvalidValueError:
-        return False
-    return True
+    return [clique for clique in candidates if fits(clique)]

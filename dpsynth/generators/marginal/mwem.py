@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, pi, sqrt
+from math import inf
 from typing import ClassVar, final
 
 import numpy as np
@@ -10,11 +10,12 @@ import numpy as np
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
 from dpsynth.errors import InvalidValueError
-from dpsynth.generators.base import Generator, SyntheticModel, check_shares
+from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
 from dpsynth.generators.marginal.tree_size import growth
 from dpsynth.generators.marginal.workload import all_k_ways
+from dpsynth.pgm.measurement import MEAN_SIZE
 from dpsynth.pgm.model import GraphicalModel
 
 _ROUND_STEPS = 60
@@ -68,8 +69,7 @@ class Mwem(Generator):
             raise InvalidValueError("noise_weight", self.noise_weight, "a finite number from 0")
         if self.rounds is not None and self.rounds < 1:
             raise InvalidValueError("rounds", self.rounds, "at least 1, or left out")
-        if self.largest_tree < 1:
-            raise InvalidValueError("largest_tree", self.largest_tree, "at least 1")
+        check_counts(self, "largest_tree")
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         del rng
@@ -113,7 +113,7 @@ class Mwem(Generator):
         if not candidates:
             candidates = [pair for pair in model.cliques if len(pair) == 2] or list(pairs[:1])
         sigma = private.sigma_for(amount * (1 - self.selection_share))
-        noise = self.noise_weight * sigma * sqrt(2 / pi)
+        noise = self.noise_weight * sigma * MEAN_SIZE
         return private.select_worst(
             candidates,
             model.pairs(candidates).__getitem__,

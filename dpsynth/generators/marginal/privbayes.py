@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import comb, inf, pi, prod, sqrt
+from math import comb, inf, prod
 from typing import ClassVar, final
 
 import numpy as np
@@ -11,14 +11,13 @@ import numpy as np
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
-from dpsynth.generators.base import Generator, SyntheticModel
+from dpsynth.generators.base import Generator, SyntheticModel, check_counts
 from dpsynth.generators.graphical import TOTAL_CEILING, total_of
 from dpsynth.generators.marginal.bayesian_network import BayesianNetworkModel, conditional
+from dpsynth.pgm.measurement import MEAN_SIZE
 
 # Part of the budget for a first count of the records, which only decides how large tables may be.
 _COUNT_SHARE = 0.01
-# E|noise| of a Gaussian over its standard deviation; close enough for Laplace (0.71).
-_MEAN_SIZE = sqrt(2 / pi)
 
 
 @final
@@ -80,9 +79,7 @@ class PrivBayes(Generator):
             raise InvalidValueError("usefulness", self.usefulness, "a finite number above 0")
         if not 0 <= self.noise_weight < inf:
             raise InvalidValueError("noise_weight", self.noise_weight, "a finite number from 0")
-        for field in ("degree", "candidates"):
-            if getattr(self, field) < 1:
-                raise InvalidValueError(field, getattr(self, field), "at least 1")
+        check_counts(self, "degree", "candidates")
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> BayesianNetworkModel:
         domain, budget = private.domain, private.remaining
@@ -112,7 +109,7 @@ class PrivBayes(Generator):
     ) -> list[tuple[str, Clique]]:
         """Return (child, parents) for each attribute, parents before children."""
         domain = private.domain
-        noise = _MEAN_SIZE * sigma
+        noise = MEAN_SIZE * sigma
         largest = size / (self.usefulness * noise)
         left = list(domain.attributes)
         families: list[tuple[str, Clique]] = [(left.pop(int(rng.integers(len(left)))), ())]

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import pi, sqrt
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
-from dpsynth.errors import InvalidValueError
-from dpsynth.pgm.junction_tree import JunctionTree
+from dpsynth.generators.marginal.tree_size import tree_fits
+from dpsynth.pgm.measurement import MEAN_SIZE
 
 _SIZES = (1, 2, 3, 5, 8, 12, 17, 24, 34, 48, 68, 96)
 _SPARE = 40
@@ -81,7 +80,7 @@ def shortlist(
 
 
 def _cost(expected: NDArray[np.float64], sigma: float, kappa: float) -> float:
-    return float(np.minimum(sqrt(2 / pi) * sigma, kappa * expected).sum())
+    return float(np.minimum(MEAN_SIZE * sigma, kappa * expected).sum())
 
 
 def _fill(
@@ -96,11 +95,8 @@ def _fill(
     for clique in ranked:
         if len(chosen) == length:
             break
-        try:
-            JunctionTree.build(domain, [*inherited, *chosen, clique], ceiling=largest_tree)
-        except InvalidValueError:
-            continue
-        chosen.append(clique)
+        if tree_fits(domain, [*inherited, *chosen, clique], largest_tree):
+            chosen.append(clique)
     return chosen
 
 
@@ -115,7 +111,7 @@ def _split(
     shares = np.full(len(expected), 1 / len(expected))
     for _ in range(8):
         noisy = [
-            max(1, int((kappa * counts > sqrt(2 / pi) * sigma_of(float(share))).sum()))
+            max(1, int((kappa * counts > MEAN_SIZE * sigma_of(float(share))).sum()))
             for counts, share in zip(expected, shares, strict=True)
         ]
         wanted = np.array(noisy, dtype=np.float64) ** (2 / 3)

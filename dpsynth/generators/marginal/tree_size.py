@@ -1,11 +1,30 @@
-"""How much a junction tree grows when one more pair must fit: a bound that is cheap to compute."""
+"""Whether a junction tree stays small: exactly, and by a bound that is cheap to compute."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import prod
 
-from dpsynth.data.domain import Clique
+from dpsynth.data.domain import Clique, Domain
+from dpsynth.errors import InvalidValueError
 from dpsynth.pgm.junction_tree import JunctionTree
+
+
+def tree_fits(domain: Domain, cliques: Sequence[Clique], most_cells: float) -> bool:
+    """Return whether a junction tree of `cliques` has at most `most_cells` cells.
+
+    Args:
+        domain: of all attributes.
+        cliques: those that the tree must cover.
+        most_cells: below 1 nothing fits.
+    """
+    # A clique above the limit is cheaper to see than a tree.
+    if most_cells < 1 or any(domain.project(c).cells > most_cells for c in cliques):
+        return False
+    try:
+        JunctionTree.build(domain, cliques, ceiling=int(most_cells))
+    except InvalidValueError:
+        return False
+    return True
 
 
 def growth(tree: JunctionTree, pairs: Iterable[Clique]) -> dict[Clique, int]:

@@ -2,21 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import comb, inf, pi, prod, sqrt
+from math import comb, inf
 from typing import ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.curator.counting import CellCounter
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
-from dpsynth.generators.base import Generator, SyntheticModel, check_shares
+from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
-from dpsynth.generators.marginal.shortlist import Shortlist, shortlist
+from dpsynth.generators.marginal.shortlist import shortlist
 from dpsynth.generators.marginal.workload import all_k_ways
-from dpsynth.pgm.measurement import NoisyMarginal
+from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
 
 _PREDICTION_ROWS = 200_000
@@ -73,9 +74,7 @@ class TwoStage(Generator):
         check_shares(self, "one_way_share", "first_share", "error_share")
         if not 0 < self.kappa < inf:
             raise InvalidValueError("kappa", self.kappa, "a finite number above 0")
-        for field in ("largest_tree", "largest_marginal", "most_sets"):
-            if getattr(self, field) < 1:
-                raise InvalidValueError(field, getattr(self, field), "at least 1")
+        check_counts(self, "largest_tree", "largest_marginal", "most_sets")
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         attributes = informative(private.domain)
@@ -117,7 +116,7 @@ class TwoStage(Generator):
         )
         rest = amount * (1 - self.error_share)
         gains = {c: float(e) - blur[c] for c, e in zip(candidates, errors, strict=True)}
-        chosen: Shortlist | None = shortlist(
+        chosen = shortlist(
             private.domain,
             gains,
             expected,
@@ -156,15 +155,11 @@ def _predicted(
     blur = dict.fromkeys(cliques, 0.0)
     if len(expected) == len(cliques):
         return expected, blur
-    rows = model.sample(_PREDICTION_ROWS, rng=rng).astype(np.int64)
-    sizes, place = model.domain.sizes, {a: i for i, a in enumerate(model.domain.attributes)}
-    scale = model.total / len(rows)
+    sample = CellCounter(model.sample(_PREDICTION_ROWS, rng=rng), model.domain)
+    scale = model.total / sample.rows
     for clique in cliques:
         if clique in expected:
             continue
-        shape = tuple(sizes[a] for a in clique)
-        keys = np.ravel_multi_index(tuple(rows[:, place[a]] for a in clique), shape)
-        counts = np.bincount(keys, minlength=prod(shape)).reshape(shape) * scale
-        expected[clique] = counts.astype(np.float64, copy=False)
-        blur[clique] = float(sqrt(2 / pi) * np.sqrt(counts * scale).sum())
+        counts = expected[clique] = np.asarray(sample.count_anew(clique) * scale, dtype=np.float64)
+        blur[clique] = float(MEAN_SIZE * np.sqrt(counts * scale).sum())
     return expected, blur

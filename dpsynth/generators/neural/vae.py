@@ -16,7 +16,7 @@ from dpsynth.curator.sgd import SgdPlan
 from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError, MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_shares
+from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import fitted, total_of
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.networks import WeightAverage, autoencoder
@@ -136,9 +136,7 @@ class DpVae(Generator):
             value = getattr(self, field)
             if not (isfinite(value) and value > 0):
                 raise InvalidValueError(field, value, "a finite number above 0")
-        for field in ("hidden", "latent", "steps"):
-            if getattr(self, field) < 1:
-                raise InvalidValueError(field, getattr(self, field), "at least 1")
+        check_counts(self, "hidden", "latent", "steps")
         if not 0 < self.sample_rate <= 1:
             raise InvalidValueError("sample_rate", self.sample_rate, "above 0 and at most 1")
 
