@@ -13,6 +13,7 @@ from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.pgm.cliques import covering
 from dpsynth.pgm.junction_tree import JunctionTree
+from dpsynth.pgm.summation import Summation
 
 Arrays = list[NDArray[np.float64]]
 Aggregate = Callable[[NDArray[np.float64], tuple[int, ...]], NDArray[np.float64]]
@@ -143,17 +144,19 @@ class Oracle:
         return [self.tree.domain.project(c).shape for c in self.cliques]
 
     @cached_property
-    def _hosts(self) -> list[tuple[int, tuple[int, ...], tuple[int, ...]]]:
-        """For each clique: its host, its shape inside the host, the host's axes to sum over."""
-        found: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
-        for clique in self.cliques:
+    def _plans(self) -> list[tuple[Summation, list[int]]]:
+        """For each clique of the tree how it is summed, and the indices of the cliques it hosts."""
+        hosted: list[list[int]] = [[] for _ in self.tree.cliques]
+        for index, clique in enumerate(self.cliques):
             host = covering(self.tree.domain, self.tree.cliques, clique)
             if host is None:
                 raise InvalidValueError("cliques", clique, "inside a clique of the tree")
-            axes = self.tree.cliques[host]
-            shape = tuple(self.tree.domain.sizes[a] if a in clique else 1 for a in axes)
-            found.append((host, shape, tuple(i for i, a in enumerate(axes) if a not in clique)))
-        return found
+            hosted[host].append(index)
+        sizes = self.tree.domain.sizes
+        return [
+            (Summation.plan(sizes, clique, [self.cliques[i] for i in members]), members)
+            for clique, members in zip(self.tree.cliques, hosted, strict=True)
+        ]
 
     def calibrate(self, potentials: Sequence[NDArray[np.float64]]) -> Calibration:
         """Return the marginals of all cliques of the tree."""
@@ -161,15 +164,14 @@ class Oracle:
 
     def spread(self, potentials: Sequence[NDArray[np.float64]]) -> Arrays:
         """Return the potentials of the tree's cliques that add up to `potentials`."""
-        arrays = [np.zeros(shape) for shape in self.propagator.shapes]
-        for (host, shape, _), potential in zip(self._hosts, potentials, strict=True):
-            arrays[host] += potential.reshape(shape)
-        return arrays
+        return [plan.spread([potentials[i] for i in members]) for plan, members in self._plans]
 
     def project(self, calibration: Calibration) -> Arrays:
         """Return the probabilities of the model's cliques."""
-        marginals = calibration.marginals
-        return [marginals[h].sum(axis=axes) if axes else marginals[h] for h, _, axes in self._hosts]
+        found: dict[int, NDArray[np.float64]] = {}
+        for (plan, members), marginal in zip(self._plans, calibration.marginals, strict=True):
+            found.update(zip(members, plan.sums(marginal), strict=True))
+        return [found[i] for i in range(len(self.cliques))]
 
 
 def split(
