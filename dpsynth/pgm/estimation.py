@@ -1,18 +1,19 @@
-"""Estimation: the graphical model that fits noisy marginals best, by accelerated mirror descent."""
+"""Estimation: the graphical model that fits noisy marginals best, with most entropy among those."""
 
 from collections.abc import Sequence
 from math import isfinite
 
 import numpy as np
 
-from dpsynth.data.domain import Clique, Domain
+from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError
-from dpsynth.pgm.cliques import covering, maximal_cliques
-from dpsynth.pgm.inference import Arrays, Oracle
+from dpsynth.pgm.cliques import maximal_cliques
+from dpsynth.pgm.inference import Oracle
 from dpsynth.pgm.junction_tree import CELL_CEILING, JunctionTree
 from dpsynth.pgm.measurement import NoisyMarginal
+from dpsynth.pgm.minimise import minimise
 from dpsynth.pgm.model import GraphicalModel
-from dpsynth.pgm.objective import Objective, make_objective
+from dpsynth.pgm.objective import Objective
 
 
 def estimate(
@@ -35,7 +36,7 @@ def estimate(
         domain: all attributes; one that no measurement names stays uniform and independent.
         measurements: noisy counts with their standard deviations, in records.
         total: number of records; None: the best estimate from the measurements, at least 1.
-        steps: largest number of gradient steps.
+        steps: largest number of evaluations of the objective.
         tolerance: stop when ten steps together gain less than this share of the objective's
             expected value at the truth (half the number of measured cells).
         start: a model to start from; its cliques stay in the result, and what the measurements
@@ -56,15 +57,15 @@ def estimate(
     inherited = start.cliques if start is not None else ()
     cliques = maximal_cliques(domain, [*inherited, *(m.clique for m in measurements)])
     tree = JunctionTree.build(domain, cliques, ceiling=ceiling)
-    oracle = Oracle(tree=tree, cliques=cliques)
-    potentials = [np.zeros(shape) for shape in oracle.shapes]
+    potentials = [np.zeros(domain.project(clique).shape) for clique in cliques]
     if start is not None:
-        _carry_over(domain, start, cliques, potentials)
+        potentials = Oracle.fold(domain, cliques, start.cliques, start.potentials)
     if measurements:
-        objective = make_objective(domain, cliques, measurements, total=size)
-        potentials = _mirror_descent(
-            oracle, objective, potentials, steps=steps, tolerance=tolerance
-        )
+        base = Oracle(tree=tree, cliques=cliques).spread(potentials)
+        objective = Objective.of(tree, measurements, base=base, total=size)
+        multipliers = minimise(objective, steps=steps, tolerance=tolerance)
+        added = objective.folded(domain, cliques, multipliers)
+        potentials = [p + m for p, m in zip(potentials, added, strict=True)]
     return GraphicalModel(
         domain=domain,
         total=size,
@@ -109,57 +110,3 @@ def _check(
         raise InvalidValueError("total", total, "a finite number above 0")
     if steps < 0:
         raise InvalidValueError("steps", steps, "at least 0")
-
-
-def _carry_over(
-    domain: Domain,
-    start: GraphicalModel,
-    cliques: Sequence[Clique],
-    potentials: Arrays,
-) -> None:
-    for clique, potential in zip(start.cliques, start.potentials, strict=True):
-        host = covering(domain, cliques, clique)
-        assert host is not None  # the model's cliques are maximal ones of a list that holds these
-        shape = [domain.sizes[a] if a in clique else 1 for a in cliques[host]]
-        potentials[host] += potential.reshape(shape)
-
-
-def _mirror_descent(
-    oracle: Oracle,
-    objective: Objective,
-    potentials: Arrays,
-    *,
-    steps: int,
-    tolerance: float,
-) -> Arrays:
-    """Return potentials of lower objective: momentum, restarted and slowed when a step overshoots.
-
-    A step of mirror descent with the entropy as its mirror adds the gradient with respect to the
-    marginals to the potentials. Steps start at the reciprocal of the smoothness constant of the
-    objective relative to the entropy, which is safe, and grow while the objective falls.
-    """
-    size = 1.0 / sum(term.weight for term in objective.terms)
-    scale = 0.5 * objective.cells
-    point, ahead = potentials, potentials
-    best, best_value, momentum = potentials, np.inf, 1.0
-    history: list[float] = []
-    for _ in range(steps + 1):
-        value, gradient = objective(oracle.project(oracle.calibrate(ahead)))
-        if value <= best_value:
-            best, best_value = ahead, value
-            size *= 1.1
-        else:
-            # Overshot: back to the best point, without momentum, in smaller steps.
-            size *= 0.5
-            momentum = 1.0
-            ahead = point = best
-            continue
-        history.append(value)
-        if len(history) > 10 and history[-11] - value < tolerance * scale:
-            break
-        after = [a - size * g for a, g in zip(ahead, gradient, strict=True)]
-        faster = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))
-        rate = (momentum - 1.0) / faster
-        ahead = [a + rate * (a - p) for a, p in zip(after, point, strict=True)]
-        point, momentum = after, faster
-    return best

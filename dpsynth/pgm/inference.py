@@ -166,6 +166,30 @@ class Oracle:
         """Return the potentials of the tree's cliques that add up to `potentials`."""
         return [plan.spread([potentials[i] for i in members]) for plan, members in self._plans]
 
+    @staticmethod
+    def fold(
+        domain: Domain,
+        hosts: Sequence[Clique],
+        cliques: Sequence[Clique],
+        potentials: Sequence[NDArray[np.float64]],
+    ) -> Arrays:
+        """Return potentials of `hosts` that add up to `potentials` of `cliques`.
+
+        Args:
+            domain: sizes of the attributes.
+            hosts: each of `cliques` lies inside one; axes in the domain's order, as of `cliques`.
+            cliques: where the potentials are.
+            potentials: one array a clique.
+        """
+        arrays = [np.zeros(domain.project(host).shape) for host in hosts]
+        for clique, potential in zip(cliques, potentials, strict=True):
+            host = covering(domain, hosts, clique)
+            if host is None:
+                raise InvalidValueError("cliques", clique, "inside a host")
+            shape = [domain.sizes[a] if a in clique else 1 for a in hosts[host]]
+            arrays[host] += potential.reshape(shape)
+        return arrays
+
     def project(self, calibration: Calibration) -> Arrays:
         """Return the probabilities of the model's cliques."""
         found: dict[int, NDArray[np.float64]] = {}

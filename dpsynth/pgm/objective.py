@@ -1,102 +1,95 @@
-"""The convex objective of estimation: weighted squares of what the model gets wrong."""
+"""The objective of estimation: half the chi-square of what a model says of the measured cells."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
-from dpsynth.errors import InvalidValueError
-from dpsynth.pgm.cliques import covering
-from dpsynth.pgm.inference import Arrays
+from dpsynth.pgm.inference import Arrays, Oracle, split
+from dpsynth.pgm.junction_tree import JunctionTree
 from dpsynth.pgm.measurement import NoisyMarginal
 
-
-@final
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Term:
-    """One measured marginal inside one clique of the model.
-
-    Args:
-        host: index of the clique.
-        axes: axes of the clique to sum over.
-        shape: shape in which the marginal broadcasts over the clique.
-        target: measured shares of records, of the marginal's own shape.
-        weight: squared ratio of the total to the noise's standard deviation.
-    """
-
-    host: int
-    axes: tuple[int, ...]
-    shape: tuple[int, ...]
-    target: NDArray[np.float64]
-    weight: float
+Array = NDArray[np.float64]
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Objective:
-    """Half the chi-square of the measurements, as a convex function of the model's marginals.
+    """Models with one log-weight ("multiplier") a measured cell, and how far they are from it.
 
-    At the true marginals its expectation is half of `cells`, with a standard deviation of
-    sqrt(cells / 2): differences far below that are noise.
-
-    Args:
-        terms: the measured marginals, at most one for each set of attributes.
-        cells: number of measured cells.
-    """
-
-    terms: tuple[Term, ...]
-    cells: int
-
-    def __call__(self, marginals: Sequence[NDArray[np.float64]]) -> tuple[float, Arrays]:
-        """Return the value and the gradient with respect to `marginals` (probabilities)."""
-        value = 0.0
-        gradient = [np.zeros_like(m) for m in marginals]
-        for term in self.terms:
-            marginal = marginals[term.host]
-            residual = (marginal.sum(axis=term.axes) if term.axes else marginal) - term.target
-            value += 0.5 * term.weight * float(np.vdot(residual, residual))
-            residual *= term.weight
-            gradient[term.host] += residual.reshape(term.shape)
-        return value, gradient
-
-
-def make_objective(
-    domain: Domain,
-    cliques: Sequence[Clique],
-    measurements: Sequence[NoisyMarginal],
-    *,
-    total: float,
-) -> Objective:
-    """Return the objective of `measurements` for a model with these `cliques`.
-
-    Repeated measurements of the same attributes are merged by inverse-variance weights first:
-    up to a constant, their sum of squares is that of their weighted mean.
+    At the true distribution the expectation of `value` is half the number of cells, with a
+    standard deviation of sqrt(cells / 2): differences far below that are noise.
 
     Args:
-        domain: sizes and order of the attributes.
-        cliques: the model's cliques; each measurement must lie inside one.
-        measurements: noisy counts.
+        oracle: its cliques are the measured ones, each once.
+        base: log-weights of the tree's cliques to which the multipliers are added.
         total: number of records that the model stands for.
+        targets: measured counts, clique after clique, in records.
+        variances: of the noise of each, in records squared.
     """
-    merged: dict[Clique, tuple[NDArray[np.float64], float]] = {}
-    for measurement in measurements:
-        key = domain.canonical(measurement.clique)
-        values = measurement.values.transpose([measurement.clique.index(a) for a in key])
-        precision = measurement.sigma**-2
-        mean, before = merged.get(key, (np.zeros(values.shape), 0.0))
-        after = before + precision
-        merged[key] = (mean + (values - mean) * (precision / after), after)
-    terms: list[Term] = []
-    for key, (mean, precision) in merged.items():
-        host = covering(domain, cliques, key)
-        if host is None:
-            raise InvalidValueError("cliques", key, "a cover of every measurement")
-        axes = tuple(i for i, a in enumerate(cliques[host]) if a not in key)
-        shape = tuple(domain.sizes[a] if a in key else 1 for a in cliques[host])
-        weight = precision * total**2
-        terms.append(Term(host=host, axes=axes, shape=shape, target=mean / total, weight=weight))
-    return Objective(terms=tuple(terms), cells=sum(prod(t.target.shape) for t in terms))
+
+    oracle: Oracle
+    base: Arrays
+    total: float
+    targets: Array
+    variances: Array
+
+    @classmethod
+    def of(
+        cls,
+        tree: JunctionTree,
+        measurements: Sequence[NoisyMarginal],
+        *,
+        base: Arrays,
+        total: float,
+    ) -> "Objective":
+        """Return the objective of `measurements`.
+
+        Repeated measurements of the same attributes are merged by inverse-variance weights first:
+        up to a constant, their sum of squares is that of their weighted mean.
+
+        Args:
+            tree: covers every measured clique.
+            measurements: noisy counts, at least one.
+            base: log-weights of the tree's cliques.
+            total: number of records.
+        """
+        merged: dict[Clique, tuple[Array, float]] = {}
+        for measurement in measurements:
+            key = tree.domain.canonical(measurement.clique)
+            values = measurement.values.transpose([measurement.clique.index(a) for a in key])
+            precision = measurement.sigma**-2
+            mean, before = merged.get(key, (np.zeros(values.shape), 0.0))
+            after = before + precision
+            merged[key] = (mean + (values - mean) * (precision / after), after)
+        return cls(
+            oracle=Oracle(tree=tree, cliques=tuple(merged)),
+            base=base,
+            total=total,
+            targets=np.concatenate([mean.ravel() for mean, _ in merged.values()]),
+            variances=np.concatenate([np.full(mean.size, 1 / p) for mean, p in merged.values()]),
+        )
+
+    def parts(self, flat: Array) -> list[Array]:
+        """Return views of `flat`, one a measured clique, in its shape."""
+        return split(self.oracle.tree.domain, self.oracle.cliques, flat)
+
+    def expected(self, multipliers: Array) -> tuple[float, Array]:
+        """Return the log-partition function and the expected counts of all measured cells."""
+        beliefs = self.oracle.spread(self.parts(multipliers))
+        for i, base in enumerate(self.base):
+            beliefs[i] += base
+        calibration = self.oracle.propagator.calibrate(beliefs)
+        shares = [marginal.ravel() for marginal in self.oracle.project(calibration)]
+        return calibration.log_partition, self.total * np.concatenate(shares)
+
+    def value(self, expected: Array) -> float:
+        """Return half the chi-square of expected counts."""
+        return 0.5 * float(((expected - self.targets) ** 2 / self.variances).sum())
+
+    def folded(self, domain: Domain, cliques: Sequence[Clique], multipliers: Array) -> Arrays:
+        """Return the multipliers as log-weights of `cliques`, which cover the measured ones."""
+        return Oracle.fold(domain, cliques, self.oracle.cliques, self.parts(multipliers))

@@ -1,4 +1,4 @@
-"""Sums of one clique's array for many of its subsets, by way of intermediate sums that they share."""
+"""Sums of one array over many sets of its axes, by way of intermediate sums that they share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

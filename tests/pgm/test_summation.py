@@ -7,7 +7,7 @@ import pytest
 
 from dpsynth.pgm.summation import Summation
 
-SIZES = {"a": 3, "b": 1, "c": 5, "d": 2, "e": 2}
+SIZES: dict[str, int] = {"a": 3, "b": 1, "c": 5, "d": 2, "e": 2}
 CLIQUE = ("a", "b", "c", "d", "e")
 SUBSETS = [tuple(s) for k in range(6) for s in combinations(CLIQUE, k)]
 
@@ -40,4 +40,4 @@ def test_pairs_of_a_wide_clique_share_their_sums() -> None:
     pairs = list(combinations(clique, 2))
     plan = Summation.plan(sizes, clique, pairs)
     work = sum(int(np.prod(node.shape)) for node in plan.nodes[1:])
-    assert work < 8 * 2**12  # one by one: 66 * 2**12
+    assert work < 16 * 2**12  # one by one: 66 * 2**12
