@@ -8,7 +8,7 @@ import numpy as np
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.pgm.cliques import maximal_cliques
-from dpsynth.pgm.inference import Oracle
+from dpsynth.pgm.inference import Oracle, fold
 from dpsynth.pgm.junction_tree import CELL_CEILING, JunctionTree
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.pgm.minimise import minimise
@@ -36,9 +36,9 @@ def estimate(
         domain: all attributes; one that no measurement names stays uniform and independent.
         measurements: noisy counts with their standard deviations, in records.
         total: number of records; None: the best estimate from the measurements, at least 1.
-        steps: largest number of evaluations of the objective.
-        tolerance: stop when ten steps together gain less than this share of the objective's
-            expected value at the truth (half the number of measured cells).
+        steps: about the largest number of evaluations of the objective.
+        tolerance: stop when no more than this share of the objective's expected value at the
+            truth (half the number of measured cells) is gained, as `minimise` says.
         start: a model to start from; its cliques stay in the result, and what the measurements
             say nothing about stays as it is there. None: the uniform model.
         ceiling: largest number of cells of the junction tree.
@@ -57,14 +57,13 @@ def estimate(
     inherited = start.cliques if start is not None else ()
     cliques = maximal_cliques(domain, [*inherited, *(m.clique for m in measurements)])
     tree = JunctionTree.build(domain, cliques, ceiling=ceiling)
-    potentials = [np.zeros(domain.project(clique).shape) for clique in cliques]
-    if start is not None:
-        potentials = Oracle.fold(domain, cliques, start.cliques, start.potentials)
+    inherited_potentials = start.potentials if start is not None else ()
+    potentials = fold(domain, cliques, inherited, inherited_potentials)
     if measurements:
         base = Oracle(tree=tree, cliques=cliques).spread(potentials)
         objective = Objective.of(tree, measurements, base=base, total=size)
         multipliers = minimise(objective, steps=steps, tolerance=tolerance)
-        added = objective.folded(domain, cliques, multipliers)
+        added = fold(domain, cliques, objective.oracle.cliques, objective.parts(multipliers))
         potentials = [p + m for p, m in zip(potentials, added, strict=True)]
     return GraphicalModel(
         domain=domain,

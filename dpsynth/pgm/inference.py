@@ -41,11 +41,6 @@ class Propagator:
     tree: JunctionTree
 
     @cached_property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """Shape of each clique's array, in the order of the tree."""
-        return [self.tree.domain.project(c).shape for c in self.tree.cliques]
-
-    @cached_property
     def _own_axes(self) -> list[tuple[int, ...]]:
         """Axes of each clique that its parent lacks."""
         pairs = zip(self.tree.cliques, self.tree.separators, strict=True)
@@ -139,18 +134,10 @@ class Oracle:
         return Propagator(tree=self.tree)
 
     @cached_property
-    def shapes(self) -> list[tuple[int, ...]]:
-        """Shape of the array of each of the model's cliques."""
-        return [self.tree.domain.project(c).shape for c in self.cliques]
-
-    @cached_property
     def _plans(self) -> list[tuple[Summation, list[int]]]:
         """For each clique of the tree how it is summed, and the indices of the cliques it hosts."""
         hosted: list[list[int]] = [[] for _ in self.tree.cliques]
-        for index, clique in enumerate(self.cliques):
-            host = covering(self.tree.domain, self.tree.cliques, clique)
-            if host is None:
-                raise InvalidValueError("cliques", clique, "inside a clique of the tree")
+        for index, host in enumerate(_hosts(self.tree.domain, self.tree.cliques, self.cliques)):
             hosted[host].append(index)
         sizes = self.tree.domain.sizes
         return [
@@ -166,36 +153,48 @@ class Oracle:
         """Return the potentials of the tree's cliques that add up to `potentials`."""
         return [plan.spread([potentials[i] for i in members]) for plan, members in self._plans]
 
-    @staticmethod
-    def fold(
-        domain: Domain,
-        hosts: Sequence[Clique],
-        cliques: Sequence[Clique],
-        potentials: Sequence[NDArray[np.float64]],
-    ) -> Arrays:
-        """Return potentials of `hosts` that add up to `potentials` of `cliques`.
-
-        Args:
-            domain: sizes of the attributes.
-            hosts: each of `cliques` lies inside one; axes in the domain's order, as of `cliques`.
-            cliques: where the potentials are.
-            potentials: one array a clique.
-        """
-        arrays = [np.zeros(domain.project(host).shape) for host in hosts]
-        for clique, potential in zip(cliques, potentials, strict=True):
-            host = covering(domain, hosts, clique)
-            if host is None:
-                raise InvalidValueError("cliques", clique, "inside a host")
-            shape = [domain.sizes[a] if a in clique else 1 for a in hosts[host]]
-            arrays[host] += potential.reshape(shape)
-        return arrays
-
     def project(self, calibration: Calibration) -> Arrays:
         """Return the probabilities of the model's cliques."""
         found: dict[int, NDArray[np.float64]] = {}
         for (plan, members), marginal in zip(self._plans, calibration.marginals, strict=True):
             found.update(zip(members, plan.sums(marginal), strict=True))
         return [found[i] for i in range(len(self.cliques))]
+
+
+def fold(
+    domain: Domain,
+    hosts: Sequence[Clique],
+    cliques: Sequence[Clique],
+    potentials: Sequence[NDArray[np.float64]],
+) -> Arrays:
+    """Return potentials of `hosts` that add up to `potentials` of `cliques`.
+
+    Args:
+        domain: sizes of the attributes.
+        hosts: each of `cliques` lies inside one; axes in the domain's order, as of `cliques`.
+        cliques: where the potentials are.
+        potentials: one array a clique.
+
+    Raises:
+        InvalidValueError: a clique inside no host.
+    """
+    arrays = [np.zeros(domain.project(host).shape) for host in hosts]
+    places = _hosts(domain, hosts, cliques)
+    for clique, potential, host in zip(cliques, potentials, places, strict=True):
+        shape = [domain.sizes[a] if a in clique else 1 for a in hosts[host]]
+        arrays[host] += potential.reshape(shape)
+    return arrays
+
+
+def _hosts(domain: Domain, hosts: Sequence[Clique], cliques: Sequence[Clique]) -> list[int]:
+    """Return for each of `cliques` the index of the smallest host that contains it."""
+    found: list[int] = []
+    for clique in cliques:
+        host = covering(domain, hosts, clique)
+        if host is None:
+            raise InvalidValueError("cliques", clique, "inside a clique of the tree or the model")
+        found.append(host)
+    return found
 
 
 def split(

@@ -1,6 +1,7 @@
 """Minimising the objective: proximal steps by their duals, then accelerated mirror descent."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf, sqrt
 from typing import final
 
@@ -11,7 +12,8 @@ from dpsynth.pgm.objective import Objective
 
 Array = NDArray[np.float64]
 
-# (weight of the entropy, evaluations) of each proximal step, and what is held back for the descent.
+# Weight of the entropy and evaluations of each proximal step, and the share of all evaluations
+# that these steps take at most.
 _ROUNDS = ((1.0, 15), (0.3, 20), (0.1, 25), (0.1, 30))
 _PROXIMAL_SHARE = 0.6
 _MEMORY = 15
@@ -32,7 +34,7 @@ def minimise(objective: Objective, *, steps: int, tolerance: float) -> Array:
 
     Args:
         objective: what to minimise.
-        steps: most evaluations of it.
+        steps: about the most evaluations of it: the start and a line search come on top.
         tolerance: stop where a proximal step, or ten steps of the descent, gain less than this
             share of half the number of cells.
 
@@ -53,7 +55,6 @@ class _Search:
 
     objective: Objective
     best: Array
-    expected: Array = field(default_factory=lambda: np.empty(0))
     value: float = inf
     evaluations: int = 0
 
@@ -63,7 +64,7 @@ class _Search:
         value = self.objective.value(expected)
         self.evaluations += 1
         if value < self.value:
-            self.best, self.expected, self.value = multipliers, expected, value
+            self.best, self.value = multipliers, value
         return partition, expected, value
 
 
@@ -83,17 +84,8 @@ def _proximal(search: _Search, *, steps: int, enough: float) -> None:
         # A cell's second derivative, but for its covariance with others; at least a tenth of a
         # record, or cells that the model all but excludes would move without bound.
         scale = 1.0 / np.sqrt(np.maximum(expected, 0.1) + penalty)
-
-        def dual(point: Array, c: Array = here, s: Array = scale, p: Array = penalty):
-            multipliers = point * s
-            partition, found, _ = search.evaluate(multipliers)
-            moved = multipliers - c
-            value = objective.total * partition - float((multipliers * objective.targets).sum())
-            slope = found - objective.targets + p * moved
-            return value + 0.5 * float((p * moved**2).sum()), slope * s
-
         found = minimize(
-            dual,
+            _dual(search, here, penalty=penalty, scale=scale),
             here / scale,
             jac=True,
             method="L-BFGS-B",
@@ -102,6 +94,23 @@ def _proximal(search: _Search, *, steps: int, enough: float) -> None:
         here = found.x * scale
         if before - search.value < enough:
             return
+
+
+def _dual(
+    search: _Search, centre: Array, *, penalty: Array, scale: Array
+) -> Callable[[Array], tuple[float, Array]]:
+    """Return the dual of the proximal step from `centre`, as value and slope at a scaled point."""
+    objective = search.objective
+
+    def dual(point: Array) -> tuple[float, Array]:
+        multipliers = point * scale
+        partition, expected, _ = search.evaluate(multipliers)
+        moved = multipliers - centre
+        value = objective.total * partition - float((multipliers * objective.targets).sum())
+        slope = expected - objective.targets + penalty * moved
+        return value + 0.5 * float((penalty * moved**2).sum()), slope * scale
+
+    return dual
 
 
 def _descend(search: _Search, *, steps: int, enough: float) -> None:
@@ -113,9 +122,7 @@ def _descend(search: _Search, *, steps: int, enough: float) -> None:
     objective falls.
     """
     objective = search.objective
-    variances = objective.variances
-    starts = np.cumsum([0, *(part.size for part in objective.parts(variances))])[:-1]
-    size = _FIRST_STEP / (objective.total * float((1.0 / variances[starts]).sum()))
+    size = _FIRST_STEP / objective.smoothness
     point = ahead = search.best
     momentum, lowest = 1.0, inf
     history: list[float] = []
@@ -131,7 +138,7 @@ def _descend(search: _Search, *, steps: int, enough: float) -> None:
         history.append(value)
         if len(history) > _WINDOW and history[-1 - _WINDOW] - value < enough:
             return
-        after = ahead - size * (expected - objective.targets) / variances
+        after = ahead - size * (expected - objective.targets) / objective.variances
         faster = 0.5 * (1.0 + sqrt(1.0 + 4.0 * momentum**2))
         ahead = after + (momentum - 1.0) / faster * (after - point)
         point, momentum = after, faster

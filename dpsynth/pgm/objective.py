@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.data.domain import Clique, Domain
+from dpsynth.data.domain import Clique
 from dpsynth.pgm.inference import Arrays, Oracle, split
 from dpsynth.pgm.junction_tree import JunctionTree
 from dpsynth.pgm.measurement import NoisyMarginal
@@ -86,10 +87,12 @@ class Objective:
         shares = [marginal.ravel() for marginal in self.oracle.project(calibration)]
         return calibration.log_partition, self.total * np.concatenate(shares)
 
+    @cached_property
+    def smoothness(self) -> float:
+        """The smoothness constant relative to the entropy, in multipliers per record of error."""
+        variances = np.array([part.flat[0] for part in self.parts(self.variances)])
+        return self.total * float((1.0 / variances).sum())
+
     def value(self, expected: Array) -> float:
         """Return half the chi-square of expected counts."""
         return 0.5 * float(((expected - self.targets) ** 2 / self.variances).sum())
-
-    def folded(self, domain: Domain, cliques: Sequence[Clique], multipliers: Array) -> Arrays:
-        """Return the multipliers as log-weights of `cliques`, which cover the measured ones."""
-        return Oracle.fold(domain, cliques, self.oracle.cliques, self.parts(multipliers))

@@ -78,7 +78,8 @@ class Summation:
                 pending.append((len(nodes), lacking))
                 rest = groups[0] + groups[2]
                 nodes.append(Node(attributes=rest, parent=here, shape=(before, gone, after)))
-                left = [i for i in left if i not in set(lacking)]
+                served = set(lacking)
+                left = [i for i in left if i not in served]
         return cls(
             sizes=sizes,
             clique=clique,

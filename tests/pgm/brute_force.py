@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.pgm.cliques import maximal_cliques
 from dpsynth.pgm.factor import Factor
+from dpsynth.pgm.measurement import NoisyMarginal
 
 DOMAIN = Domain(sizes={"a": 2, "b": 3, "c": 2, "d": 4, "e": 1, "f": 3})
+
+TOTAL = 400.0
 
 CLIQUE_SETS: dict[str, list[Clique]] = {
     "none": [],
@@ -53,6 +56,55 @@ def table_marginal(domain: Domain, table: NDArray[np.float64], attributes: Cliqu
     gone = tuple(i for i, a in enumerate(domain.attributes) if a not in attributes)
     left = [a for a in domain.attributes if a in attributes]
     return table.sum(axis=gone).transpose([left.index(a) for a in attributes])
+
+
+def measure(
+    cliques: Sequence[Clique], *, sigma: float, seed: int = 0, domain: Domain = DOMAIN
+) -> list[NoisyMarginal]:
+    """Noisy marginals of a random table of TOTAL records."""
+    rng = np.random.default_rng(seed)
+    table = TOTAL * rng.dirichlet(np.full(domain.cells, 0.3)).reshape(domain.shape)
+    found = []
+    for clique in cliques:
+        exact = table_marginal(domain, table, clique)
+        noisy = exact + rng.normal(0.0, sigma, exact.shape)
+        found.append(NoisyMarginal(clique=clique, values=noisy, sigma=sigma))
+    return found
+
+
+def half_chi_square(
+    domain: Domain, table: NDArray[np.float64], measurements: Sequence[NoisyMarginal]
+) -> float:
+    """The objective of estimation, of a full table of expected counts."""
+    return sum(
+        0.5 * ((table_marginal(domain, table, m.clique) - m.values) ** 2).sum() / m.sigma**2
+        for m in measurements
+    )
+
+
+def slow_optimum(
+    domain: Domain, measurements: Sequence[NoisyMarginal], *, total: float, steps: int
+) -> NDArray[np.float64]:
+    """Plain mirror descent on the full table; steps grow while the objective falls."""
+    log_p, best, lowest = np.zeros(domain.shape), np.zeros(domain.shape), np.inf
+    size = 1.0 / sum((total / m.sigma) ** 2 for m in measurements)
+    for _ in range(steps):
+        p = np.exp(log_p - log_p.max())
+        p /= p.sum()
+        gradient, value = np.zeros(domain.shape), 0.0
+        for m in measurements:
+            residual = table_marginal(domain, p, m.clique) - m.values / total
+            value += 0.5 * (total / m.sigma) ** 2 * float((residual**2).sum())
+            order = domain.canonical(m.clique)
+            shape = [domain.sizes[a] if a in order else 1 for a in domain.attributes]
+            residual = residual.transpose([m.clique.index(a) for a in order]).reshape(shape)
+            gradient = gradient + (total / m.sigma) ** 2 * residual
+        if value <= lowest:
+            lowest, best, size = value, p, size * 1.02
+        else:
+            size *= 0.5
+        log_p = log_p - size * gradient
+    return total * best
 
 
 @st.composite
