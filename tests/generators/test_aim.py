@@ -10,6 +10,7 @@ from dpsynth.errors import InvalidValueError
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.generators.graphical import GraphicalSyntheticModel
 from dpsynth.generators.marginal.aim import Aim
+from dpsynth.generators.marginal.candidates import weighted_candidates
 from dpsynth.generators.marginal.workload import all_k_ways, downward_closure, overlap_weights
 from tests.generators.planted import PLANTED, fit, pair_error, planted_table
 
@@ -80,9 +81,14 @@ def test_the_tree_stays_below_its_limit_and_the_limit_grows() -> None:
 
 
 def test_wide_tables_take_pairs() -> None:
-    sizes = {len(c) for c in Aim(most_sets=19).candidates(TABLE.schema.domain, ATTRIBUTES)}
-    assert sizes == {1, 2}
-    triples = Aim(most_sets=20).candidates(TABLE.schema.domain, ATTRIBUTES)
+    def offered(most_sets: int) -> dict[tuple[str, ...], float]:
+        domain = TABLE.schema.domain
+        return weighted_candidates(
+            domain, ATTRIBUTES, degree=3, most_sets=most_sets, largest_tree=10**6
+        )
+
+    assert {len(c) for c in offered(19)} == {1, 2}
+    triples = offered(20)
     assert set(triples) == set(downward_closure(all_k_ways(ATTRIBUTES, 3)))
     assert max(triples.values()) == 1.0
 

@@ -1,26 +1,20 @@
 """AIM: adaptive and iterative; each round measures what the model misses most, for its price."""
 
 from dataclasses import dataclass
-from math import comb, prod
+from math import prod
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.data.domain import Clique, Domain
+from dpsynth.data.domain import Clique
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
-from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
-from dpsynth.generators.marginal.tree_size import growth, tree_fits
-from dpsynth.generators.marginal.workload import all_k_ways, downward_closure, overlap_weights
-from dpsynth.pgm.cliques import covering
+from dpsynth.generators.marginal.candidates import fits_into, predictions, weighted_candidates
+from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.marginal.rounds import Round, Rounds
 from dpsynth.pgm.measurement import MEAN_SIZE
 from dpsynth.pgm.model import GraphicalModel
-
-_ROUND_STEPS = 60
-_LAST_STEPS = 300
-_FASTER = 4.0
 
 
 @final
@@ -73,85 +67,41 @@ class Aim(Generator):
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         del rng
         attributes = informative(private.domain)
-        candidates = self.candidates(private.domain, attributes)
-        budget = private.remaining
-        round_cost = budget / (self.rounds * len(attributes))
-        measuring = 1 - self.selection_share
-        first = round_cost * measuring * len(attributes)
-        measured = measure_one_ways(private, amount=first)
-        model = fitted(private, measured)
-        while True:
-            last = private.remaining < 2 * round_cost
-            amount = private.remaining if last else round_cost
-            room = self.largest_tree * (1 - (private.remaining - amount) / budget)
-            chosen = self._pick(private, model, candidates, amount=amount, room=room)
-            rest = private.remaining if last else amount * measuring
-            taken = private.marginal(chosen, sigma=private.sigma_for(rest))
-            measured.append(taken)
-            steps = _LAST_STEPS if last else _ROUND_STEPS
-            before, model = model, fitted(private, measured, start=model, steps=steps)
-            if last:
-                return GraphicalSyntheticModel(schema=private.schema, model=model)
-            moved = np.abs(model.marginal(chosen) - before.marginal(chosen)).sum()
-            if moved <= MEAN_SIZE * taken.sigma * taken.values.size:
-                round_cost *= _FASTER
-
-    def candidates(self, domain: Domain, attributes: Clique) -> dict[Clique, float]:
-        """Return every candidate that can fit at all, with its weight, at most 1."""
-        degree = min(self.degree, len(attributes))
-        while degree > 2 and comb(len(attributes), degree) > self.most_sets:
-            degree -= 1
-        workload = all_k_ways(attributes, degree)
-        weights = overlap_weights(downward_closure(workload), workload)
-        largest = max(weights.values())
-        return {
-            clique: weight / largest
-            for clique, weight in weights.items()
-            if len(clique) == 1 or domain.project(clique).cells <= self.largest_tree
-        }
-
-    def _pick(
-        self,
-        private: PrivateData,
-        model: GraphicalModel,
-        candidates: dict[Clique, float],
-        *,
-        amount: float,
-        room: float,
-    ) -> Clique:
-        """Return the candidate that is worth measuring most, among those the tree has room for."""
-        fitting = _fitting(model, list(candidates), room)
-        noise = MEAN_SIZE * private.sigma_for(amount * (1 - self.selection_share))
-        sizes = private.domain.sizes
-        return private.select_worst(
-            fitting,
-            _predictions(model, fitting).__getitem__,
-            epsilon=private.selection_epsilon_for(amount * self.selection_share),
-            penalties=[noise * prod(sizes[a] for a in clique) for clique in fitting],
-            weights=[candidates[clique] for clique in fitting],
-            label="select marginal",
+        candidates = weighted_candidates(
+            private.domain,
+            attributes,
+            degree=self.degree,
+            most_sets=self.most_sets,
+            largest_tree=self.largest_tree,
         )
+        rounds = Rounds(
+            private=private,
+            budget=private.remaining,
+            number=self.rounds,
+            selection_share=self.selection_share,
+            largest_tree=self.largest_tree,
+        )
+        measured = rounds.start()
+
+        def pick(model: GraphicalModel, this: Round) -> Clique:
+            return _pick(private, model, candidates, this)
+
+        model = rounds.run(measured, fitted(private, measured), pick=pick)
+        return GraphicalSyntheticModel(schema=private.schema, model=model)
 
 
-def _predictions(model: GraphicalModel, cliques: list[Clique]) -> dict[Clique, NDArray[np.float64]]:
-    found = model.pairs([clique for clique in cliques if len(clique) == 2])
-    return {c: found[c] if c in found else model.marginal(c) for c in cliques}
-
-
-def _fitting(model: GraphicalModel, candidates: list[Clique], room: float) -> list[Clique]:
-    """Return the candidates inside the model's cliques, or in a tree of at most `room` cells.
-
-    For pairs an upper bound on the tree decides, which is cheap; there is always a single
-    attribute among the answers, since all of them are measured.
-    """
-    grown = growth(model.tree, [clique for clique in candidates if len(clique) == 2])
-    free = room - model.tree.cells
-
-    def fits(clique: Clique) -> bool:
-        if covering(model.domain, model.cliques, clique) is not None:
-            return True
-        if clique in grown:
-            return grown[clique] <= free
-        return tree_fits(model.domain, [*model.cliques, clique], room)
-
-    return [clique for clique in candidates if fits(clique)]
+def _pick(
+    private: PrivateData, model: GraphicalModel, candidates: dict[Clique, float], this: Round
+) -> Clique:
+    """Return the candidate that is worth measuring most, among those the tree has room for."""
+    fits = fits_into(model, candidates, this.room)
+    fitting = [clique for clique in candidates if fits(clique)]
+    noise, sizes = MEAN_SIZE * this.sigma, private.domain.sizes
+    return private.select_worst(
+        fitting,
+        predictions(model, fitting).__getitem__,
+        epsilon=private.selection_epsilon_for(this.selecting),
+        penalties=[noise * prod(sizes[a] for a in clique) for clique in fitting],
+        weights=[candidates[clique] for clique in fitting],
+        label="select marginal",
+    )
