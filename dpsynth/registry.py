@@ -82,6 +82,7 @@ GENERATORS = Registry(
         "privbayes": "dpsynth.generators.marginal.privbayes:PrivBayes",
         "mst": "dpsynth.generators.marginal.mst:Mst",
         "aim": "dpsynth.generators.marginal.aim:Aim",
+        "aim_gdp": "dpsynth.generators.marginal.aim_gdp:AimGdp",
         "two_stage": "dpsynth.generators.marginal.two_stage:TwoStage",
         "dpvae": "dpsynth.generators.neural.vae:DpVae",
     },

@@ -11,7 +11,7 @@ from dpsynth.data.domain import Clique
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.candidates import fits_into, predictions, weighted_candidates
-from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
 from dpsynth.generators.marginal.rounds import Round, Rounds
 from dpsynth.pgm.measurement import MEAN_SIZE
 from dpsynth.pgm.model import GraphicalModel
@@ -81,12 +81,14 @@ class Aim(Generator):
             selection_share=self.selection_share,
             largest_tree=self.largest_tree,
         )
-        measured = rounds.start()
+        # The 1-way marginals get what a round of each would.
+        first = rounds.budget * (1 - self.selection_share) / self.rounds
+        measured = measure_one_ways(private, amount=first)
 
         def pick(model: GraphicalModel, this: Round) -> Clique:
             return _pick(private, model, candidates, this)
 
-        model = rounds.run(measured, fitted(private, measured), pick=pick)
+        model = rounds.run(fitted(private, measured), measured, pick=pick)
         return GraphicalSyntheticModel(schema=private.schema, model=model)
 
 

@@ -1,7 +1,8 @@
 """Rounds that pick a marginal, measure it and fit; they become dearer when they teach little."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TypeAlias, final
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
 from dpsynth.generators.graphical import fitted
-from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
-from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
+from dpsynth.generators.marginal.noise_cost import noise_cost
+from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
 
 _STEPS = 60
@@ -24,8 +26,8 @@ class Round:
     """What a round has to spend.
 
     Args:
-        selecting: for picking a candidate, in the accountant's currency.
-        sigma: noise that measuring a marginal would have, in records, if picking costs all of that.
+        selecting: for picking, in the accountant's currency.
+        sigma: noise of the marginal to be measured when all of that is spent, in records.
         room: most cells of the model's tree after this round.
     """
 
@@ -43,18 +45,19 @@ Picker: TypeAlias = Callable[[GraphicalModel, Round], Clique]
 class Rounds:
     """The schedule of an adaptive mechanism.
 
-    The budget would last for `number` rounds an attribute, the 1-way marginals included; where a
-    measurement moves the model by less than its own expected noise, rounds become 4 times as
-    expensive; a rest below two rounds is one round. The tree may grow with the budget spent.
+    The whole budget would last for `number` rounds an attribute; where a measurement moves the
+    model by less than its own expected noise, rounds become 4 times as expensive; a rest below two
+    rounds is one round. The tree may grow with the share of the budget spent.
 
     Args:
         private: the one door to the records, before anything is spent.
-        budget: what it holds, in the accountant's currency.
+        budget: what it holds then, in the accountant's currency.
         number: rounds an attribute without annealing.
         selection_share: part of each round for picking.
         largest_tree: most cells of the model's junction tree, at the end.
+        kappa: bound on the expected noise of a cell, as `noise_cost` says.
 
-    Reference: McKenna et al. 2022, Algorithms 2 (initialisation) and 3 (budget annealing).
+    Reference: McKenna et al. 2022, Algorithms 1 and 4 (rounds, budget annealing).
     """
 
     private: PrivateData
@@ -62,29 +65,24 @@ class Rounds:
     number: int
     selection_share: float
     largest_tree: int
+    kappa: float = inf
 
     @property
     def first_cost(self) -> float:
         """What a round costs before any annealing, in the accountant's currency."""
         return self.budget / (self.number * len(informative(self.private.domain)))
 
-    def start(self) -> list[NoisyMarginal]:
-        """Return the 1-way marginals, each with a round's noise."""
-        measuring = self.first_cost * (1 - self.selection_share)
-        attributes = informative(self.private.domain)
-        return measure_one_ways(self.private, amount=measuring * len(attributes))
-
     def run(
-        self, measured: list[NoisyMarginal], model: GraphicalModel, *, pick: Picker
+        self, model: GraphicalModel, measured: Sequence[NoisyMarginal], *, pick: Picker
     ) -> GraphicalModel:
-        """Return the model after the budget is spent.
+        """Return the model after everything is spent.
 
         Args:
+            model: fitted to what is measured.
             measured: what has been bought so far.
-            model: fitted to it.
             pick: what chooses in each round.
         """
-        private, cost, measured = self.private, self.first_cost, [*measured]
+        private, cost, bought = self.private, self.first_cost, [*measured]
         while True:
             last = private.remaining < 2 * cost
             amount = private.remaining if last else cost
@@ -98,11 +96,11 @@ class Rounds:
             chosen = pick(model, this)
             rest = private.remaining if last else measuring
             taken = private.marginal(chosen, sigma=private.sigma_for(rest))
-            measured.append(taken)
-            steps = _LAST_STEPS if last else _STEPS
-            before, model = model, fitted(private, measured, start=model, steps=steps)
+            bought.append(taken)
+            before = model.marginal(chosen)
+            model = fitted(private, bought, start=model, steps=_LAST_STEPS if last else _STEPS)
             if last:
                 return model
-            moved = np.abs(model.marginal(chosen) - before.marginal(chosen)).sum()
-            if moved <= MEAN_SIZE * taken.sigma * taken.values.size:
+            moved = np.abs(model.marginal(chosen) - before).sum()
+            if moved <= noise_cost(before, sigma=taken.sigma, kappa=self.kappa):
                 cost *= _FASTER

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
+from dpsynth.generators.marginal.noise_cost import noise_cost
 from dpsynth.generators.marginal.tree_size import tree_fits
 from dpsynth.pgm.measurement import MEAN_SIZE
 
@@ -62,14 +63,14 @@ def shortlist(
     best: tuple[float, Shortlist] | None = None
     for length in _SIZES:
         sigma = sigma_of(1 / length)
-        net = {c: gains[c] - _cost(expected[c], sigma, kappa) for c in gains}
+        net = {c: gains[c] - noise_cost(expected[c], sigma=sigma, kappa=kappa) for c in gains}
         ranked = sorted((c for c in net if net[c] > 0), key=lambda c: -net[c])
         chosen = _fill(domain, ranked[: 4 * length + _SPARE], inherited, length, largest_tree)
         if not chosen:
             continue
         shares = _split([expected[c] for c in chosen], sigma_of, kappa)
         total = sum(
-            gains[c] - _cost(expected[c], sigma_of(share), kappa)
+            gains[c] - noise_cost(expected[c], sigma=sigma_of(share), kappa=kappa)
             for c, share in zip(chosen, shares, strict=True)
         )
         if best is None or total > best[0]:
@@ -77,10 +78,6 @@ def shortlist(
         if len(chosen) < length:
             break  # longer lists only buy the same marginals with less budget each
     return None if best is None else best[1]
-
-
-def _cost(expected: NDArray[np.float64], sigma: float, kappa: float) -> float:
-    return float(np.minimum(MEAN_SIZE * sigma, kappa * expected).sum())
 
 
 def _fill(
