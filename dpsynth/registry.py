@@ -83,6 +83,7 @@ GENERATORS = Registry(
         "mst": "dpsynth.generators.marginal.mst:Mst",
         "aim": "dpsynth.generators.marginal.aim:Aim",
         "aim_gdp": "dpsynth.generators.marginal.aim_gdp:AimGdp",
+        "tree": "dpsynth.generators.marginal.tree:Tree",
         "two_stage": "dpsynth.generators.marginal.two_stage:TwoStage",
         "dpvae": "dpsynth.generators.neural.vae:DpVae",
     },

@@ -83,7 +83,7 @@ def test_rounds_keep_their_shares_and_only_become_dearer() -> None:
     assert kinds == [FitErrorsQuery] + [FitErrorsQuery, MarginalQuery] * (len(kinds) // 2)
     capacity, entries = private.ledger.capacity, private.ledger.entries
     first, everything, *costs = [entry.cost for entry in entries]
-    assert first == pytest.approx(0.15 * capacity)
+    assert first == pytest.approx(0.3 * capacity)
     one = capacity / (16 * len(DOMAIN.attributes))
     assert everything == pytest.approx(one / 2)
     rounds = [a + b for a, b in zip(costs[::2], costs[1::2], strict=True)]

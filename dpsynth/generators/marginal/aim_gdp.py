@@ -34,8 +34,8 @@ class AimGdp(Generator):
 
     Departures from AIM: expected noise is bounded by `kappa` times the expected count of a cell,
     in scores and in annealing alike (`noise_cost`; an infinite `kappa` is the paper's), and
-    `one_way_share` of the budget goes to the 1-way marginals. Rounds, annealing, the growing limit
-    of the tree and the workload are AIM's.
+    `one_way_share` of the budget, as MST has it, goes to the 1-way marginals. Rounds, annealing,
+    the growing limit of the tree and the workload are AIM's.
 
     Relation: both. Sensitivities and proofs: `FitErrorsQuery` for the errors (a vector of m moves
     by at most sqrt(m) times one of them), `MarginalQuery` for the measurements. Each access is a
@@ -62,7 +62,7 @@ class AimGdp(Generator):
 
     degree: int = 3
     rounds: int = 16
-    one_way_share: float = 0.15
+    one_way_share: float = 0.3
     selection_share: float = 0.1
     rescored: int = 16
     kappa: float = 2.0

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
-from dpsynth.generators.marginal.noise_cost import noise_cost
+from dpsynth.generators.marginal.noise_cost import noise_cost, split_budget
 from dpsynth.generators.marginal.tree_size import tree_fits
 from dpsynth.pgm.measurement import MEAN_SIZE
 
@@ -100,17 +100,12 @@ def _fill(
 def _split(
     expected: Sequence[NDArray[np.float64]], sigma_of: Callable[[float], float], kappa: float
 ) -> list[float]:
-    """Return shares in proportion to the number of cells that noise costs, to the power 2/3.
+    """Return shares of the budget by the number of cells that noise costs."""
 
-    Minimises sum n_i sigma_i under sum 1 / sigma_i^2 = const; n_i depends on sigma_i, hence the
-    repetition.
-    """
-    shares = np.full(len(expected), 1 / len(expected))
-    for _ in range(8):
-        noisy = [
-            max(1, int((kappa * counts > MEAN_SIZE * sigma_of(float(share))).sum()))
+    def weigh(shares: Sequence[float]) -> list[int]:
+        return [
+            max(1, int((kappa * counts > MEAN_SIZE * sigma_of(share)).sum()))
             for counts, share in zip(expected, shares, strict=True)
         ]
-        wanted = np.array(noisy, dtype=np.float64) ** (2 / 3)
-        shares = 0.5 * shares + 0.5 * wanted / wanted.sum()
-    return [float(share) for share in shares / shares.sum()]
+
+    return split_budget(len(expected), weigh)
