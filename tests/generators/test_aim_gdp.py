@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from dpsynth.curator.queries import FitErrorsQuery, MarginalQuery
+from dpsynth.data.encoding import Codec
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.generators.graphical import GraphicalSyntheticModel
@@ -46,7 +47,8 @@ def test_the_best_by_the_kept_scores_are_asked_for() -> None:
     """With next to no noise the kept scores can be computed here, from the exact errors."""
     _, _, seen = fit(AimGdp(rescored=3, kappa=np.inf), TABLE, epsilon=1e6)
     queries, picked = scored(seen), measured(seen)
-    sigmas = [o.event.sigma for o in seen if isinstance(o.query, MarginalQuery)]
+    asked = [o.event for o in seen if isinstance(o.query, MarginalQuery)]
+    sigmas = [event.sigma for event in asked if isinstance(event, GaussianEvent)]
     sigmas = sigmas[len(DOMAIN.attributes) :]
     known: dict[tuple[str, ...], float] = {}
     for turn, query in enumerate(queries[:8]):
@@ -63,8 +65,6 @@ def test_the_best_by_the_kept_scores_are_asked_for() -> None:
 
 
 def exact_errors(query: FitErrorsQuery) -> list[float]:
-    from dpsynth.data.encoding import Codec
-
     codes = Codec(schema=TABLE.schema).encode(TABLE)
     return [float(e) / 16 for e in query.exact(codes, DOMAIN)]
 
