@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dpsynth.curator.queries import FitErrorsQuery, MarginalQuery
+from dpsynth.audit.transcript import AdditiveStep, Recorder
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.curator.queries import PARTS, FitErrorsQuery, MarginalQuery
 from dpsynth.data.encoding import Codec
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.baselines.independent import Independent
@@ -15,7 +17,9 @@ from dpsynth.generators.marginal.aim_gdp import AimGdp
 from dpsynth.generators.marginal.candidates import weighted_candidates
 from dpsynth.generators.marginal.noise_cost import noise_cost
 from dpsynth.pgm.measurement import MEAN_SIZE
-from dpsynth.privacy.events import GaussianEvent
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.events import Event, GaussianEvent
+from dpsynth.privacy.noise import ResearchNoise
 from tests.generators.planted import PLANTED, fit, pair_error, planted_table
 
 TABLE = planted_table()
@@ -44,29 +48,45 @@ def test_all_are_scored_once_and_then_only_the_best() -> None:
 
 
 def test_the_best_by_the_kept_scores_are_asked_for() -> None:
-    """With next to no noise the kept scores can be computed here, from the exact errors."""
-    _, _, seen = fit(AimGdp(rescored=3, kappa=np.inf), TABLE, epsilon=1e6)
-    queries, picked = scored(seen), measured(seen)
-    asked = [o.event for o in seen if isinstance(o.query, MarginalQuery)]
-    sigmas = [event.sigma for event in asked if isinstance(event, GaussianEvent)]
-    sigmas = sigmas[len(DOMAIN.attributes) :]
-    known: dict[tuple[str, ...], float] = {}
-    for turn, query in enumerate(queries[:8]):
-        if turn:
-            noise = MEAN_SIZE * sigmas[turn - 1]
-            net = {c: w * (known[c] - noise * DOMAIN.project(c).cells) for c, w in ALL.items()}
-            best = sorted(net, key=lambda c: -net[c])[:3]
-            assert set(query.candidates) == set(best)
-        errors = exact_errors(query)
-        known.update(zip(query.candidates, errors, strict=True))
-        if turn:
-            cells = DOMAIN.project(picked[turn - 1]).cells
-            known[picked[turn - 1]] = MEAN_SIZE * sigmas[turn - 1] * cells
+    """Ranks are worked out here once more, from the answers that the fit was given."""
+    recorder = Recorder(ResearchNoise(rng=np.random.default_rng(0)))
+    private = PrivateData(
+        TABLE,
+        Budget(epsilon=3.0, delta=1e-9),
+        noise=recorder,
+        accountant="gdp",
+        observer=recorder.observe,
+    )
+    AimGdp(rescored=3, kappa=np.inf).fit(private, rng=np.random.default_rng(1))
+    steps = [s for s in recorder.transcript().steps if isinstance(s, AdditiveStep)]
+    first, *later = steps[len(DOMAIN.attributes) :]
+    known = answers(first)
+    for scores, taken in zip(later[::2], later[1::2], strict=True):
+        ranked = sorted(ALL, key=lambda c: -net(known, c, taken.event))
+        fresh = answers(scores)
+        assert set(fresh) == set(ranked[:3])
+        known |= fresh
+        chosen = max(fresh, key=lambda c: net(known, c, taken.event))
+        assert isinstance(taken.query, MarginalQuery)
+        assert taken.query.clique == chosen
+        known[chosen] = penalty(taken.event, chosen)
 
 
-def exact_errors(query: FitErrorsQuery) -> list[float]:
+def answers(step: AdditiveStep) -> dict[tuple[str, ...], float]:
+    """Return the noisy errors, in records."""
+    assert isinstance(step.query, FitErrorsQuery)
     codes = Codec(schema=TABLE.schema).encode(TABLE)
-    return [float(e) / 16 for e in query.exact(codes, DOMAIN)]
+    errors = (step.query.exact(codes, DOMAIN) + step.noise) / PARTS
+    return dict(zip(step.query.candidates, errors.tolist(), strict=True))
+
+
+def penalty(event: Event, clique: tuple[str, ...]) -> float:
+    assert isinstance(event, GaussianEvent)
+    return MEAN_SIZE * event.sigma * DOMAIN.project(clique).cells
+
+
+def net(known: dict[tuple[str, ...], float], clique: tuple[str, ...], event: Event) -> float:
+    return ALL[clique] * (known[clique] - penalty(event, clique))
 
 
 def test_everything_is_gaussian_and_entirely_spent() -> None:
