@@ -58,6 +58,15 @@ def table_marginal(domain: Domain, table: NDArray[np.float64], attributes: Cliqu
     return table.sum(axis=gone).transpose([left.index(a) for a in attributes])
 
 
+def indicators(domain: Domain, clique: Clique) -> NDArray[np.float64]:
+    """The matrix from a full table, flat, to the cells of a marginal."""
+    columns = [
+        table_marginal(domain, unit.reshape(domain.shape), clique).ravel()
+        for unit in np.eye(domain.cells)
+    ]
+    return np.stack(columns, axis=1)
+
+
 def measure(
     cliques: Sequence[Clique], *, sigma: float, seed: int = 0, domain: Domain = DOMAIN
 ) -> list[NoisyMarginal]:
