@@ -11,8 +11,9 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.schema import Schema
 from dpsynth.generators.base import SyntheticModel
 from dpsynth.pgm.estimation import estimate, estimate_total
-from dpsynth.pgm.measurement import NoisyMarginal
+from dpsynth.pgm.measurement import NoisyMarginal, measurement_arrays, measurements_from
 from dpsynth.pgm.model import GraphicalModel
+from dpsynth.pgm.uncertainty import Uncertainty
 
 # More rows than any table has; noise at a tiny epsilon can suggest them all the same.
 TOTAL_CEILING = 2.0**30
@@ -26,25 +27,69 @@ class GraphicalSyntheticModel(SyntheticModel):
     Args:
         schema: the public description of the records.
         model: the distribution over the schema's domain.
+        measurements: the noisy marginals that it was fitted to, private outputs too; they say how
+            far it may be from the records.
+        public_total: the model's total is a public number, not a noisy one.
     """
 
     schema: Schema
     model: GraphicalModel
+    measurements: tuple[NoisyMarginal, ...] = ()
+    public_total: bool = False
+
+    @classmethod
+    def of(
+        cls, private: PrivateData, model: GraphicalModel, measurements: Sequence[NoisyMarginal]
+    ) -> Self:
+        """Return what is released of `model`, which was fitted to `measurements`."""
+        return cls(
+            schema=private.schema,
+            model=model,
+            measurements=tuple(measurements),
+            public_total=private.public_rows is not None,
+        )
 
     @property
     def total(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The size to sample when the user names none."""
         return self.model.total
 
+    def uncertainty(self, *, rng: np.random.Generator, draws: int = 32) -> Uncertainty:
+        """Return standard errors and intervals of any marginal; they cost nothing.
+
+        Args:
+            rng: source of the draws for marginals that were not measured.
+            draws: their number, at least 2.
+
+        Raises:
+            InvalidValueError: a model saved without its measurements, or made without any.
+        """
+        return Uncertainty(
+            model=self.model,
+            measurements=self.measurements,
+            public_total=self.public_total,
+            rng=rng,
+            draws=draws,
+        )
+
     def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
         return self.model.sample(n, rng=rng)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
-        return self.model.arrays()
+        measured = measurement_arrays(self.schema.domain, self.measurements)
+        return {**self.model.arrays(), **measured, "public_total": np.array(self.public_total)}
 
     @classmethod
     def from_arrays(cls, schema: Schema, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        return cls(schema=schema, model=GraphicalModel.from_arrays(schema.domain, arrays))
+        model = GraphicalModel.from_arrays(schema.domain, arrays)
+        if "public_total" not in arrays:  # saved before measurements were kept
+            return cls(schema=schema, model=model)
+        return cls(
+            schema=schema,
+            model=model,
+            measurements=measurements_from(schema.domain, arrays),
+            public_total=bool(arrays["public_total"]),
+        )
 
 
 def total_of(private: PrivateData, measurements: Sequence[NoisyMarginal]) -> float:

@@ -30,4 +30,4 @@ class Independent(Generator):
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         del rng
         measured = measure_one_ways(private, amount=private.remaining)
-        return GraphicalSyntheticModel(schema=private.schema, model=fitted(private, measured))
+        return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)

@@ -88,8 +88,8 @@ class Aim(Generator):
         def pick(model: GraphicalModel, this: Round) -> Clique:
             return _pick(private, model, candidates, this)
 
-        model = rounds.run(fitted(private, measured), measured, pick=pick)
-        return GraphicalSyntheticModel(schema=private.schema, model=model)
+        model, measured = rounds.run(fitted(private, measured), measured, pick=pick)
+        return GraphicalSyntheticModel.of(private, model, measured)
 
 
 def _pick(

@@ -107,8 +107,8 @@ class AimGdp(Generator):
             kappa=self.kappa,
         )
         standing.begin(rounds.first_cost / 2)
-        model = rounds.run(columns, measured, pick=standing.pick)
-        return GraphicalSyntheticModel(schema=private.schema, model=model)
+        model, measured = rounds.run(columns, measured, pick=standing.pick)
+        return GraphicalSyntheticModel.of(private, model, measured)
 
 
 @final

@@ -60,15 +60,15 @@ class Mst(Generator):
         budget = private.remaining
         attributes = informative(private.domain)
         if len(attributes) == 1:
-            model = fitted(private, measure_one_ways(private, amount=budget))
-            return GraphicalSyntheticModel(schema=private.schema, model=model)
+            measured = measure_one_ways(private, amount=budget)
+            return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
         measured = measure_one_ways(private, amount=budget * self.one_way_share)
         columns = fitted(private, measured)
         tree = _select_tree(private, columns, attributes, amount=budget * self.selection_share)
         sigma = private.sigma_for(private.remaining, queries=len(tree))
         measured += private.marginals(tree, sigmas=[sigma] * len(tree))
         model = fitted(private, measured, start=columns)
-        return GraphicalSyntheticModel(schema=private.schema, model=model)
+        return GraphicalSyntheticModel.of(private, model, measured)
 
 
 def _select_tree(

@@ -83,8 +83,8 @@ class Mwem(Generator):
             if len(pair) == 2 and domain.project(pair).cells <= room
         ]
         if not pairs:
-            model = fitted(private, measure_one_ways(private, amount=budget))
-            return GraphicalSyntheticModel(schema=private.schema, model=model)
+            measured = measure_one_ways(private, amount=budget)
+            return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
         measured = measure_one_ways(private, amount=budget * self.one_way_share)
         model = fitted(private, measured)
         rounds = self.rounds if self.rounds is not None else min(len(attributes), len(pairs))
@@ -96,7 +96,7 @@ class Mwem(Generator):
             measured.append(private.marginal(pair, sigma=private.sigma_for(rest)))
             steps = 5 * _ROUND_STEPS if last else _ROUND_STEPS
             model = fitted(private, measured, start=model, steps=steps)
-        return GraphicalSyntheticModel(schema=private.schema, model=model)
+        return GraphicalSyntheticModel.of(private, model, measured)
 
     def _pick(
         self,

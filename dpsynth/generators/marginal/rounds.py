@@ -74,8 +74,8 @@ class Rounds:
 
     def run(
         self, model: GraphicalModel, measured: Sequence[NoisyMarginal], *, pick: Picker
-    ) -> GraphicalModel:
-        """Return the model after everything is spent.
+    ) -> tuple[GraphicalModel, list[NoisyMarginal]]:
+        """Return the model after everything is spent, and all that it was fitted to.
 
         Args:
             model: fitted to what is measured.
@@ -100,7 +100,7 @@ class Rounds:
             before = model.marginal(chosen)
             model = fitted(private, bought, start=model, steps=_LAST_STEPS if last else _STEPS)
             if last:
-                return model
+                return model, bought
             moved = np.abs(model.marginal(chosen) - before).sum()
             if moved <= noise_cost(before, sigma=taken.sigma, kappa=self.kappa):
                 cost *= _FASTER

@@ -85,8 +85,8 @@ class Tree(Generator):
         budget = private.remaining
         pairs = self._pairs(private.domain)
         if not pairs:
-            model = fitted(private, measure_one_ways(private, amount=budget))
-            return GraphicalSyntheticModel(schema=private.schema, model=model)
+            measured = measure_one_ways(private, amount=budget)
+            return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
         measured = measure_one_ways(private, amount=budget * self.one_way_share)
         model = fitted(private, measured)
         expected = model.pairs(pairs)
@@ -105,7 +105,7 @@ class Tree(Generator):
             sigmas = [private.sigma_for(rest * share) for share in chosen.shares]
             measured += private.marginals(chosen.cliques, sigmas=sigmas)
         model = fitted(private, measured, start=model)
-        return GraphicalSyntheticModel(schema=private.schema, model=model)
+        return GraphicalSyntheticModel.of(private, model, measured)
 
     def _pairs(self, domain: Domain) -> list[Clique]:
         """Return the pairs that a tree can hold at all."""

@@ -79,8 +79,8 @@ class TwoStage(Generator):
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         attributes = informative(private.domain)
         if len(attributes) == 1:
-            model = fitted(private, measure_one_ways(private, amount=private.remaining))
-            return GraphicalSyntheticModel(schema=private.schema, model=model)
+            measured = measure_one_ways(private, amount=private.remaining)
+            return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
         measured = measure_one_ways(private, amount=private.remaining * self.one_way_share)
         model = fitted(private, measured)
         for share, sets in ((self.first_share, 2), (1.0, 3)):
@@ -92,7 +92,7 @@ class TwoStage(Generator):
         if private.remaining > 1e-6 * private.ledger.capacity:
             measured += measure_one_ways(private, amount=private.remaining)
             model = fitted(private, measured, start=model, steps=_STEPS)
-        return GraphicalSyntheticModel(schema=private.schema, model=model)
+        return GraphicalSyntheticModel.of(private, model, measured)
 
     def _stage(
         self,
