@@ -89,7 +89,8 @@ def systematic_counts(
 ) -> NDArray[np.int64]:
     """Return how many of each group's rows get each value; rows of the result sum to `members`.
 
-    Each entry is its expectation rounded down or up, and equals it on average.
+    Each entry is its expectation rounded down or up, and equals it on average; a share of 0 gets
+    no row.
 
     Args:
         shares: probabilities of the values, one row a group.
@@ -99,6 +100,8 @@ def systematic_counts(
     cumulative = np.cumsum(shares, axis=1) * members[:, None]
     offset = rng.random((len(members), 1))
     edges = np.floor(cumulative + offset).astype(np.int64)
-    edges[:, -1] = members  # exact, whatever the floating-point sum of the shares is
+    # Exact, whatever the floating-point sum of the shares is; values after the last share above 0
+    # have the same cumulative share as that one, and so no part of the difference.
+    np.copyto(edges, members[:, None], where=cumulative == cumulative[:, -1:])
     np.minimum(edges, members[:, None], out=edges)
     return np.diff(edges, axis=1, prepend=0)
