@@ -1,7 +1,7 @@
 """The model that marginal generators release: a graphical model with its schema."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, final
 
 import numpy as np
@@ -11,6 +11,7 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.schema import Schema
 from dpsynth.generators.base import SyntheticModel
 from dpsynth.pgm.estimation import estimate, estimate_total
+from dpsynth.pgm.evidence import Evidence
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
 
@@ -38,6 +39,21 @@ class GraphicalSyntheticModel(SyntheticModel):
 
     def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
         return self.model.sample(n, rng=rng)
+
+    def given(self, evidence: Evidence) -> "GraphicalSyntheticModel":
+        """Return the model of the records in which some attributes have certain codes.
+
+        Its samples are exactly conditional, and as free as those of the whole.
+
+        Args:
+            evidence: attribute -> its code, or the codes that it may have.
+
+        Raises:
+            ContradictionError: no record can have these codes.
+            InvalidValueError: a code that an attribute does not have.
+            UnknownNameError: an attribute that the schema lacks.
+        """
+        return replace(self, model=self.model.given(evidence))
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         return self.model.arrays()
