@@ -41,7 +41,7 @@ def sample_codes(
         for attribute in (a for a in clique if a not in separator):
             joint = ordered(clique, marginal, (*known, attribute))
             key = mixed_radix(rows, domain.axes(known), joint.shape[:-1])
-            column = _draw(key, joint.reshape(-1, joint.shape[-1]), rng=rng)
+            column = draw(key, joint.reshape(-1, joint.shape[-1]), rng=rng)
             rows[:, domain.axes((attribute,))[0]] = column
             known = (*known, attribute)
     return rows
@@ -56,10 +56,16 @@ def ordered(
     return marginal.sum(axis=gone).transpose([left.index(a) for a in attributes])
 
 
-def _draw(
+def draw(
     key: NDArray[np.int64], joint: NDArray[np.float64], *, rng: np.random.Generator
 ) -> NDArray[np.integer[Any]]:
-    """Return a value for each row, given the group `key` that it belongs to."""
+    """Return a value for each row, with systematic rounding in each group.
+
+    Args:
+        key: the group of each row.
+        joint: weights of the values, one row a group.
+        rng: source of the rounding and of the order within a group.
+    """
     members = np.bincount(key, minlength=len(joint))
     groups = np.flatnonzero(members)
     counts = systematic_counts(conditional(joint[groups]), members[groups], rng=rng)

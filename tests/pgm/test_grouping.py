@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dpsynth.pgm.grouping import shuffled_by_group
-from dpsynth.pgm.sampling import _draw, conditional, systematic_counts
+from dpsynth.pgm.sampling import conditional, draw, systematic_counts
 
 
 def simple_draw(key: np.ndarray, law: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
@@ -23,7 +23,7 @@ def simple_draw(key: np.ndarray, law: np.ndarray, *, rng: np.random.Generator) -
 def test_drawing_equals_the_plain_way_but_for_the_order_in_a_group(n: int, groups: int) -> None:
     rng = np.random.default_rng(6)
     key, law = rng.integers(0, groups, n), rng.random((groups, 5))
-    fast = _draw(key, law, rng=np.random.default_rng(7))
+    fast = draw(key, law, rng=np.random.default_rng(7))
     slow = simple_draw(key, law, rng=np.random.default_rng(7))
     shape = (groups, 5)
     for column in (fast, slow):
