@@ -1,6 +1,6 @@
 """The model that marginal generators release: a graphical model with its schema."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, final
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.schema import Schema
-from dpsynth.generators.base import SyntheticModel
+from dpsynth.generators.base import BlockSampler, SyntheticModel
 from dpsynth.pgm.estimation import estimate, estimate_total
 from dpsynth.pgm.evidence import Evidence
 from dpsynth.pgm.measurement import NoisyMarginal
@@ -21,7 +21,7 @@ TOTAL_CEILING = 2.0**30
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class GraphicalSyntheticModel(SyntheticModel):
+class GraphicalSyntheticModel(SyntheticModel, BlockSampler):
     """A graphical model fitted to noisy marginals.
 
     Args:
@@ -39,6 +39,11 @@ class GraphicalSyntheticModel(SyntheticModel):
 
     def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
         return self.model.sample(n, rng=rng)
+
+    def code_blocks(
+        self, n: int, *, rng: np.random.Generator
+    ) -> Iterator[NDArray[np.integer[Any]]]:
+        return self.model.blocks(n, rng=rng)
 
     def given(self, evidence: Evidence) -> "GraphicalSyntheticModel":
         """Return the model of the records in which some attributes have certain codes.

@@ -1,6 +1,6 @@
 """The fitted graphical model: expected counts of any marginal, rows, and arrays to save."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import ContradictionError, InvalidValueError
+from dpsynth.pgm.blocks import sample_blocks
 from dpsynth.pgm.cliques import maximal_cliques
 from dpsynth.pgm.evidence import Evidence, combine, evidence_weights
 from dpsynth.pgm.inference import Calibration, Oracle, split
 from dpsynth.pgm.junction_tree import CELL_CEILING, JunctionTree
 from dpsynth.pgm.pairs import pair_marginals
 from dpsynth.pgm.queries import marginal_of
-from dpsynth.pgm.sampling import sample_codes
 
 
 @final
@@ -146,9 +146,18 @@ class GraphicalModel:
         Raises:
             InvalidValueError: n below 1.
         """
+        drawn = list(self.blocks(n, rng=rng))
+        return drawn[0] if len(drawn) == 1 else np.concatenate(drawn)
+
+    def blocks(self, n: int, *, rng: np.random.Generator) -> Iterator[NDArray[np.integer[Any]]]:
+        """Yield what `sample` returns, in blocks of bounded size.
+
+        Raises:
+            InvalidValueError: n below 1.
+        """
         if n < 1:
             raise InvalidValueError("n", n, "at least 1")
-        return sample_codes(self.tree, self.calibration.marginals, n, rng=rng)
+        return sample_blocks(self.tree, self.calibration.marginals, n, rng=rng)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return total, cliques and potentials as plain arrays, for `from_arrays`."""
