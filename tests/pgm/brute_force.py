@@ -4,6 +4,7 @@ Nothing here uses the tree; it is what the fast paths are compared with.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import strategies as st
@@ -17,6 +18,9 @@ from dpsynth.pgm.measurement import NoisyMarginal
 DOMAIN = Domain(sizes={"a": 2, "b": 3, "c": 2, "d": 4, "e": 1, "f": 3})
 
 TOTAL = 400.0
+
+Problem = tuple[Domain, list[NoisyMarginal], float]
+"""What an estimator is given: domain, measurements, total."""
 
 CLIQUE_SETS: dict[str, list[Clique]] = {
     "none": [],
@@ -103,6 +107,33 @@ def measure(
         noisy = exact + rng.normal(0.0, sigma, exact.shape)
         found.append(NoisyMarginal(clique=clique, values=noisy, sigma=sigma))
     return found
+
+
+def noisy(
+    rows: np.ndarray, domain: Domain, cliques: list[Clique], sigma: float, rng: np.random.Generator
+) -> Problem:
+    found = []
+    for clique in cliques:
+        shape = domain.project(clique).shape
+        cells = np.ravel_multi_index(tuple(rows[:, domain.axes(clique)].T), shape)
+        counts = np.bincount(cells, minlength=int(np.prod(shape))).reshape(shape)
+        values = counts + rng.normal(0.0, sigma, shape)
+        found.append(NoisyMarginal(clique=clique, values=values, sigma=sigma))
+    return domain, found, float(len(rows))
+
+
+def walks(sigma: float) -> Problem:
+    """5,000 walks over ten attributes of five codes; many transitions hardly ever happen."""
+    rng = np.random.default_rng(0)
+    domain = Domain(sizes={f"x{i}": 5 for i in range(10)})
+    rows = np.empty((5000, 10), dtype=np.int64)
+    rows[:, 0] = rng.integers(0, 5, 5000)
+    for i in range(1, 10):
+        steps = np.cumsum(rng.dirichlet(np.full(5, 0.4), size=5), axis=1)[rows[:, i - 1]]
+        rows[:, i] = (rng.random((5000, 1)) > steps).sum(axis=1).clip(0, 4)
+    cliques: list[Clique] = [*pairwise(domain.attributes)]
+    cliques += [(a,) for a in domain.attributes]
+    return noisy(rows, domain, cliques, sigma, rng)
 
 
 def half_chi_square(
