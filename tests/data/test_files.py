@@ -159,7 +159,7 @@ def test_blocks_are_one_file_and_are_asked_for_one_by_one(tmp_path: Path, suffix
 
     def alive() -> int:
         gc.collect()
-        return sum(isinstance(thing, Table) for thing in gc.get_objects())
+        return sum(type(thing) is Table for thing in gc.get_objects())
 
     before = alive()
 
