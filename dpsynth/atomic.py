@@ -1,8 +1,11 @@
 """Files that appear whole or not at all."""
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import IO
 
 from dpsynth.errors import FileError
 
@@ -10,11 +13,25 @@ from dpsynth.errors import FileError
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Write `content` to `path` so that no reader, and no crash, ever sees a part of it.
 
+    Args:
+        path: the file; its folder is made when missing.
+        content: the whole of it.
+
+    Raises:
+        FileError: as of `opened_atomically`.
+    """
+    with opened_atomically(path) as handle:
+        handle.write(content)
+
+
+@contextmanager
+def opened_atomically(path: str | Path) -> Generator[IO[bytes]]:
+    """Open a file for writing that takes its name when the block has ended without an error.
+
     The bytes go to a temporary file in the same folder, to the disk, and then take the name.
 
     Args:
         path: the file; its folder is made when missing.
-        content: the whole of it.
 
     Raises:
         FileError: the disk is full or the place not writable; whatever was there is untouched.
@@ -27,7 +44,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             dir=target.parent, prefix=f".{target.name}.", suffix=".part", delete=False
         ) as handle:
             temporary = handle.name
-            handle.write(content)
+            yield handle.file
             handle.flush()
             os.fsync(handle.fileno())
         os.chmod(temporary, 0o666 & ~_umask())

@@ -23,6 +23,17 @@ class InvalidValueError(DpsynthError, ValueError):
         return f"{self.field} is {self.value!r}, but it must be {self.rule}."
 
 
+class ContradictionError(DpsynthError, ValueError):
+    """Public knowledge or evidence under which no record at all is possible."""
+
+    def __init__(self, what: str, rule: str) -> None:
+        super().__init__(what, rule)
+        self.what, self.rule = what, rule
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.rule}."
+
+
 class UnknownNameError(DpsynthError, LookupError):
     """A name (of a generator, a data set, a column, a TOML key) that nothing answers to."""
 

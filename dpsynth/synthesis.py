@@ -59,8 +59,32 @@ class Synthesis:
         Raises:
             InvalidValueError: n below 1.
         """
-        rows = max(1, round(self.model.total)) if n is None else n
-        return self.model.sample(rows, rng=rng or np.random.default_rng(self.sampling_seed))
+        return self.model.sample(self._rows(n), rng=self._rng(rng))
+
+    def sample_to(
+        self, path: str | Path, n: int | None = None, *, rng: np.random.Generator | None = None
+    ) -> int:
+        """Write the records that `sample` returns to a file, and return their number.
+
+        Rows are drawn and written in blocks, so that memory does not grow with their number.
+
+        Args:
+            path: where to write; a name that ends in .csv or .parquet.
+            n, rng: as of `sample`.
+
+        Raises:
+            InvalidValueError: n below 1, or a name that ends otherwise.
+            FileError: the file cannot be written; whatever was there is untouched.
+        """
+        from dpsynth.data.files import save_blocks
+
+        return save_blocks(self.model.sample_blocks(self._rows(n), rng=self._rng(rng)), path)
+
+    def _rows(self, n: int | None) -> int:
+        return max(1, round(self.model.total)) if n is None else n
+
+    def _rng(self, rng: np.random.Generator | None) -> np.random.Generator:
+        return rng or np.random.default_rng(self.sampling_seed)
 
     def save(self, path: str | Path) -> None:
         """Write the model to `path`: a zip of JSON, TOML and plain arrays, no pickle.

@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 
 import dpsynth
+from dpsynth.data.files import load_file
 from dpsynth.errors import DpsynthError, FileError, InvalidValueError, UnknownNameError
+from dpsynth.pgm.blocks import BLOCK_ROWS
 from dpsynth.synthesis import Synthesis, synthesize
 from tests.harness.toy_generators import Toy
 from tests.tables import coded_table, dependent_codes
@@ -225,3 +227,27 @@ def test_every_public_name_resolves() -> None:
 
 def test_a_frame_is_what_comes_back() -> None:
     assert isinstance(fit().sample(3).frame, pd.DataFrame)
+
+
+@pytest.mark.parametrize(
+    ("generator", "suffix"), [("mst", ".csv"), ("mst", ".parquet"), ("privbayes", ".csv")]
+)
+def test_a_file_gets_the_rows_of_sample_in_blocks(
+    generator: str, suffix: str, tmp_path: Path
+) -> None:
+    model, rows = fit(generator=generator), BLOCK_ROWS + 500
+    path = tmp_path / f"rows{suffix}"
+    assert model.sample_to(path, rows) == rows
+    table = model.sample(rows)
+    pd.testing.assert_frame_equal(load_file(path, TABLE.schema).frame, table.frame)
+    first = path.read_bytes()
+    model.sample_to(path, rows)
+    assert path.read_bytes() == first
+
+
+def test_a_file_has_the_size_of_the_model_by_default(tmp_path: Path) -> None:
+    model = fit(generator="mst")
+    assert model.sample_to(tmp_path / "rows.csv") == len(model.sample())
+    with pytest.raises(InvalidValueError, match="n is 0"):
+        model.sample_to(tmp_path / "none.csv", 0)
+    assert not (tmp_path / "none.csv").exists()

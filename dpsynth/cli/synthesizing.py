@@ -79,7 +79,6 @@ def synthesize(
     seed: int | None,
 ) -> None:
     """Turn DATA (CSV or Parquet) into synthetic records under differential privacy."""
-    from dpsynth.data.files import save_file
     from dpsynth.synthesis import build_generator
     from dpsynth.synthesis import synthesize as fit
 
@@ -95,13 +94,12 @@ def synthesize(
         relation=relation,
         accountant=accountant,
     )
-    table = synthesis.sample(rows)
-    save_file(table, out)
+    written = synthesis.sample_to(out, rows)
     if receipt is not None:
         write_atomically(receipt, synthesis.receipt.to_json().encode())
     if model is not None:
         synthesis.save(model)
-    click.echo(_summary(len(table), out, synthesis.receipt), err=True)
+    click.echo(_summary(written, out, synthesis.receipt), err=True)
 
 
 @click.command()
@@ -113,7 +111,6 @@ def sample(model: str, rows: int | None, out: str, seed: int | None) -> None:
     """Sample a saved MODEL again; this costs no privacy."""
     import numpy as np
 
-    from dpsynth.data.files import save_file
     from dpsynth.synthesis import Synthesis
 
     _check_rows(rows)
@@ -122,9 +119,8 @@ def sample(model: str, rows: int | None, out: str, seed: int | None) -> None:
         check_seed(seed)
     synthesis = Synthesis.load(model)
     rng = None if seed is None else np.random.default_rng(seed)
-    table = synthesis.sample(rows, rng=rng)
-    save_file(table, out)
-    click.echo(_summary(len(table), out, synthesis.receipt), err=True)
+    written = synthesis.sample_to(out, rows, rng=rng)
+    click.echo(_summary(written, out, synthesis.receipt), err=True)
 
 
 def _check_rows(rows: int | None) -> None:

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 
 if TYPE_CHECKING:
@@ -65,8 +66,13 @@ def parse_csv(
     return table.to_pandas()
 
 
-def csv_bytes(table: Table) -> bytes:
-    """Return the records of `table` as CSV in UTF-8, with a header line.
+def csv_header(schema: Schema) -> bytes:
+    """Return the line that names the columns."""
+    return (",".join(_quoted(name) for name in schema.names) + "\n").encode()
+
+
+def csv_lines(table: Table) -> Any:
+    """Return the records of `table` as lines of CSV in UTF-8: a buffer of bytes.
 
     Numbers are the shortest texts that are read back as the same numbers.
     """
@@ -80,8 +86,7 @@ def csv_bytes(table: Table) -> bytes:
     lines = join(*fields, pa.scalar(",", text))
     # Texts of an array lie one behind the other in its last buffer: the file is there already.
     length = compute.sum(compute.binary_length(lines)).as_py()
-    header = ",".join(_quoted(name) for name in names) + "\n"
-    return b"".join((header.encode(), lines.buffers()[2].slice(0, length)))
+    return lines.buffers()[2].slice(0, length)
 
 
 def _texts(table: Table, name: str) -> Any:

@@ -1,5 +1,6 @@
 """Schema -> integer codes and back: what every mechanism counts and every generator samples."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
@@ -69,14 +70,40 @@ class Codec:
             InvalidValueError: a shape, dtype or code that the domain does not have.
             DataError: no rows.
         """
+        return self.decode_blocks([codes], rng=rng)
+
+    def decode_blocks(self, blocks: Iterable[Codes], *, rng: np.random.Generator) -> Table:
+        """Return one table of the records that `decode` returns of each block, in order.
+
+        Args:
+            blocks: arrays of codes; each is decoded before the next one is asked for, so that they
+                may draw from the same `rng`.
+            rng: as of `decode`; errors too.
+        """
         import pandas as pd
 
-        _check_codes(codes, self.domain)
+        decoded = [self._decode(codes, rng) for codes in blocks]
         columns = {
-            column.name: _decode(column, codes[:, i].astype(np.int64), rng)
+            column.name: _joined([block[i] for block in decoded])
             for i, column in enumerate(self.schema.columns)
         }
         return Table(schema=self.schema, frame=pd.DataFrame(columns, copy=False))
+
+    def _decode(self, codes: Codes, rng: np.random.Generator) -> list[Any]:
+        _check_codes(codes, self.domain)
+        return [
+            _decode(column, codes[:, i].astype(np.int64), rng)
+            for i, column in enumerate(self.schema.columns)
+        ]
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Return arrays of one dtype, one behind the other."""
+    import pandas as pd
+
+    if len(parts) == 1:
+        return parts[0]
+    return pd.concat([pd.Series(part, copy=False) for part in parts], ignore_index=True).array
 
 
 def _check_codes(codes: Codes, domain: Domain) -> None:

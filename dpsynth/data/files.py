@@ -1,14 +1,14 @@
 """Tables in CSV and Parquet files: read under a schema, and written whole or not at all."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from io import BytesIO
+from collections.abc import Generator, Iterable
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
-from dpsynth.atomic import write_atomically
+from dpsynth.atomic import opened_atomically
 from dpsynth.data.columns import CategoricalColumn
-from dpsynth.data.csv_text import csv_bytes, parse_csv
+from dpsynth.data.csv_text import csv_header, csv_lines, parse_csv
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 from dpsynth.errors import DpsynthError, FileError, InvalidValueError
@@ -63,12 +63,46 @@ def save_file(table: Table, path: str | Path) -> None:
         InvalidValueError: the name ends otherwise.
         FileError: the file cannot be written; whatever was there is untouched.
     """
-    if _is_parquet(path):
-        buffer = BytesIO()
-        table.frame.to_parquet(buffer, index=False)
-        write_atomically(path, buffer.getvalue())
-    else:
-        write_atomically(path, csv_bytes(table))
+    save_blocks([table], path)
+
+
+def save_blocks(tables: Iterable[Table], path: str | Path) -> int:
+    """Write the records of several tables to one file, and return their number.
+
+    Each table is written before the next one is asked for: a generator of tables needs the memory
+    of two. In a Parquet file each is a row group.
+
+    Args:
+        tables: under one schema, at least one.
+        path: a name as of `save_file`; errors too.
+    """
+    write = _write_parquet if _is_parquet(path) else _write_csv
+    with opened_atomically(path) as file:
+        return write(tables, file)
+
+
+def _write_csv(tables: Iterable[Table], file: IO[bytes]) -> int:
+    rows = 0
+    for table in tables:
+        if rows == 0:
+            file.write(csv_header(table.schema))
+        file.write(csv_lines(table))
+        rows += len(table)
+    return rows
+
+
+def _write_parquet(tables: Iterable[Table], file: IO[bytes]) -> int:
+    # By name, since Arrow has no types to check against.
+    pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    rows, writer = 0, None
+    with ExitStack() as stack:
+        for table in tables:
+            records = pa.Table.from_pandas(table.frame, preserve_index=False)
+            if writer is None:
+                writer = stack.enter_context(parquet.ParquetWriter(file, records.schema))
+            writer.write_table(records)
+            rows += len(table)
+    return rows
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The two contracts of a generator: fit through the one door, then sample for free."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.data.encoding import Codec
+from dpsynth.data.encoding import Codec, Codes
 from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError
+from dpsynth.pgm.blocks import BLOCK_ROWS
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
@@ -51,10 +52,40 @@ class SyntheticModel(ABC):
         Raises:
             InvalidValueError: n below 1.
         """
+        return Codec(schema=self.schema).decode_blocks(self._code_blocks(n, rng=rng), rng=rng)
+
+    @final
+    def sample_blocks(self, n: int, *, rng: np.random.Generator) -> "Iterator[Table]":
+        """Yield the records that `sample` returns, in tables of bounded size, in memory one by one.
+
+        Args:
+            n: number of rows in all, at least 1.
+            rng: source of randomness; do not use it elsewhere until the last table is there.
+
+        Raises:
+            InvalidValueError: n below 1.
+        """
+        codec, blocks = Codec(schema=self.schema), self._code_blocks(n, rng=rng)
+        return (codec.decode(codes, rng=rng) for codes in blocks)
+
+    def _code_blocks(self, n: int, *, rng: np.random.Generator) -> Iterator[Codes]:
         if n < 1:
             raise InvalidValueError("n", n, "at least 1")
-        codes = self.sample_codes(n, rng=rng)
-        return Codec(schema=self.schema).decode(codes, rng=rng)
+        if isinstance(self, BlockSampler):
+            return self.code_blocks(n, rng=rng)
+        sizes = (min(BLOCK_ROWS, n - start) for start in range(0, n, BLOCK_ROWS))
+        return (self.sample_codes(size, rng=rng) for size in sizes)
+
+
+class BlockSampler(ABC):
+    """What a model also is whose blocks of rows add up as one large sample does.
+
+    Blocks of any other model are independent samples: the rounding of each adds to the error.
+    """
+
+    @abstractmethod
+    def code_blocks(self, n: int, *, rng: np.random.Generator) -> Iterator[Codes]:
+        """Yield `n` rows of integer codes in blocks of at most `BLOCK_ROWS`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The model that marginal generators release: a graphical model with its schema."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self, final
 
 import numpy as np
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.schema import Schema
-from dpsynth.generators.base import SyntheticModel
+from dpsynth.generators.base import BlockSampler, SyntheticModel
 from dpsynth.pgm.estimation import estimate, estimate_total
+from dpsynth.pgm.evidence import Evidence
 from dpsynth.pgm.measurement import NoisyMarginal, measurement_arrays, measurements_from
 from dpsynth.pgm.model import GraphicalModel
 from dpsynth.pgm.uncertainty import Uncertainty
@@ -21,7 +22,7 @@ TOTAL_CEILING = 2.0**30
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class GraphicalSyntheticModel(SyntheticModel):
+class GraphicalSyntheticModel(SyntheticModel, BlockSampler):
     """A graphical model fitted to noisy marginals.
 
     Args:
@@ -74,6 +75,27 @@ class GraphicalSyntheticModel(SyntheticModel):
 
     def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
         return self.model.sample(n, rng=rng)
+
+    def code_blocks(
+        self, n: int, *, rng: np.random.Generator
+    ) -> Iterator[NDArray[np.integer[Any]]]:
+        return self.model.blocks(n, rng=rng)
+
+    def given(self, evidence: Evidence) -> "GraphicalSyntheticModel":
+        """Return the model of the records in which some attributes have certain codes.
+
+        Its samples are exactly conditional, and as free as those of the whole. It has no
+        measurements: those are of all records, and say nothing about a part's errors.
+
+        Args:
+            evidence: attribute -> its code, or the codes that it may have.
+
+        Raises:
+            ContradictionError: no record can have these codes.
+            InvalidValueError: a code that an attribute does not have.
+            UnknownNameError: an attribute that the schema lacks.
+        """
+        return replace(self, model=self.model.given(evidence), measurements=())
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         measured = measurement_arrays(self.schema.domain, self.measurements)

@@ -1,14 +1,15 @@
 """Estimation: the graphical model that fits noisy marginals best, with most entropy among those."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 
 import numpy as np
 
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError
-from dpsynth.pgm.cliques import maximal_cliques
-from dpsynth.pgm.inference import Oracle, fold
+from dpsynth.pgm.evidence import Impossible, combine, zero_weights
+from dpsynth.pgm.inference import Arrays, Oracle, fold
 from dpsynth.pgm.junction_tree import CELL_CEILING, JunctionTree
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.pgm.minimise import minimise
@@ -24,6 +25,7 @@ def estimate(
     steps: int = 300,
     tolerance: float = 1e-3,
     start: GraphicalModel | None = None,
+    impossible: Impossible | None = None,
     ceiling: int = CELL_CEILING,
 ) -> GraphicalModel:
     """Return the model of maximum entropy among those that fit `measurements` best.
@@ -41,6 +43,9 @@ def estimate(
             truth (half the number of measured cells) is gained, as `minimise` says.
         start: a model to start from; its cliques stay in the result, and what the measurements
             say nothing about stays as it is there. None: the uniform model.
+        impossible: structural zeros: clique -> True for each cell that public knowledge rules out,
+            axes in the clique's order. Those of `start` hold too. Such a cell has probability 0,
+            exactly, and what was measured of it is taken for the noise that it is.
         ceiling: largest number of cells of the junction tree.
 
     Raises:
@@ -48,19 +53,24 @@ def estimate(
             finite, a total that is not a finite number above 0, steps below 0, or a junction tree
             above the ceiling.
         UnknownNameError: an attribute that the domain lacks.
+        ContradictionError: structural zeros leave no cell.
 
     Reference: McKenna, Sheldon & Miklau 2019, section 4 (estimation as mirror descent on the
     marginal polytope); O'Donoghue & Candes 2015 (adaptive restart).
     """
     _check(domain, measurements, total=total, steps=steps)
-    size = estimate_total(measurements) if total is None else float(total)
-    inherited = start.cliques if start is not None else ()
-    cliques = maximal_cliques(domain, [*inherited, *(m.clique for m in measurements)])
+    inherited = (start.cliques, start.potentials) if start is not None else ((), ())
+    zeros = zero_weights(domain, impossible or {})
+    cliques, potentials = combine(
+        domain, inherited, zeros, cliques=[m.clique for m in measurements]
+    )
     tree = JunctionTree.build(domain, cliques, ceiling=ceiling)
-    inherited_potentials = start.potentials if start is not None else ()
-    potentials = fold(domain, cliques, inherited, inherited_potentials)
+    base = Oracle(tree=tree, cliques=cliques).spread(potentials)
+    cells = [m.values.size for m in measurements]
+    if any(np.isneginf(array).any() for array in base):
+        measurements, cells = _without_zeros(tree, base, measurements)
+    size = estimate_total(measurements, cells=cells) if total is None else float(total)
     if measurements:
-        base = Oracle(tree=tree, cliques=cliques).spread(potentials)
         objective = Objective.of(tree, measurements, base=base, total=size)
         multipliers = minimise(objective, steps=steps, tolerance=tolerance)
         added = fold(domain, cliques, objective.oracle.cliques, objective.parts(multipliers))
@@ -74,15 +84,41 @@ def estimate(
     )
 
 
-def estimate_total(measurements: Sequence[NoisyMarginal]) -> float:
+def _without_zeros(
+    tree: JunctionTree, base: Arrays, measurements: Sequence[NoisyMarginal]
+) -> tuple[list[NoisyMarginal], list[int]]:
+    """Return the measurements with 0 in cells that no record can be in, and how many others.
+
+    It is all the same to the optimum, since every model says 0 there; the total is better for it,
+    and the optimiser does not chase what it cannot reach.
+    """
+    canonical = tuple(tree.domain.canonical(m.clique) for m in measurements)
+    found = Oracle(tree=tree, cliques=canonical).support(base)
+    kept = [
+        replace(m, values=np.where(s.transpose([key.index(a) for a in m.clique]), m.values, 0.0))
+        for m, key, s in zip(measurements, canonical, found, strict=True)
+    ]
+    return kept, [int(s.sum()) for s in found]
+
+
+def estimate_total(
+    measurements: Sequence[NoisyMarginal], *, cells: Sequence[int] | None = None
+) -> float:
     """Return the minimum-variance unbiased total of the measurements, but at least 1.
 
     Each measurement's sum estimates the total with the variance of its cells' noise together.
+
+    Args:
+        measurements: noisy marginals.
+        cells: how many cells of each have noise; None: all.
     """
     if not measurements:
         return 1.0
+    noisy = [m.values.size for m in measurements] if cells is None else cells
     sums = np.array([float(m.values.sum()) for m in measurements])
-    precisions = np.array([1.0 / (m.values.size * m.sigma**2) for m in measurements])
+    precisions = np.array(
+        [1.0 / (n * m.sigma**2) for m, n in zip(measurements, noisy, strict=True)]
+    )
     return max(1.0, float(sums @ precisions / precisions.sum()))
 
 

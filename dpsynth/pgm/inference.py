@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import ContradictionError, InvalidValueError
 from dpsynth.pgm.cliques import covering
 from dpsynth.pgm.junction_tree import JunctionTree
 from dpsynth.pgm.summation import Summation
@@ -26,7 +26,8 @@ class Calibration:
 
     Args:
         marginals: probabilities of the cells of each clique of the tree; each array sums to 1.
-        log_partition: log of the sum of the exponentiated potentials over the full domain.
+        log_partition: log of the sum of the exponentiated potentials over the full domain; minus
+            infinity where every cell is impossible, and then the marginals mean nothing.
     """
 
     marginals: Arrays
@@ -78,9 +79,11 @@ class Propagator:
         Messages to the root are log-sum-exp; what they leave in each clique is its distribution
         given the separator, so the way back only multiplies probabilities: one exponential a cell,
         no division by a separator's probability, and no 0/0 however small a probability is.
+        A potential of minus infinity is a structural zero: its cell gets probability 0, exactly.
 
         Args:
-            potentials: one array a clique of the tree, in its order, axes in the domain's order.
+            potentials: one array a clique of the tree, in its order, axes in the domain's order;
+                finite or minus infinity.
 
         Reference: Shenoy & Shafer 1990; Koller & Friedman 2009, section 10.2.
         """
@@ -92,8 +95,28 @@ class Propagator:
         return Calibration(marginals=beliefs, log_partition=message)
 
     def maximum(self, potentials: Sequence[NDArray[np.float64]]) -> float:
-        """Return the largest sum of `potentials` over the cells of the full domain (max-sum)."""
+        """Return the largest sum of `potentials` over the cells of the full domain (max-sum).
+
+        It is minus infinity exactly when structural zeros leave no cell.
+        """
         return self._collect(potentials, _maximise)[1]
+
+    def support(self, potentials: Sequence[NDArray[np.float64]]) -> list[NDArray[np.bool_]]:
+        """Return for each clique which of its cells a record can be in.
+
+        A cell is also impossible when every cell of the full domain inside it has a zero in another
+        clique. Unlike a probability, this cannot underflow.
+
+        Args:
+            potentials: as of `calibrate`; only where they are minus infinity matters.
+        """
+        zeros = [np.where(np.isneginf(p), -np.inf, 0.0) for p in potentials]
+        beliefs, _ = self._collect(zeros, _maximise)
+        for i, parent in enumerate(self.tree.parents):
+            if parent >= 0:
+                above = beliefs[parent].max(axis=self._parent_axes[i])
+                beliefs[i] += above.reshape(self._separator_shapes[i])
+        return [belief == 0 for belief in beliefs]
 
     def _collect(
         self, potentials: Sequence[NDArray[np.float64]], aggregate: Aggregate
@@ -155,8 +178,26 @@ class Oracle:
 
     def project(self, calibration: Calibration) -> Arrays:
         """Return the probabilities of the model's cliques."""
+        return self._sums(calibration.marginals)
+
+    def support(self, base: Sequence[NDArray[np.float64]]) -> list[NDArray[np.bool_]]:
+        """Return for each of the model's cliques which of its cells a record can be in.
+
+        Args:
+            base: log-weights of the tree's cliques.
+
+        Raises:
+            ContradictionError: structural zeros leave no cell of the full domain.
+        """
+        support = self.propagator.support(base)
+        if not support[0].any():
+            raise ContradictionError("structural zeros", "they leave no possible record")
+        return [count > 0 for count in self._sums([s.astype(np.float64) for s in support])]
+
+    def _sums(self, arrays: Sequence[NDArray[np.float64]]) -> Arrays:
+        """Return the sums over the model's cliques of one array a clique of the tree."""
         found: dict[int, NDArray[np.float64]] = {}
-        for (plan, members), marginal in zip(self._plans, calibration.marginals, strict=True):
+        for (plan, members), marginal in zip(self._plans, arrays, strict=True):
             found.update(zip(members, plan.sums(marginal), strict=True))
         return [found[i] for i in range(len(self.cliques))]
 
@@ -218,13 +259,21 @@ def split(
 
 
 def _condition(belief: NDArray[np.float64], axes: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return the log-sum-exp over `axes`; leave the probabilities given the other axes."""
+    """Return the log-sum-exp over `axes`; leave the probabilities given the other axes.
+
+    Where all cells are impossible the log-sum-exp is minus infinity and zeros are left.
+    """
     peak = belief.max(axis=axes, keepdims=True)
+    impossible = np.isneginf(peak)
+    peak[impossible] = 0.0  # minus infinity less itself would be nan
     belief -= peak
     np.exp(belief, out=belief)
     mass = belief.sum(axis=axes, keepdims=True)  # at least 1: the peak itself contributes exp(0)
+    mass[impossible] = 1.0
     belief /= mass
-    return np.log(mass) + peak
+    message = np.log(mass) + peak
+    message[impossible] = -np.inf
+    return message
 
 
 def _maximise(belief: NDArray[np.float64], axes: tuple[int, ...]) -> NDArray[np.float64]:

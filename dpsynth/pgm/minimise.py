@@ -17,8 +17,9 @@ Array = NDArray[np.float64]
 _ROUNDS = ((1.0, 15), (0.3, 20), (0.1, 25), (0.1, 30))
 _PROXIMAL_SHARE = 0.6
 _MEMORY = 15
-# The first step of the descent, in safe ones; it is halved wherever it overshoots.
+# The first step of the descent, in safe ones, and by how much steps grow at first.
 _FIRST_STEP = 5.0
+_GROWTH = 1.02
 _WINDOW = 10
 
 
@@ -114,31 +115,35 @@ def _dual(
 
 
 def _descend(search: _Search, *, steps: int, enough: float) -> None:
-    """Improve the best point by momentum, restarted and slowed when a step overshoots.
+    """Improve the best point by momentum, which starts anew when the objective rises.
 
     A step of mirror descent with the entropy as its mirror subtracts the gradient with respect to
     the marginals from the multipliers. Steps start at a few times the reciprocal of the smoothness
     constant of the objective relative to the entropy, which is safe but short, and grow while the
-    objective falls.
+    objective falls. Only a step without momentum that fails is too long: then steps are halved,
+    and grow half as fast from there on, or momentum would be cut off over and over.
     """
     objective = search.objective
-    size = _FIRST_STEP / objective.smoothness
+    size, growth = _FIRST_STEP / objective.smoothness, _GROWTH
+    _, expected, lowest = search.evaluate(search.best)
     point = ahead = search.best
-    momentum, lowest = 1.0, inf
-    history: list[float] = []
+    best = expected
+    momentum, age = 1.0, 0
+    history = [lowest]
     while search.evaluations <= steps:
-        _, expected, value = search.evaluate(ahead)
-        if value <= lowest:
-            lowest, size = value, size * 1.1
-        else:
-            # Overshot: back to the best point, without momentum, in smaller steps.
-            size, momentum = size * 0.5, 1.0
-            ahead = point = search.best
-            continue
-        history.append(value)
-        if len(history) > _WINDOW and history[-1 - _WINDOW] - value < enough:
-            return
         after = ahead - size * (expected - objective.targets) / objective.variances
         faster = 0.5 * (1.0 + sqrt(1.0 + 4.0 * momentum**2))
         ahead = after + (momentum - 1.0) / faster * (after - point)
-        point, momentum = after, faster
+        point, momentum, age = after, faster, age + 1
+        _, expected, value = search.evaluate(ahead)
+        if value > history[-1]:
+            if age == 1:
+                size, growth = size * 0.5, sqrt(growth)
+            ahead = point = search.best
+            expected = best
+            momentum, age = 1.0, 0
+            continue
+        best, size = expected, size * growth
+        history.append(value)
+        if len(history) > _WINDOW and history[-1 - _WINDOW] - value < enough:
+            return

@@ -1,7 +1,7 @@
 """The fitted graphical model: expected counts of any marginal, rows, and arrays to save."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
 from typing import Any, final
@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import ContradictionError, InvalidValueError
+from dpsynth.pgm.blocks import sample_blocks
 from dpsynth.pgm.cliques import maximal_cliques
+from dpsynth.pgm.evidence import Evidence, combine, evidence_weights
 from dpsynth.pgm.inference import Calibration, Oracle, split
 from dpsynth.pgm.junction_tree import CELL_CEILING, JunctionTree
 from dpsynth.pgm.pairs import pair_marginals
 from dpsynth.pgm.queries import marginal_of
-from dpsynth.pgm.sampling import sample_codes
 
 
 @final
@@ -28,12 +29,14 @@ class GraphicalModel:
         domain: all attributes; those in no clique are uniform and independent.
         total: expected number of records, above 0.
         cliques: maximal cliques in the domain's attribute order, none inside another.
-        potentials: one array a clique: log-weights of its cells, up to a constant.
+        potentials: one array a clique: log-weights of its cells, up to a constant; minus infinity
+            for a structural zero, a cell that no record can be in.
         ceiling: largest number of cells of the junction tree and of any marginal asked for.
 
     Raises:
-        InvalidValueError: total not above 0, a potential of the wrong shape or not finite, or a
+        InvalidValueError: total not above 0, a potential of the wrong shape, nan or infinite, or a
             junction tree above the ceiling.
+        ContradictionError: structural zeros leave no cell.
     """
 
     domain: Domain
@@ -52,9 +55,13 @@ class GraphicalModel:
                 raise InvalidValueError(
                     f"potential of {clique}", potential.shape, "of the clique's shape"
                 )
-            if not np.isfinite(potential).all():
-                raise InvalidValueError(f"potential of {clique}", "nan or inf", "finite")
+            if not (potential < np.inf).all():
+                raise InvalidValueError(
+                    f"potential of {clique}", "nan or inf", "finite, or -inf for a structural zero"
+                )
         self.tree  # noqa: B018 - too large a tree is refused now, not when first used
+        if any(np.isneginf(potential).any() for potential in self.potentials):
+            self._oracle.support(self._oracle.spread(self.potentials))  # refuses a contradiction
 
     @classmethod
     def uniform(cls, domain: Domain, total: float) -> "GraphicalModel":
@@ -67,9 +74,42 @@ class GraphicalModel:
         return JunctionTree.build(self.domain, self.cliques, ceiling=self.ceiling)
 
     @cached_property
+    def _oracle(self) -> Oracle:
+        return Oracle(tree=self.tree, cliques=self.cliques)
+
+    @cached_property
     def calibration(self) -> Calibration:
         """Probabilities of the cells of every clique of the tree."""
-        return Oracle(tree=self.tree, cliques=self.cliques).calibrate(self.potentials)
+        return self._oracle.calibrate(self.potentials)
+
+    def given(self, evidence: Evidence) -> "GraphicalModel":
+        """Return the model of the records in which some attributes have the codes of `evidence`.
+
+        Its marginals, pairs and samples are exactly conditional, and its total is the expected
+        number of such records. The junction tree stays as it is.
+
+        Args:
+            evidence: attribute -> its code, or the codes that it may have; empty: any record.
+
+        Raises:
+            ContradictionError: no record can have these codes.
+            InvalidValueError: a code that an attribute does not have.
+            UnknownNameError: an attribute that the domain lacks.
+        """
+        named, weights = evidence_weights(self.domain, evidence)
+        own = self.cliques, self.potentials
+        cliques, potentials = combine(self.domain, own, (named, weights))
+        # Every attribute is in the tree, so that it covers the cliques of the evidence too.
+        found = Oracle(tree=self.tree, cliques=cliques).calibrate(potentials)
+        if found.log_partition == -np.inf:
+            raise ContradictionError(
+                f"evidence on {', '.join(map(repr, evidence))}",
+                "no record that the model allows has these codes",
+            )
+        share = float(np.exp(min(0.0, found.log_partition - self.calibration.log_partition)))
+        # Records whose share underflows are possible all the same.
+        total = max(self.total * share, float(np.finfo(np.float64).tiny))
+        return replace(self, total=total, cliques=cliques, potentials=tuple(potentials))
 
     def marginal(self, attributes: Iterable[str]) -> NDArray[np.float64]:
         """Return expected counts of `attributes`, axes in the order given, summing to `total`.
@@ -106,9 +146,18 @@ class GraphicalModel:
         Raises:
             InvalidValueError: n below 1.
         """
+        drawn = list(self.blocks(n, rng=rng))
+        return drawn[0] if len(drawn) == 1 else np.concatenate(drawn)
+
+    def blocks(self, n: int, *, rng: np.random.Generator) -> Iterator[NDArray[np.integer[Any]]]:
+        """Yield what `sample` returns, in blocks of bounded size.
+
+        Raises:
+            InvalidValueError: n below 1.
+        """
         if n < 1:
             raise InvalidValueError("n", n, "at least 1")
-        return sample_codes(self.tree, self.calibration.marginals, n, rng=rng)
+        return sample_blocks(self.tree, self.calibration.marginals, n, rng=rng)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return total, cliques and potentials as plain arrays, for `from_arrays`."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique
+from dpsynth.pgm.grouping import mixed_radix, shuffled_by_group
 from dpsynth.pgm.junction_tree import JunctionTree
 
 
@@ -38,15 +39,15 @@ def sample_codes(
     for clique, separator, marginal in zip(tree.cliques, tree.separators, marginals, strict=True):
         known: Clique = separator
         for attribute in (a for a in clique if a not in separator):
-            joint = _ordered(clique, marginal, (*known, attribute))
-            key = _mixed_radix(rows, domain.axes(known), joint.shape[:-1])
-            column = _draw(key, joint.reshape(-1, joint.shape[-1]), n, rng=rng)
+            joint = ordered(clique, marginal, (*known, attribute))
+            key = mixed_radix(rows, domain.axes(known), joint.shape[:-1])
+            column = draw(key, joint.reshape(-1, joint.shape[-1]), rng=rng)
             rows[:, domain.axes((attribute,))[0]] = column
             known = (*known, attribute)
     return rows
 
 
-def _ordered(
+def ordered(
     clique: Clique, marginal: NDArray[np.float64], attributes: Clique
 ) -> NDArray[np.float64]:
     """Return the marginal of `attributes`, axes in that order."""
@@ -55,32 +56,49 @@ def _ordered(
     return marginal.sum(axis=gone).transpose([left.index(a) for a in attributes])
 
 
-def _mixed_radix(
-    rows: NDArray[np.integer[Any]], axes: Sequence[int], sizes: Sequence[int]
-) -> NDArray[np.int64]:
-    key = np.zeros(len(rows), dtype=np.int64)
-    for axis, size in zip(axes, sizes, strict=True):
-        key *= size
-        key += rows[:, axis]
-    return key
+def draw(
+    key: NDArray[np.int64], joint: NDArray[np.float64], *, rng: np.random.Generator
+) -> NDArray[np.integer[Any]]:
+    """Return a value for each row, with systematic rounding in each group.
+
+    Args:
+        key: the group of each row.
+        joint: weights of the values, one row a group.
+        rng: source of the rounding and of the order within a group.
+    """
+    members = np.bincount(key, minlength=len(joint))
+    groups = np.flatnonzero(members)
+    counts = systematic_counts(conditional(joint[groups]), members[groups], rng=rng)
+    return assigned(key, counts, groups=len(joint), rng=rng)
 
 
-def _draw(
-    key: NDArray[np.int64], joint: NDArray[np.float64], n: int, *, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Return a value for each row, given the group `key` that it belongs to."""
-    groups, group_of_row, members = np.unique(key, return_inverse=True, return_counts=True)
-    weights = joint[groups]
-    mass = weights.sum(axis=1, keepdims=True)
-    # A group that the model gives no mass at all can only hold rows that rounding put there.
-    shares = np.where(mass > 0, weights, 1.0) / np.where(mass > 0, mass, weights.shape[1])
-    counts = systematic_counts(shares, members, rng=rng)
-    values = np.repeat(np.tile(np.arange(joint.shape[1]), len(groups)), counts.ravel())
-    shuffled = rng.permutation(n)
-    narrow = group_of_row.astype(np.min_scalar_type(len(groups)))  # 16 bits or less: radix sort
-    order = shuffled[np.argsort(narrow[shuffled], kind="stable")]
-    column = np.empty(n, dtype=np.int64)
-    column[order] = values
+def conditional(joint: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rows of `joint`, each divided by its sum."""
+    mass = joint.sum(axis=1, keepdims=True)
+    # Only rounding below the smallest float can put rows into a group without mass.
+    return np.where(mass > 0, joint, 1.0) / np.where(mass > 0, mass, joint.shape[1])
+
+
+def assigned(
+    key: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    *,
+    groups: int,
+    rng: np.random.Generator,
+) -> NDArray[np.integer[Any]]:
+    """Return a value for each row, so that each group gets as many of each value as `counts` says.
+
+    Args:
+        key: the group of each row.
+        counts: one row for each group that has members, in the order of groups; a column a value.
+        groups: number of groups, those without members too.
+        rng: decides which rows of a group get which value.
+    """
+    present, sizes = counts.shape
+    codes = np.arange(sizes, dtype=np.min_scalar_type(sizes - 1))
+    column = np.empty(len(key), dtype=codes.dtype)
+    order = shuffled_by_group(key, groups, rng=rng)
+    column[order] = np.repeat(np.tile(codes, present), counts.ravel())
     return column
 
 
@@ -89,7 +107,8 @@ def systematic_counts(
 ) -> NDArray[np.int64]:
     """Return how many of each group's rows get each value; rows of the result sum to `members`.
 
-    Each entry is its expectation rounded down or up, and equals it on average.
+    Each entry is its expectation rounded down or up, and equals it on average; a share of 0 gets
+    no row.
 
     Args:
         shares: probabilities of the values, one row a group.
@@ -99,6 +118,8 @@ def systematic_counts(
     cumulative = np.cumsum(shares, axis=1) * members[:, None]
     offset = rng.random((len(members), 1))
     edges = np.floor(cumulative + offset).astype(np.int64)
-    edges[:, -1] = members  # exact, whatever the floating-point sum of the shares is
+    # Exact, whatever the floating-point sum of the shares is; values after the last share above 0
+    # have the same cumulative share as that one, and so no part of the difference.
+    np.copyto(edges, members[:, None], where=cumulative == cumulative[:, -1:])
     np.minimum(edges, members[:, None], out=edges)
     return np.diff(edges, axis=1, prepend=0)

@@ -1,6 +1,8 @@
 """Files: what is written is read back equal, and a bad file is one sentence."""
 
+import gc
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,16 @@ from hypothesis import strategies as st
 
 from dpsynth.data.columns import CategoricalColumn, FloatColumn, IntegerColumn
 from dpsynth.data.encoding import Codec
-from dpsynth.data.files import load_csv, load_file, load_parquet, read_frame, save_file
+from dpsynth.data.files import (
+    load_csv,
+    load_file,
+    load_parquet,
+    read_frame,
+    save_blocks,
+    save_file,
+)
 from dpsynth.data.schema import Schema
+from dpsynth.data.table import Table
 from dpsynth.errors import DataError, DpsynthError, FileError, InvalidValueError, UnknownNameError
 
 NUMBER = Schema(columns=(IntegerColumn(name="a", lower=0, upper=9),))
@@ -140,6 +150,44 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="nothing was changed"):
         save_file(table, tmp_path / "t.csv")
     assert [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_blocks_are_one_file_and_are_asked_for_one_by_one(tmp_path: Path, suffix: str) -> None:
+    codec, rng = Codec(schema=NUMBER), np.random.default_rng(0)
+    blocks = [np.array([[3], [4]]), np.array([[5]]), np.array([[6], [7]])]
+
+    def alive() -> int:
+        gc.collect()
+        return sum(type(thing) is Table for thing in gc.get_objects())
+
+    before = alive()
+
+    def tables() -> Iterator[Table]:
+        for codes in blocks:
+            assert alive() <= before + 1  # the one just written
+            yield codec.decode(codes, rng=rng)
+
+    path = tmp_path / f"t{suffix}"
+    assert save_blocks(tables(), path) == 5
+    assert load_file(path, NUMBER).frame["a"].tolist() == [3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path, suffix: str) -> None:
+    table = Codec(schema=NUMBER).decode(np.array([[3]]), rng=np.random.default_rng(0))
+    path = tmp_path / f"t{suffix}"
+    save_file(table, path)
+    before = path.read_bytes()
+
+    def tables() -> Iterator[Table]:
+        yield table
+        raise InvalidValueError("block", 2, "drawn")
+
+    with pytest.raises(InvalidValueError, match="block is 2"):
+        save_blocks(tables(), path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
 def test_texts_are_quoted_where_they_must_be(tmp_path: Path) -> None:

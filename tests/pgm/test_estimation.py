@@ -19,9 +19,12 @@ from tests.pgm.brute_force import (
     slow_optimum,
 )
 
+# The others are slow in the reference, and say nothing new about the fit.
+NAMES = [n for n in CLIQUE_SETS if n not in ("none", "all but one", "big and nested", "two rings")]
+
 
 @pytest.mark.parametrize("sigma", [0.5, 20.0])
-@pytest.mark.parametrize("name", [n for n in CLIQUE_SETS if n != "none"])
+@pytest.mark.parametrize("name", NAMES)
 def test_reaches_the_optimum(name: str, sigma: float) -> None:
     measurements = measure(CLIQUE_SETS[name], sigma=sigma)
     model = estimate(DOMAIN, measurements, total=TOTAL, steps=5000, tolerance=0.0)

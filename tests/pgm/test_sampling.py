@@ -90,6 +90,21 @@ def test_rounding_is_unbiased_and_exact_in_sum() -> None:
     assert (total[2] == [0, 0, 10 * repeats, 0, 0, 0, 0]).all()
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e-17, 0.5, 1 - 2**-53])
+def test_a_share_of_zero_gets_no_row_whatever_the_offset(offset: float) -> None:
+    class Fixed:
+        def random(self, shape: tuple[int, ...]) -> np.ndarray:
+            return np.full(shape, offset)
+
+    shares = np.array([[0.0, *[0.1] * 10, 0.0, 0.0], [0.0] * 12 + [1.0], [1.0] + [0.0] * 12])
+    assert np.cumsum(shares[0])[-1] < 1.0  # so that the last rows are decided by the rounding
+    for members in (1, 3, 1000, 10**6):
+        found = systematic_counts(shares, np.full(3, members), rng=Fixed())  # type: ignore
+        assert (found[shares == 0.0] == 0).all()
+        assert (found.sum(axis=1) == members).all()
+        assert (found >= 0).all()
+
+
 # 400 samples of 50 rows; the z statistic of a pair that the model makes independent given the
 # separator, and of a cell no clique holds. alpha = 1e-5 two-sided (|z| < 4.42), seed 12.
 @pytest.mark.statistical

@@ -12,7 +12,8 @@ from dpsynth.data.domain import Clique
 from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import SyntheticModel
-from dpsynth.pgm.sampling import systematic_counts
+from dpsynth.pgm.grouping import mixed_radix
+from dpsynth.pgm.sampling import draw
 
 
 @final
@@ -55,11 +56,9 @@ class BayesianNetworkModel(SyntheticModel):
         dtype = np.min_scalar_type(max(domain.shape) - 1)
         rows = np.empty((n, len(axis)), dtype=dtype, order="F")
         for (child, parents), table in zip(self.families, self.tables, strict=True):
-            key = np.zeros(n, dtype=np.int64)
-            for parent in parents:
-                key *= domain.sizes[parent]
-                key += rows[:, axis[parent]]
-            rows[:, axis[child]] = _draw(key, table, rng=rng)
+            sizes = [domain.sizes[a] for a in parents]
+            key = mixed_radix(rows, domain.axes(parents), sizes)
+            rows[:, axis[child]] = draw(key, table, rng=rng)
         return rows
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
@@ -124,16 +123,3 @@ def _projected(values: NDArray[np.float64], total: float) -> NDArray[np.float64]
     excess = (np.cumsum(ordered) - total) / np.arange(1, values.size + 1)
     last = int(np.flatnonzero(ordered > excess)[-1]) if (ordered > excess).any() else 0
     return np.maximum(values - excess[last], 0.0)
-
-
-def _draw(
-    key: NDArray[np.int64], table: NDArray[np.float64], *, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Return a code for each row from its combination's distribution, with systematic rounding."""
-    shuffled = rng.permutation(key.size)
-    order = shuffled[np.argsort(key[shuffled], kind="stable")]
-    groups, members = np.unique(key, return_counts=True)
-    counts = systematic_counts(table[groups], members, rng=rng)
-    column = np.empty(key.size, dtype=np.int64)
-    column[order] = np.repeat(np.tile(np.arange(table.shape[1]), len(groups)), counts.ravel())
-    return column
