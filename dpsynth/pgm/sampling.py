@@ -40,7 +40,7 @@ def sample_codes(
         for attribute in (a for a in clique if a not in separator):
             joint = _ordered(clique, marginal, (*known, attribute))
             key = _mixed_radix(rows, domain.axes(known), joint.shape[:-1])
-            column = _draw(key, joint.reshape(-1, joint.shape[-1]), n, rng=rng)
+            column = draw_column(key, joint.reshape(-1, joint.shape[-1]), n, rng=rng)
             rows[:, domain.axes((attribute,))[0]] = column
             known = (*known, attribute)
     return rows
@@ -65,10 +65,17 @@ def _mixed_radix(
     return key
 
 
-def _draw(
+def draw_column(
     key: NDArray[np.int64], joint: NDArray[np.float64], n: int, *, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return a value for each row, given the group `key` that it belongs to."""
+    """Return a value for each row, given the group `key` that it belongs to.
+
+    Args:
+        key: of each row, an index into `joint`.
+        joint: weights of the values, one row a group, up to a factor.
+        n: number of rows.
+        rng: source of the rounding and of the order within a group.
+    """
     groups, group_of_row, members = np.unique(key, return_inverse=True, return_counts=True)
     weights = joint[groups]
     mass = weights.sum(axis=1, keepdims=True)
