@@ -47,7 +47,17 @@ class Contender:
         return sha256(b"".join(f.read_bytes() for f in files if f.exists())).hexdigest()[:12]
 
 
-OURS = ("independent", "mwem", "privbayes", "mst", "aim", "aim_gdp", "tree", "two_stage")
+OURS = (
+    "independent",
+    "mwem",
+    "privbayes",
+    "mst",
+    "aim",
+    "aim_gdp",
+    "tree",
+    "two_stage",
+    "residual",
+)
 CONTENDERS = (
     *(Contender(project="ours", mechanism=m) for m in OURS),
     *(Contender(project="dpmm", mechanism=m) for m in ("privbayes", "mst", "aim")),
