@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr
 
-from dpsynth.errors import UnsupportedEventError
+from dpsynth.errors import InvalidValueError, UnsupportedEventError
 from dpsynth.privacy import bounded_range
 from dpsynth.privacy.accountant import make_accountant
 from dpsynth.privacy.bounded_range import bounded_range_epsilon
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.calibration import largest_scale
 from dpsynth.privacy.curves import gdp_epsilon, zcdp_epsilon, zcdp_rho
 from dpsynth.privacy.events import (
     ComposedEvent,
@@ -232,3 +233,21 @@ def test_no_schedule_is_too_large_or_too_small(delta: float) -> None:
         assert cost >= 0.0
         assert (cost == inf) is (size == 1e200)
         assert cost > size or delta > 1e-3 or size < 1e-8
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "delta"), [(1e-3, 1e-9), (1.0, 1e-9), (1.0, 1e-5), (50.0, 1e-9)]
+)
+def test_the_largest_scale_fits_and_a_larger_one_does_not(epsilon: float, delta: float) -> None:
+    accountant = make_accountant("bounded_range", Budget(epsilon=epsilon, delta=delta))
+    rho = zcdp_rho(epsilon, delta)
+    scale = largest_scale(accountant, lambda factor: mst_like(rho * factor))
+    assert 1.02 < scale < 2.0  # zCDP's own answer is 1
+    assert epsilon * 0.9995 <= accountant.epsilon(mst_like(rho * scale)) <= epsilon
+    assert accountant.epsilon(mst_like(rho * scale * 1.001)) > epsilon
+
+
+def test_a_schedule_that_never_fits_has_no_scale() -> None:
+    accountant = make_accountant("bounded_range", Budget(epsilon=1.0, delta=1e-9))
+    with pytest.raises(InvalidValueError, match="epsilon"):
+        largest_scale(accountant, lambda factor: [PureEvent(epsilon=2.0 + factor)])
