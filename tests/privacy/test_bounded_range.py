@@ -1,5 +1,6 @@
 """The bounded-range accountant: exact cases, the plain recursion, and what it saves."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil, comb, exp, expm1, inf, log, sqrt
@@ -251,3 +252,43 @@ def test_a_schedule_that_never_fits_has_no_scale() -> None:
     accountant = make_accountant("bounded_range", Budget(epsilon=1.0, delta=1e-9))
     with pytest.raises(InvalidValueError, match="epsilon"):
         largest_scale(accountant, lambda factor: [PureEvent(epsilon=2.0 + factor)])
+
+
+def reached_delta(
+    epsilon: float, etas: list[float], mu: float, parts: Callable[[int], np.ndarray]
+) -> float:
+    """The delta of selections whose worst laws have t = parts(i) eta on the i-th's paths, and of
+    Gaussian noise after them: a sum over all paths."""
+    losses, weights = np.zeros(1), np.ones(1)
+    for eta in etas:
+        t = eta * parts(losses.size)
+        p = (exp(eta) - np.exp(t)) / expm1(eta)
+        losses = np.concatenate([losses + t, losses + t - eta])
+        weights = np.concatenate([weights * p, weights * (1.0 - p)])
+    rest = epsilon - losses
+    tails = ndtr(mu / 2.0 - rest / mu) - np.exp(rest) * ndtr(-mu / 2.0 - rest / mu)
+    return float(weights @ tails)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    etas=st.lists(st.floats(0.05, 1.5), min_size=1, max_size=5),
+    mu=st.floats(0.05, 1.0),
+    seed=st.integers(0, 2**32 - 1),
+    delta=st.sampled_from([1e-2, 1e-4, 1e-7]),
+)
+def test_no_adversary_exceeds_the_bound_and_some_come_close(
+    etas: list[float], mu: float, seed: int, delta: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    events = [*map(selection, etas), GdpEvent(mu=mu)]
+    epsilon = bounded_range_epsilon(events, delta, cells=1_000)
+    assert reached_delta(epsilon, etas, mu, rng.random) <= delta  # t depends on the path
+
+    def strongest(at: float) -> float:
+        shares = np.linspace(0.5, 1.0, 51)
+        return max(reached_delta(at, etas, mu, lambda n, c=c: np.full(n, c)) for c in shares)
+
+    assert strongest(epsilon) <= delta
+    if epsilon > 0.0:
+        assert strongest(0.9 * epsilon) > delta
