@@ -140,7 +140,8 @@ def synthesize(
         delta: in [0, 1); a generator with Gaussian noise needs it above 0.
         seed: asks for research mode, reproducible and not for release; None is release mode.
         relation: "add_remove" (the number of records is secret) or "replace" (it is public).
-        accountant: "zcdp", "gdp", "pure", "pld" or "rdp"; by default what suits the generator.
+        accountant: "zcdp", "gdp", "pure", "pld", "bounded_range" or "rdp"; by default what suits
+            the generator.
 
     Returns:
         The model, its receipt, and a way to sample.

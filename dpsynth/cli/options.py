@@ -50,7 +50,7 @@ def accountant_option(command: F) -> F:
     """Add --accountant."""
     return click.option(
         "--accountant",
-        type=click.Choice(["zcdp", "gdp", "pure", "pld", "rdp"]),
+        type=click.Choice(["zcdp", "gdp", "pure", "pld", "bounded_range", "rdp"]),
         help="By default what suits the generator.",
     )(command)
 

@@ -24,6 +24,7 @@ from dpsynth.curator.queries import (
     Query,
     WorstFitQuery,
 )
+from dpsynth.curator.schedule import Step, buy_schedule
 from dpsynth.curator.sgd import SgdPlan, SgdSession
 from dpsynth.curator.unit import check_unit
 from dpsynth.data.domain import Clique, Domain
@@ -33,11 +34,7 @@ from dpsynth.errors import DataError, InvalidValueError, PrivacyError, Unsupport
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.privacy.accountant import make_accountant
 from dpsynth.privacy.budget import Budget, Neighbouring
-from dpsynth.privacy.events import (
-    ComposedEvent,
-    Event,
-    ExponentialEvent,
-)
+from dpsynth.privacy.events import ComposedEvent, Event, ExponentialEvent
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
 from dpsynth.privacy.receipt import Receipt
@@ -56,7 +53,7 @@ class PrivateData:
         table: the records; encoded under their own schema.
         budget: the guarantee that everything bought here keeps together.
         noise: source of all privacy noise; its mode (research, release) becomes the receipt's.
-        accountant: "zcdp", "gdp", "pure" (adaptive), "pld" or "rdp" (plans reserved beforehand).
+        accountant: "zcdp", "gdp", "pure" (adaptive), or one of plans that are reserved beforehand.
         observer: told of each access; for audits that record and replay.
 
     Attributes:
@@ -143,6 +140,10 @@ class PrivateData:
         """
         return self._pricing.filter.selection_epsilon(share(amount, "rounds", rounds))
 
+    def schedule(self, steps: Sequence[Step]) -> list[float]:
+        """Return each step's noise, and reserve the steps where plans are (see `buy_schedule`)."""
+        return buy_schedule(self._pricing, self.ledger, steps)
+
     def marginal(
         self, attributes: Sequence[str], *, sigma: float, label: str | None = None
     ) -> NoisyMarginal:
@@ -163,13 +164,14 @@ class PrivateData:
         return NoisyMarginal(clique=query.clique, values=values, sigma=sigma)
 
     def marginals(
-        self, cliques: Sequence[Sequence[str]], *, sigmas: Sequence[float]
+        self, cliques: Sequence[Sequence[str]], *, sigmas: Sequence[float], label: str | None = None
     ) -> list[NoisyMarginal]:
         """Return noisy counts of several cliques, charged together or not at all.
 
         Args:
             cliques: as `marginal`'s attributes; at least one.
             sigmas: standard deviation of the noise of each, in records.
+            label: the ledger's, for all together; made from the cliques when None.
 
         Raises:
             BudgetExceededError, InvalidValueError, UnknownNameError: as `marginal`.
@@ -180,9 +182,9 @@ class PrivateData:
             (f"marginal {','.join(clique)}", MarginalQuery(clique=tuple(clique)), sigma)
             for clique, sigma in zip(cliques, sigmas, strict=True)
         ]
+        answers = zip(asked, self._measure(asked, label), strict=True)
         return [
-            NoisyMarginal(clique=query.clique, values=values, sigma=sigma)
-            for (_, query, sigma), values in zip(asked, self._measure(asked), strict=True)
+            NoisyMarginal(clique=q.clique, values=v, sigma=sigma) for (_, q, sigma), v in answers
         ]
 
     def count(self, *, sigma: float, label: str = "count") -> float:
@@ -210,8 +212,7 @@ class PrivateData:
             label: the ledger's.
 
         Returns:
-            One error a candidate, in records, which noise may carry below 0; and the standard
-            deviation of each, in records.
+            One error a candidate, which noise may carry below 0, and their deviation; in records.
 
         Raises:
             BudgetExceededError: the budget does not cover it; nothing has changed.
@@ -336,8 +337,8 @@ class PrivateData:
     def reserve(self, plan: Sequence[tuple[str, Event]]) -> None:
         """Reserve a plan of (label, event), once, for accountants of fixed plans.
 
-        Events come from `marginal_event`, `count_event` or `SgdPlan.event`; each access then
-        charges the next of them, and is refused when it is not that one.
+        Events come from `marginal_event`, `count_event` or `SgdPlan.event` (`schedule` makes its
+        own); each access then charges the next of them, and is refused when it is not that one.
 
         Raises:
             BudgetExceededError: the budget does not cover the whole plan.
@@ -364,14 +365,15 @@ class PrivateData:
         return view
 
     def _measure(
-        self, asked: Sequence[tuple[str, AdditiveQuery, float]]
+        self, asked: Sequence[tuple[str, AdditiveQuery, float]], together: str | None = None
     ) -> list[NDArray[np.float64]]:
         """Charge all of `asked` (label, query, sigma) at once, then answer each with noise."""
         events = [self._pricing.event(query, sigma) for _, query, sigma in asked]
         if len(asked) == 1:
-            self.ledger.charge(asked[0][0], events[0])
+            self.ledger.charge(together or asked[0][0], events[0])
         else:
-            self.ledger.charge(f"{len(asked)} marginals", ComposedEvent(events=tuple(events)))
+            parts = ComposedEvent(events=tuple(events))
+            self.ledger.charge(together or f"{len(asked)} marginals", parts)
         answers: list[NDArray[np.float64]] = []
         for (label, query, _), event in zip(asked, events, strict=True):
             self._tell(label, event, query)

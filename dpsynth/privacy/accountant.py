@@ -194,6 +194,7 @@ _ACCOUNTANTS = {
     "gdp": "dpsynth.privacy.filters:GdpFilter",
     "pure": "dpsynth.privacy.filters:PureFilter",
     "pld": "dpsynth.privacy.pld:PldAccountant",
+    "bounded_range": "dpsynth.privacy.bounded_range:BoundedRangeAccountant",
     "rdp": "dpsynth.privacy.renyi:RdpAccountant",
 }
 
@@ -202,7 +203,8 @@ def make_accountant(name: str, budget: Budget, *, ceiling: float | None = None) 
     """Return the accountant called `name` for `budget`.
 
     Args:
-        name: "zcdp", "gdp", "pure" (adaptive filters), "pld" or "rdp" (fixed plans).
+        name: "zcdp", "gdp", "pure" (adaptive filters), "pld", "bounded_range" or "rdp" (fixed
+            plans).
         budget: the guarantee to keep.
         ceiling: capacity of a part of the budget; None for the whole.
 

@@ -9,7 +9,7 @@ from functools import cache
 from math import exp, inf, isfinite, log, sqrt
 
 from dpsynth.errors import InvalidValueError
-from dpsynth.privacy.accountant import make_accountant
+from dpsynth.privacy.accountant import Accountant, make_accountant
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.curves import gdp_delta, gdp_epsilon, gdp_mu, zcdp_epsilon, zcdp_rho
 from dpsynth.privacy.events import DpSgdEvent, Event
@@ -21,6 +21,7 @@ __all__ = [
     "gdp_delta",
     "gdp_epsilon",
     "gdp_mu",
+    "largest_scale",
     "zcdp_epsilon",
     "zcdp_rho",
 ]
@@ -108,6 +109,32 @@ def dpsgd_noise_multiplier(
     if high > _LARGEST:
         raise InvalidValueError("epsilon", epsilon, "large enough for the rest of the plan")
     return exp(_decreasing_root(excess, low, high))
+
+
+def largest_scale(accountant: Accountant, schedule: Callable[[float], Sequence[Event]]) -> float:
+    """Return the largest factor, to `_PRECISION`, whose schedule fits the accountant's budget.
+
+    The schedule of the returned factor was priced and fits: it can be reserved.
+
+    Args:
+        accountant: what will price the schedule.
+        schedule: from a factor to events whose common cost rises with it, as all sigmas shrink and
+            all selections sharpen; factor 1 should be within some powers of 2 of the answer.
+
+    Raises:
+        InvalidValueError: no factor above 1e-9 fits.
+    """
+
+    @cache  # the bracket's ends are asked for twice
+    def excess(log_divisor: float) -> float:
+        spent = accountant.epsilon(schedule(exp(-log_divisor)))
+        return log(max(spent, _LEAST_EPSILON) / accountant.budget.epsilon)
+
+    low, high = _bracket(excess, start=0.0)
+    if high > _LARGEST:
+        rule = "large enough for the schedule at a factor of 1e-9"
+        raise InvalidValueError("epsilon", accountant.budget.epsilon, rule)
+    return exp(-_decreasing_root(excess, low, high))
 
 
 def _bracket(excess: Callable[[float], float], *, start: float) -> tuple[float, float]:

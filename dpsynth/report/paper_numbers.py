@@ -175,7 +175,9 @@ def _letters(name: str) -> str:
 
 
 def _accountant(name: str) -> str:
-    return {"zcdp": "zCDP", "gdp": "Gaussian DP", "pld": "PLD", "rdp": "RDP"}.get(name, name)
+    return {"zcdp": "zCDP", "gdp": "Gaussian DP", "pld": "PLD", "rdp": "RDP"}.get(
+        name, name.replace("_", " ")
+    )
 
 
 def _listed(items: Iterable[str]) -> str:

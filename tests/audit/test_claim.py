@@ -63,3 +63,11 @@ def test_too_little_noise_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda self, amount, **k: honest_sigma(self, amount, **k) / 2,
     )
     assert audit(Mst(), runs=10000).violated
+
+
+def test_mst_keeps_its_claim_under_a_reserved_plan() -> None:
+    rng = np.random.default_rng(0)
+    found = audit_claim(Mst(), BUDGET, runs=2000, alpha=0.05, rng=rng, accountant="bounded_range")
+    assert not found.violated
+    assert found.control_flow == "same"
+    assert 0.0 < found.epsilon_lower <= found.epsilon_claimed

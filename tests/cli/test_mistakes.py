@@ -72,7 +72,7 @@ def test_records_that_do_not_fit(say, tmp_path: Path, records: str, said: str) -
         (["--generator", "mts"], "did you mean 'mst'"),
         (["--set", "one_way_shar=0.5"], "did you mean 'one_way_share'"),
         (["--set", "one_way_share=2"], "one_way_share is 2.0, but it must be above 0 and below 1"),
-        (["--accountant", "pld"], "accountant"),
+        (["--accountant", "pld", "--generator", "aim"], "the pld accountant cannot"),
         (["--rows", "0"], "--rows is 0, but it must be at least 1"),
         (["--seed", "-1"], "seed is -1"),
         (["--schema", "none.toml"], "none.toml: no such schema file"),

@@ -1,12 +1,16 @@
 """MST measures a spanning tree, and the one that the dependences suggest."""
 
+import numpy as np
 import pytest
 
 from dpsynth.curator.queries import MarginalQuery
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.generators.marginal.mst import Mst
+from dpsynth.privacy.events import ComposedEvent, GaussianEvent
+from dpsynth.synthesis import synthesize
 from tests.generators.planted import PLANTED, SIZES, fit, pair_error, planted_table
+from tests.tables import coded_table
 
 TABLE = planted_table()
 
@@ -35,3 +39,35 @@ def test_shares_that_leave_nothing_are_refused() -> None:
         Mst(one_way_share=0.6, selection_share=0.5)
     with pytest.raises(InvalidValueError, match="one_way_share"):
         Mst(one_way_share=0.0)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 6])
+@pytest.mark.parametrize("accountant", ["bounded_range", "pld"])
+def test_its_schedule_is_fixed_so_plans_carry_it(columns: int, accountant: str) -> None:
+    codes = np.zeros((50, columns), dtype=int)
+    model = synthesize(
+        coded_table(codes, SIZES[:columns]),
+        generator="mst",
+        epsilon=1.0,
+        seed=0,
+        accountant=accountant,
+    )
+    receipt = model.receipt
+    assert 0.999 <= receipt.epsilon_spent <= 1.0
+    picks = columns - 1 if columns > 2 else 0
+    labels = ["1-way marginals", *["select edge"] * picks, "2-way marginals"]
+    assert [e.label for e in receipt.entries] == labels[: 1 + picks + (columns > 1)]
+
+
+def test_bounded_range_leaves_less_noise_than_zcdp() -> None:
+    table = coded_table(np.zeros((50, 6), dtype=int), SIZES)
+    sigmas: list[float] = []
+    for accountant in ("zcdp", "bounded_range"):
+        receipt = synthesize(
+            table, generator="mst", epsilon=1.0, seed=0, accountant=accountant
+        ).receipt
+        event = receipt.entries[0].event
+        assert isinstance(event, ComposedEvent)
+        assert isinstance(event.events[0], GaussianEvent)
+        sigmas.append(event.events[0].sigma)
+    assert sigmas[1] < 0.96 * sigmas[0]

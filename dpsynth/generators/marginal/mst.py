@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
+from dpsynth.curator.schedule import Measurements, Selections, Step
 from dpsynth.data.domain import Clique
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
-from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
+from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.marginal.workload import all_k_ways
 from dpsynth.pgm.model import GraphicalModel
+
+_ONE_WAYS, _PICK, _TWO_WAYS = "1-way marginals", "select edge", "2-way marginals"
 
 
 @final
@@ -28,6 +31,7 @@ class Mst(Generator):
 
     Relation: both. Sensitivities and proofs: `MarginalQuery` for the measurements, `WorstFitQuery`
     for the picks; these scores are not monotone. Each measurement and pick is a charge of its own.
+    The schedule is fixed beforehand, so it also runs under accountants of plans.
     Cost: the whole budget. The paper splits it in thirds (1-ways, picks, 2-ways); the default here
     gives the picks a tenth, since on the tables tried they rarely went wrong.
 
@@ -57,22 +61,36 @@ class Mst(Generator):
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         del rng
-        budget = private.remaining
         attributes = informative(private.domain)
-        if len(attributes) == 1:
-            measured = measure_one_ways(private, amount=budget)
-            return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
-        measured = measure_one_ways(private, amount=budget * self.one_way_share)
-        columns = fitted(private, measured)
-        tree = _select_tree(private, columns, attributes, amount=budget * self.selection_share)
-        sigma = private.sigma_for(private.remaining, queries=len(tree))
-        measured += private.marginals(tree, sigmas=[sigma] * len(tree))
-        model = fitted(private, measured, start=columns)
+        sigma, *rest = private.schedule(self._schedule(len(attributes)))
+        ones = [(a,) for a in attributes]
+        measured = private.marginals(ones, sigmas=[sigma] * len(ones), label=_ONE_WAYS)
+        model = fitted(private, measured)
+        if rest:
+            pairs = all_k_ways(attributes, 2)
+            *picks, sigma = rest
+            tree = _select_tree(private, model, attributes, epsilon=picks[0]) if picks else pairs
+            measured += private.marginals(tree, sigmas=[sigma] * len(tree), label=_TWO_WAYS)
+            model = fitted(private, measured, start=model)
         return GraphicalSyntheticModel.of(private, model, measured)
+
+    def _schedule(self, attributes: int) -> list[Step]:
+        """Return the steps, whose shares are the whole: a single pair need not be picked, and a
+        single attribute has none."""
+        edges = attributes - 1
+        if edges == 0:
+            return [Measurements(share=1.0, queries=1, label=_ONE_WAYS)]
+        ones = Measurements(share=self.one_way_share, queries=attributes, label=_ONE_WAYS)
+        rest = 1.0 - self.one_way_share
+        if edges == 1:
+            return [ones, Measurements(share=rest, queries=1, label=_TWO_WAYS)]
+        picks = Selections(share=self.selection_share, rounds=edges, label=_PICK)
+        rest -= self.selection_share
+        return [ones, picks, Measurements(share=rest, queries=edges, label=_TWO_WAYS)]
 
 
 def _select_tree(
-    private: PrivateData, columns: GraphicalModel, attributes: Sequence[str], *, amount: float
+    private: PrivateData, columns: GraphicalModel, attributes: Sequence[str], *, epsilon: float
 ) -> list[Clique]:
     """Return the pairs of a spanning tree over `attributes`, far from independence by choice."""
     pairs = all_k_ways(attributes, 2)
@@ -81,13 +99,11 @@ def _select_tree(
         (a, b): columns.total * np.outer(shares[a], shares[b]) for a, b in pairs
     }
     component = {a: a for a in attributes}
-    rounds = len(attributes) - 1
-    epsilon = private.selection_epsilon_for(amount, rounds=rounds)
     tree: list[Clique] = []
-    for _ in range(rounds):
+    for _ in range(len(attributes) - 1):
         candidates = [(a, b) for a, b in pairs if component[a] != component[b]]
         chosen = private.select_worst(
-            candidates, predictions.__getitem__, epsilon=epsilon, label="select edge"
+            candidates, predictions.__getitem__, epsilon=epsilon, label=_PICK
         )
         tree.append(chosen)
         kept, merged = (component[a] for a in chosen)
