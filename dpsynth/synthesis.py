@@ -165,6 +165,7 @@ def synthesize(
     noise, rng, sampling_seed = random_streams(seed)
     table = read_table(data, schema=schema)
     private = PrivateData(table, with_unit(budget, table.schema), noise=noise, accountant=name)
+    del table  # encoded by now, in a fraction of the memory
     model = chosen.fit(private, rng=rng)
     return Synthesis(
         model=model, receipt=private.receipt(), generator=chosen, sampling_seed=sampling_seed
