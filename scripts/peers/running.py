@@ -13,7 +13,7 @@ from typing import Any, final
 
 import pandas as pd
 
-from dpsynth.harness.memory import resident_mb
+from dpsynth.memory import resident_mb
 from peers.contenders import Contender
 
 ENVIRONMENTS = Path(__file__).parent.parent.parent / ".peers"

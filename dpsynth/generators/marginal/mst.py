@@ -1,20 +1,16 @@
 """MST: a spanning tree of two-way marginals, chosen privately, fitted by a graphical model."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.data.domain import Clique
 from dpsynth.errors import InvalidValueError
-from dpsynth.generators.base import Generator, SyntheticModel, check_shares
+from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
-from dpsynth.generators.marginal.workload import all_k_ways
-from dpsynth.pgm.model import GraphicalModel
+from dpsynth.generators.marginal.spanning_tree import select_tree
 
 
 @final
@@ -34,6 +30,7 @@ class Mst(Generator):
     Args:
         one_way_share: part of the budget for one-way marginals.
         selection_share: part of the budget for picking the tree.
+        largest_tree: most cells of the model's junction tree; pairs that would pass it stay out.
 
     Raises:
         InvalidValueError: shares that leave nothing for the two-way marginals.
@@ -43,6 +40,7 @@ class Mst(Generator):
 
     one_way_share: float = 0.3
     selection_share: float = 0.1
+    largest_tree: int = 2**20
 
     name: ClassVar[str] = "mst"
     accountant: ClassVar[str] = "zcdp"
@@ -54,6 +52,7 @@ class Mst(Generator):
         if self.one_way_share + self.selection_share >= 1:
             both = self.one_way_share + self.selection_share
             raise InvalidValueError("one_way_share + selection_share", both, "below 1")
+        check_counts(self, "largest_tree")
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         del rng
@@ -64,32 +63,14 @@ class Mst(Generator):
             return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
         measured = measure_one_ways(private, amount=budget * self.one_way_share)
         columns = fitted(private, measured)
-        tree = _select_tree(private, columns, attributes, amount=budget * self.selection_share)
-        sigma = private.sigma_for(private.remaining, queries=len(tree))
-        measured += private.marginals(tree, sigmas=[sigma] * len(tree))
-        model = fitted(private, measured, start=columns)
-        return GraphicalSyntheticModel.of(private, model, measured)
-
-
-def _select_tree(
-    private: PrivateData, columns: GraphicalModel, attributes: Sequence[str], *, amount: float
-) -> list[Clique]:
-    """Return the pairs of a spanning tree over `attributes`, far from independence by choice."""
-    pairs = all_k_ways(attributes, 2)
-    shares = {a: columns.marginal((a,)) / columns.total for a in attributes}
-    predictions: dict[Clique, NDArray[np.float64]] = {
-        (a, b): columns.total * np.outer(shares[a], shares[b]) for a, b in pairs
-    }
-    component = {a: a for a in attributes}
-    rounds = len(attributes) - 1
-    epsilon = private.selection_epsilon_for(amount, rounds=rounds)
-    tree: list[Clique] = []
-    for _ in range(rounds):
-        candidates = [(a, b) for a, b in pairs if component[a] != component[b]]
-        chosen = private.select_worst(
-            candidates, predictions.__getitem__, epsilon=epsilon, label="select edge"
+        tree = select_tree(
+            private,
+            columns,
+            amount=budget * self.selection_share,
+            largest_tree=self.largest_tree,
         )
-        tree.append(chosen)
-        kept, merged = (component[a] for a in chosen)
-        component = {a: kept if c == merged else c for a, c in component.items()}
-    return tree
+        cliques = tree or [(a,) for a in attributes]
+        sigma = private.sigma_for(private.remaining, queries=len(cliques))
+        measured += private.marginals(cliques, sigmas=[sigma] * len(cliques))
+        model = fitted(private, measured, start=columns, last=True)
+        return GraphicalSyntheticModel.of(private, model, measured)

@@ -12,7 +12,9 @@ from dpsynth.data.domain import Clique
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
+from dpsynth.generators.limits import hurried
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
+from dpsynth.generators.marginal.spanning_tree import spend_rest
 from dpsynth.generators.marginal.tree_size import growth
 from dpsynth.generators.marginal.workload import all_k_ways
 from dpsynth.pgm.measurement import MEAN_SIZE
@@ -89,6 +91,11 @@ class Mwem(Generator):
         model = fitted(private, measured)
         rounds = self.rounds if self.rounds is not None else min(len(attributes), len(pairs))
         for left in range(rounds, 0, -1):
+            if hurried():
+                model, measured = spend_rest(
+                    private, model, measured, largest_tree=self.largest_tree
+                )
+                break
             amount = private.remaining / left
             pair = self._pick(private, model, pairs, amount=amount)
             last = left == 1
