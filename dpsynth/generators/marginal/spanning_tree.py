@@ -1,7 +1,6 @@
 """Pairs that join all attributes into one tree, picked privately, and what they are good for."""
 
 from collections.abc import Sequence
-from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +9,7 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
 from dpsynth.generators.graphical import fitted
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
-from dpsynth.generators.marginal.workload import all_k_ways
+from dpsynth.generators.marginal.workload import affordable, all_k_ways
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
 
@@ -22,7 +21,7 @@ def select_tree(
     model: GraphicalModel,
     *,
     amount: float,
-    largest_tree: float = inf,
+    largest_tree: int,
 ) -> list[Clique]:
     """Return pairs that join the components of `model`, far from independence by choice.
 
@@ -43,13 +42,10 @@ def select_tree(
     component = _components(model, attributes)
     rounds = len(set(component.values())) - 1
     room = largest_tree - model.tree.cells
-    pairs = [
-        pair
-        for pair in all_k_ways(attributes, 2)
-        if len(pair) == 2 and domain.project(pair).cells <= room
-    ]
     if rounds == 0:
         return []
+    pairs = affordable(domain, all_k_ways(attributes, 2), most_cells=room)
+    cells = {pair: domain.cells_of(pair) for pair in pairs}
     shares = {a: model.marginal((a,)) / model.total for a in attributes}
     predictions: dict[Clique, NDArray[np.float64]] = {
         (a, b): model.total * np.outer(shares[a], shares[b])
@@ -60,9 +56,7 @@ def select_tree(
     tree: list[Clique] = []
     for _ in range(rounds):
         candidates = [
-            (a, b)
-            for a, b in pairs
-            if component[a] != component[b] and domain.project((a, b)).cells <= room
+            (a, b) for a, b in pairs if component[a] != component[b] and cells[a, b] <= room
         ]
         if not candidates:
             break
@@ -70,7 +64,7 @@ def select_tree(
             candidates, predictions.__getitem__, epsilon=epsilon, label="select edge"
         )
         tree.append(chosen)
-        room -= domain.project(chosen).cells
+        room -= cells[chosen]
         kept, merged = (component[a] for a in chosen)
         component = {a: kept if c == merged else c for a, c in component.items()}
     return tree
