@@ -145,7 +145,7 @@ def _schema_of_codes(domain: Domain) -> str:
 def wide(bench: Bench) -> Grid:
     """Mechanisms among whose candidates are all pairs of many columns."""
     lines: list[Line] = []
-    for name in ("independent", "mst", "privbayes", "aim", "two_stage"):
+    for name in OURS:
         try:
             found, seconds, peak = bench.job(
                 "wide", columns=bench.columns, number=10_000, generator=name
