@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
     from dpsynth.errors import DpsynthError, PrivacyError
+    from dpsynth.generators.limits import Limits
     from dpsynth.privacy.budget import Budget, Neighbouring
     from dpsynth.privacy.receipt import Receipt
     from dpsynth.registry import ATTACKS, DATASETS, GENERATORS, METRICS
@@ -29,6 +30,7 @@ _HOMES = {
     "FloatColumn": "dpsynth.data.columns",
     "GENERATORS": "dpsynth.registry",
     "IntegerColumn": "dpsynth.data.columns",
+    "Limits": "dpsynth.generators.limits",
     "METRICS": "dpsynth.registry",
     "Neighbouring": "dpsynth.privacy.budget",
     "PrivacyError": "dpsynth.errors",
@@ -53,6 +55,7 @@ __all__ = [
     "DpsynthError",
     "FloatColumn",
     "IntegerColumn",
+    "Limits",
     "Neighbouring",
     "PrivacyError",
     "Receipt",

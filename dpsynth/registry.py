@@ -38,7 +38,7 @@ class Registry:
         return iter(sorted(self._targets()))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._targets()
+        return name in self.builtin or name in self._targets()
 
     def target(self, name: str) -> str:
         """Return where `name` lives, "module:attribute", without importing it.
@@ -51,6 +51,8 @@ class Registry:
         """
         if fullmatch(r"[\w.]+:\w+", name):
             return name
+        if name in self.builtin:
+            return self.builtin[name]  # entry points are files to parse, and yield to these
         targets = self._targets()
         if name not in targets:
             raise UnknownNameError(self.kind, name, targets)

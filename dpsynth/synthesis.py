@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
     from dpsynth.generators.base import Generator, SyntheticModel
+    from dpsynth.generators.limits import Limits
     from dpsynth.privacy.noise import NoiseSource
     from dpsynth.privacy.receipt import Receipt
 
@@ -129,6 +130,7 @@ def synthesize(
     seed: int | None = None,
     relation: str | Neighbouring = Neighbouring.ADD_REMOVE,
     accountant: str | None = None,
+    limits: "Limits | None" = None,
 ) -> Synthesis:
     """Fit `generator` to `data` under (epsilon, delta)-differential privacy.
 
@@ -142,6 +144,8 @@ def synthesize(
         relation: "add_remove" (the number of records is secret) or "replace" (it is public).
         accountant: "zcdp", "gdp", "pure", "pld", "bounded_range" or "rdp"; by default what suits
             the generator.
+        limits: seconds and memory that the call may take, at the cost of utility; the result then
+            depends on the machine. Generators that fit graphical models obey them.
 
     Returns:
         The model, its receipt, and a way to sample.
@@ -157,6 +161,7 @@ def synthesize(
         >>> model.sample(1000).frame  # doctest: +SKIP
     """
     from dpsynth.curator.private_data import PrivateData
+    from dpsynth.generators.limits import Limits, resized, running
     from dpsynth.privacy.accountant import make_accountant
 
     chosen = build_generator(generator)
@@ -164,9 +169,13 @@ def synthesize(
     name = accountant or chosen.accountant
     make_accountant(name, budget)  # refuses what no ledger could hold, before the data are read
     noise, rng, sampling_seed = random_streams(seed)
-    table = read_table(data, schema=schema)
-    private = PrivateData(table, with_unit(budget, table.schema), noise=noise, accountant=name)
-    model = chosen.fit(private, rng=rng)
+    ceilings = limits or Limits()
+    with running(ceilings):
+        table = read_table(data, schema=schema)
+        private = PrivateData(table, with_unit(budget, table.schema), noise=noise, accountant=name)
+        del table  # encoded by now, in a fraction of the memory
+        chosen = resized(chosen, private.domain, ceilings)
+        model = chosen.fit(private, rng=rng)
     return Synthesis(
         model=model, receipt=private.receipt(), generator=chosen, sampling_seed=sampling_seed
     )

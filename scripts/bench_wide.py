@@ -31,8 +31,8 @@ from dpsynth.evaluation.evaluate import resolve
 from dpsynth.evaluation.sample import Sample
 from dpsynth.harness.config import DatasetChoice
 from dpsynth.harness.fingerprint import load_dataset
-from dpsynth.harness.memory import resident_mb
 from dpsynth.harness.release import split
+from dpsynth.memory import resident_mb
 
 ROWS, CLASSES, HOLDOUT = 20_000, 8, 0.2
 METRICS = ("tvd_1way", "tvd_2way", "tvd_3way")

@@ -47,6 +47,7 @@ class Bout:
 
     dataset: Dataset
     seed: int
+    scored: tuple[str, ...] = METRICS
 
     @cached_property
     def parts(self) -> tuple[Table, Table]:
@@ -57,7 +58,7 @@ class Bout:
     def metrics(self) -> tuple[Metric, ...]:
         """What can be scored: without a target nothing is predicted."""
         target = self.dataset.target
-        return resolve([m for m in METRICS if m != "tstr_auc" or target], target=target)
+        return resolve([m for m in self.scored if m != "tstr_auc" or target], target=target)
 
     @cached_property
     def references(self) -> References:

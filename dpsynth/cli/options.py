@@ -55,6 +55,22 @@ def accountant_option(command: F) -> F:
     )(command)
 
 
+def limits_options(command: F) -> F:
+    """Add --max-seconds and --max-memory."""
+    seconds = click.option(
+        "--max-seconds",
+        type=float,
+        help="Wall time of reading and fitting; utility is given up for it.",
+    )
+    memory = click.option(
+        "--max-memory",
+        type=float,
+        metavar="MIB",
+        help="Most memory that the process holds; utility is given up for it.",
+    )
+    return seconds(memory(command))
+
+
 def set_option(what: str) -> Callable[[F], F]:
     """Add --set NAME=VALUE, repeatable."""
     return click.option(

@@ -10,6 +10,7 @@ from dpsynth.cli.options import (
     accountant_option,
     check_seed,
     guarantee_options,
+    limits_options,
     parse_assignments,
     schema_option,
     set_option,
@@ -51,6 +52,7 @@ def infer(file: str, public: bool, out: str | None) -> None:
 @set_option("the generator")
 @guarantee_options
 @accountant_option
+@limits_options
 @click.option(
     "--rows", type=int, help="How many; by default what the model holds, never the exact n."
 )
@@ -72,6 +74,8 @@ def synthesize(
     delta: float,
     relation: str,
     accountant: str | None,
+    max_seconds: float | None,
+    max_memory: float | None,
     rows: int | None,
     out: str,
     receipt: str | None,
@@ -79,6 +83,7 @@ def synthesize(
     seed: int | None,
 ) -> None:
     """Turn DATA (CSV or Parquet) into synthetic records under differential privacy."""
+    from dpsynth.generators.limits import Limits
     from dpsynth.synthesis import build_generator
     from dpsynth.synthesis import synthesize as fit
 
@@ -93,6 +98,7 @@ def synthesize(
         seed=seed,
         relation=relation,
         accountant=accountant,
+        limits=Limits(seconds=max_seconds, memory_mb=max_memory),
     )
     written = synthesis.sample_to(out, rows)
     if receipt is not None:

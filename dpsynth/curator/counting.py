@@ -1,4 +1,4 @@
-"""Exact counts of any clique: columns packed into mixed-radix keys, counted in one pass each."""
+"""Exact counts of any clique: columns packed into mixed-radix keys, counted in one pass."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -11,6 +11,8 @@ from dpsynth.data.domain import Clique, Domain
 
 # Cells of exact counts that are remembered between queries: 2**22 int64 are 32 MiB.
 MEMORY_CELLS = 2**22
+CHUNK = 2**16
+"""Rows that are counted at a time."""
 
 
 @final
@@ -62,8 +64,14 @@ class CellCounter:
     def count_anew(self, clique: Clique) -> NDArray[np.int64]:
         """Return what `counts` returns, without remembering it."""
         domain = self._domain.project(clique)
-        key = self._key(clique, domain)
-        counted = np.bincount(key, minlength=domain.cells).reshape(domain.shape)
+        counted = np.zeros(domain.cells, dtype=np.int64)
+        # Keys of one chunk stay in the processor's cache, which halves the time; a chunk has no
+        # fewer rows than there are cells, so that adding its counts up costs less than counting.
+        chunk = max(CHUNK, domain.cells)
+        for start in range(0, self._rows, chunk):
+            key = self._key(clique, domain, slice(start, start + chunk))
+            counted += np.bincount(key, minlength=domain.cells)
+        counted = counted.reshape(domain.shape)
         counted.flags.writeable = False
         return counted
 
@@ -73,14 +81,14 @@ class CellCounter:
             self._derived[key] = compute()
         return self._derived[key]
 
-    def _key(self, clique: Clique, domain: Domain) -> NDArray[np.integer[Any]]:
+    def _key(self, clique: Clique, domain: Domain, rows: slice) -> NDArray[np.integer[Any]]:
         # The smallest dtype that holds every cell: half the bytes is half the time.
         dtype = np.min_scalar_type(domain.cells - 1)
-        key = self._columns[clique[0]].astype(dtype)
+        key = self._columns[clique[0]][rows].astype(dtype)
         for attribute in clique[1:]:
             size = domain.sizes[attribute]
             # A size of 256 overflows uint8 only when all other sizes are 1; then the key is 0.
             if size > 1:
                 key *= dtype.type(size % (np.iinfo(dtype).max + 1))
-                key += self._columns[attribute].astype(dtype)
+                key += self._columns[attribute][rows].astype(dtype)
         return key

@@ -92,7 +92,7 @@ class MarginalQuery(AdditiveQuery):
         check_clique(self.clique, domain)
 
     def cells(self, domain: Domain) -> int:
-        return domain.project(self.clique).cells
+        return domain.cells_of(self.clique)
 
     def evaluate(self, counter: CellCounter) -> NDArray[np.int64]:
         return counter.counts(self.clique)
@@ -281,7 +281,7 @@ def check_clique(clique: Sequence[str], domain: Domain) -> None:
     """Raise InvalidValueError or UnknownNameError unless `clique` can be counted on `domain`."""
     if not clique or len(set(clique)) < len(clique):
         raise InvalidValueError("attributes", tuple(clique), "at least one, each named once")
-    cells = domain.project(clique).cells
+    cells = domain.cells_of(tuple(clique))
     if cells > CELL_CEILING:
         raise InvalidValueError(f"cells of {tuple(clique)}", cells, f"at most {CELL_CEILING}")
 

@@ -5,7 +5,7 @@ int64 (Int64 where values may be missing), or float64. The cost is a few passes 
 categories are looked up once per distinct value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MISSING = -1
+CHUNK = 2**18
+"""Rows that are worked on at a time: what is made on the way stays small beside the records."""
 
 
 def conform(column: Column, values: Values) -> Any:
@@ -32,12 +34,29 @@ def conform(column: Column, values: Values) -> Any:
     Raises:
         DataError: a value that the column forbids, named with its rule.
     """
+    # Objects are looked at as a whole: truth values and numbers must not mix.
+    if len(values) <= CHUNK or values.dtype == object:
+        return _conform(column, values)
+    starts = range(0, len(values), CHUNK)
+    return _joined([_conform(column, values.iloc[i : i + CHUNK]) for i in starts])
+
+
+def _conform(column: Column, values: Values) -> Any:
     if isinstance(column, CategoricalColumn):
         return _categorical(column, values)
     numbers = _numbers(column, values)
     if isinstance(column, FloatColumn):
         return numbers
     return _integers(column, numbers)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Return arrays of one dtype, one behind the other."""
+    import pandas as pd
+
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
+    return pd.concat([pd.Series(part, copy=False) for part in parts], ignore_index=True).array
 
 
 def category_dtype(column: CategoricalColumn) -> "pd.CategoricalDtype":

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.binning import float_edges, integer_edges
 from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
-from dpsynth.data.conform import category_dtype
+from dpsynth.data.conform import CHUNK, category_dtype
 from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
@@ -56,7 +56,10 @@ class Codec:
         dtype = np.min_scalar_type(max(column.size for column in columns) - 1)
         codes = np.empty((len(table), len(columns)), dtype=dtype, order="F")
         for i, column in enumerate(columns):
-            codes[:, i] = _encode(column, table.values(column.name))
+            values = table.values(column.name)
+            for start in range(0, len(table), CHUNK):
+                rows = slice(start, start + CHUNK)
+                codes[rows, i] = _encode(column, values[rows])
         return codes
 
     def decode(self, codes: Codes, *, rng: np.random.Generator) -> Table:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.schema import Schema
 from dpsynth.generators.base import BlockSampler, SyntheticModel
+from dpsynth.generators.limits import fit_until
 from dpsynth.pgm.estimation import estimate, estimate_total
 from dpsynth.pgm.evidence import Evidence
 from dpsynth.pgm.measurement import NoisyMarginal, measurement_arrays, measurements_from
@@ -127,6 +128,7 @@ def fitted(
     *,
     start: GraphicalModel | None = None,
     steps: int = 300,
+    last: bool = False,
 ) -> GraphicalModel:
     """Return the graphical model that fits `measurements`; post-processing only.
 
@@ -135,6 +137,7 @@ def fitted(
         measurements: what was bought, at least one.
         start: a model to start from.
         steps: largest number of steps of the optimiser.
+        last: whether no other fit will follow, so that it may take all the time that is left.
     """
     return estimate(
         private.domain,
@@ -142,4 +145,5 @@ def fitted(
         total=total_of(private, measurements),
         start=start,
         steps=steps,
+        until=fit_until(last=last),
     )

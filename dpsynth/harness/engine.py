@@ -16,10 +16,10 @@ from typing import Any, final
 
 from dpsynth.harness.cell import Cell, CellResult, Stopwatch, run_cell
 from dpsynth.harness.config import Limits
-from dpsynth.harness.memory import resident_mb
 from dpsynth.harness.row import Status
 from dpsynth.harness.store import Record
 from dpsynth.harness.worker import DUMP_SIGNAL, Entered, Task, failure, work
+from dpsynth.memory import resident_mb
 
 _POLL_SECONDS = 0.2
 _NOT_YET = "waiting"

@@ -30,4 +30,4 @@ def covering(domain: Domain, cliques: Sequence[Clique], attributes: Iterable[str
     """Return the index of the clique with the fewest cells that contains `attributes`, if any."""
     wanted = set(attributes)
     hosts = [i for i, clique in enumerate(cliques) if wanted <= set(clique)]
-    return min(hosts, key=lambda i: domain.project(cliques[i]).cells, default=None)
+    return min(hosts, key=lambda i: domain.cells_of(cliques[i]), default=None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 
@@ -27,6 +27,7 @@ def estimate(
     start: GraphicalModel | None = None,
     impossible: Impossible | None = None,
     ceiling: int = CELL_CEILING,
+    until: float = inf,
 ) -> GraphicalModel:
     """Return the model of maximum entropy among those that fit `measurements` best.
 
@@ -47,6 +48,7 @@ def estimate(
             axes in the clique's order. Those of `start` hold too. Such a cell has probability 0,
             exactly, and what was measured of it is taken for the noise that it is.
         ceiling: largest number of cells of the junction tree.
+        until: time of `time.monotonic` after which the best model found so far is the answer.
 
     Raises:
         InvalidValueError: a measurement whose shape is not its clique's or whose values are not
@@ -72,7 +74,7 @@ def estimate(
     size = estimate_total(measurements, cells=cells) if total is None else float(total)
     if measurements:
         objective = Objective.of(tree, measurements, base=base, total=size)
-        multipliers = minimise(objective, steps=steps, tolerance=tolerance)
+        multipliers = minimise(objective, steps=steps, tolerance=tolerance, until=until)
         added = fold(domain, cliques, objective.oracle.cliques, objective.parts(multipliers))
         potentials = [p + m for p, m in zip(potentials, added, strict=True)]
     return GraphicalModel(

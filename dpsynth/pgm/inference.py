@@ -87,10 +87,14 @@ class Propagator:
 
         Reference: Shenoy & Shafer 1990; Koller & Friedman 2009, section 10.2.
         """
-        beliefs, message = self._collect(potentials, _condition)
+        return self.calibrate_in_place([np.array(p, dtype=np.float64) for p in potentials])
+
+    def calibrate_in_place(self, beliefs: Arrays) -> Calibration:
+        """Return what `calibrate` returns, made in the arrays given instead of copies of them."""
+        message = self._collect(beliefs, _condition)
         for i, parent in enumerate(self.tree.parents):
             if parent >= 0:
-                above = beliefs[parent].sum(axis=self._parent_axes[i])
+                above = np.add.reduce(beliefs[parent], axis=self._parent_axes[i])
                 beliefs[i] *= above.reshape(self._separator_shapes[i])
         return Calibration(marginals=beliefs, log_partition=message)
 
@@ -99,7 +103,7 @@ class Propagator:
 
         It is minus infinity exactly when structural zeros leave no cell.
         """
-        return self._collect(potentials, _maximise)[1]
+        return self._collect([np.array(p, dtype=np.float64) for p in potentials], _maximise)
 
     def support(self, potentials: Sequence[NDArray[np.float64]]) -> list[NDArray[np.bool_]]:
         """Return for each clique which of its cells a record can be in.
@@ -110,29 +114,26 @@ class Propagator:
         Args:
             potentials: as of `calibrate`; only where they are minus infinity matters.
         """
-        zeros = [np.where(np.isneginf(p), -np.inf, 0.0) for p in potentials]
-        beliefs, _ = self._collect(zeros, _maximise)
+        beliefs: Arrays = [np.where(np.isneginf(p), -np.inf, 0.0) for p in potentials]
+        self._collect(beliefs, _maximise)
         for i, parent in enumerate(self.tree.parents):
             if parent >= 0:
                 above = beliefs[parent].max(axis=self._parent_axes[i])
                 beliefs[i] += above.reshape(self._separator_shapes[i])
         return [belief == 0 for belief in beliefs]
 
-    def _collect(
-        self, potentials: Sequence[NDArray[np.float64]], aggregate: Aggregate
-    ) -> tuple[Arrays, float]:
-        """Send messages to the root; return what each clique is left with and the root's message.
+    def _collect(self, beliefs: Arrays, aggregate: Aggregate) -> float:
+        """Send messages to the root and return the root's own.
 
         Args:
-            potentials: one array a clique; not changed.
+            beliefs: the potentials, one array a clique; each gets its children's messages added.
             aggregate: reduces a clique's array over the axes that its parent lacks, and may leave
                 something in it.
         """
-        beliefs = [np.array(p, dtype=np.float64) for p in potentials]
         for i in range(len(beliefs) - 1, 0, -1):
             message = aggregate(beliefs[i], self._own_axes[i])
             beliefs[self.tree.parents[i]] += message.reshape(self._parent_shapes[i])
-        return beliefs, float(aggregate(beliefs[0], self._own_axes[0]).item())
+        return float(aggregate(beliefs[0], self._own_axes[0]).item())
 
 
 @final
@@ -170,7 +171,7 @@ class Oracle:
 
     def calibrate(self, potentials: Sequence[NDArray[np.float64]]) -> Calibration:
         """Return the marginals of all cliques of the tree."""
-        return self.propagator.calibrate(self.spread(potentials))
+        return self.propagator.calibrate_in_place(self.spread(potentials))
 
     def spread(self, potentials: Sequence[NDArray[np.float64]]) -> Arrays:
         """Return the potentials of the tree's cliques that add up to `potentials`."""
@@ -196,10 +197,16 @@ class Oracle:
 
     def _sums(self, arrays: Sequence[NDArray[np.float64]]) -> Arrays:
         """Return the sums over the model's cliques of one array a clique of the tree."""
-        found: dict[int, NDArray[np.float64]] = {}
-        for (plan, members), marginal in zip(self._plans, arrays, strict=True):
-            found.update(zip(members, plan.sums(marginal), strict=True))
-        return [found[i] for i in range(len(self.cliques))]
+        found: Arrays = []
+        for (plan, _), array in zip(self._plans, arrays, strict=True):
+            found += plan.sums(array)
+        return [found[place] for place in self._places]
+
+    @cached_property
+    def _places(self) -> list[int]:
+        """For each of the model's cliques its place among all that the tree's cliques host."""
+        order = [index for _, members in self._plans for index in members]
+        return [order.index(index) for index in range(len(self.cliques))]
 
 
 def fold(
@@ -263,16 +270,22 @@ def _condition(belief: NDArray[np.float64], axes: tuple[int, ...]) -> NDArray[np
 
     Where all cells are impossible the log-sum-exp is minus infinity and zeros are left.
     """
-    peak = belief.max(axis=axes, keepdims=True)
+    # The ufuncs themselves, since on small arrays `max` and `sum` cost more than they compute.
+    peak = np.maximum.reduce(belief, axis=axes, keepdims=True)
     impossible = np.isneginf(peak)
-    peak[impossible] = 0.0  # minus infinity less itself would be nan
+    zeros = impossible.any()
+    if zeros:
+        peak[impossible] = 0.0  # minus infinity less itself would be nan
     belief -= peak
     np.exp(belief, out=belief)
-    mass = belief.sum(axis=axes, keepdims=True)  # at least 1: the peak itself contributes exp(0)
-    mass[impossible] = 1.0
+    # At least 1 where a cell is possible: the peak itself contributes exp(0).
+    mass = np.add.reduce(belief, axis=axes, keepdims=True)
+    if zeros:
+        mass[impossible] = 1.0
     belief /= mass
     message = np.log(mass) + peak
-    message[impossible] = -np.inf
+    if zeros:
+        message[impossible] = -np.inf
     return message
 
 

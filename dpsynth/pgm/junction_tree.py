@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import final
 
@@ -54,26 +55,31 @@ class JunctionTree:
         Reference: Koller & Friedman 2009, sections 9.4.3 and 10.4 (greedy triangulation, maximum
         spanning tree on the sizes of separators).
         """
-        maximal = maximal_cliques(domain, cliques)
-        candidates = [triangulate(domain, maximal, by_fill=by_fill) for by_fill in (True, False)]
-        best = min(candidates, key=lambda found: count_cells(domain, found))
-        cells = count_cells(domain, best)
-        if cells > ceiling:
-            raise InvalidValueError(
-                "cells of the junction tree", cells, f"at most {ceiling}: measure smaller cliques"
-            )
-        order, parents = _spanning_tree(domain, best)
-        placed = tuple(best[i] for i in order)
-        separators = tuple(
-            tuple(a for a in clique if parent >= 0 and a in placed[parent])
-            for clique, parent in zip(placed, parents, strict=True)
-        )
-        return cls(domain=domain, cliques=placed, parents=parents, separators=separators)
+        return _built(domain, maximal_cliques(domain, cliques), ceiling)
 
     @property
     def cells(self) -> int:
         """Number of cells of all cliques together (an exact int)."""
         return count_cells(self.domain, self.cliques)
+
+
+# A fit and the model that it returns, and fits of one schema in a row, ask for the same trees.
+@lru_cache(64)
+def _built(domain: Domain, maximal: tuple[Clique, ...], ceiling: int) -> JunctionTree:
+    candidates = [triangulate(domain, maximal, by_fill=by_fill) for by_fill in (True, False)]
+    best = min(candidates, key=lambda found: count_cells(domain, found))
+    cells = count_cells(domain, best)
+    if cells > ceiling:
+        raise InvalidValueError(
+            "cells of the junction tree", cells, f"at most {ceiling}: measure smaller cliques"
+        )
+    order, parents = _spanning_tree(domain, best)
+    placed = tuple(best[i] for i in order)
+    separators = tuple(
+        tuple(a for a in clique if parent >= 0 and a in placed[parent])
+        for clique, parent in zip(placed, parents, strict=True)
+    )
+    return JunctionTree(domain=domain, cliques=placed, parents=parents, separators=separators)
 
 
 def count_cells(domain: Domain, cliques: Iterable[Clique]) -> int:

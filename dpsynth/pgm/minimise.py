@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import inf, sqrt
+from time import monotonic
 from typing import final
 
 import numpy as np
@@ -21,9 +23,11 @@ _MEMORY = 15
 _FIRST_STEP = 5.0
 _GROWTH = 1.02
 _WINDOW = 10
+# Evaluations that are made however late it is: from the first slope to a first good direction.
+_LEAST = 25
 
 
-def minimise(objective: Objective, *, steps: int, tolerance: float) -> Array:
+def minimise(objective: Objective, *, steps: int, tolerance: float, until: float = inf) -> Array:
     """Return multipliers of low objective; zeros where no step is allowed.
 
     Mirror descent moves a cell in proportion to its probability: it starts slowly where the noise
@@ -38,11 +42,13 @@ def minimise(objective: Objective, *, steps: int, tolerance: float) -> Array:
         steps: about the most evaluations of it: the start and a line search come on top.
         tolerance: stop where a proximal step, or ten steps of the descent, gain less than this
             share of half the number of cells.
+        until: time of `time.monotonic` after which the best so far is returned; a few evaluations
+            are made all the same.
 
     Reference: Censor & Zenios 1992 (proximal minimisation with an entropy); Liu & Nocedal 1989
         (L-BFGS); O'Donoghue & Candes 2015 (adaptive restart).
     """
-    search = _Search(objective=objective, best=np.zeros(len(objective.targets)))
+    search = _Search(objective=objective, best=np.zeros(len(objective.targets)), until=until)
     enough = tolerance * 0.5 * len(objective.targets)
     _proximal(search, steps=steps, enough=enough)
     _descend(search, steps=steps, enough=enough)
@@ -58,6 +64,7 @@ class _Search:
     best: Array
     value: float = inf
     evaluations: int = 0
+    until: float = inf
 
     def evaluate(self, multipliers: Array) -> tuple[float, Array, float]:
         """Return log-partition function, expected counts and objective; remember the best."""
@@ -67,6 +74,11 @@ class _Search:
         if value < self.value:
             self.best, self.value = multipliers, value
         return partition, expected, value
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is over, and what must be done at least is done."""
+        return self.until < inf and self.evaluations >= _LEAST and monotonic() > self.until
 
 
 def _proximal(search: _Search, *, steps: int, enough: float) -> None:
@@ -80,6 +92,8 @@ def _proximal(search: _Search, *, steps: int, enough: float) -> None:
         if most < 2:
             return
         before = search.value
+        if search.late:
+            return
         _, expected, _ = search.evaluate(here)
         penalty = weight * objective.variances
         # A cell's second derivative, but for its covariance with others; at least a tenth of a
@@ -90,11 +104,17 @@ def _proximal(search: _Search, *, steps: int, enough: float) -> None:
             here / scale,
             jac=True,
             method="L-BFGS-B",
+            callback=None if search.until == inf else partial(_stop_when_late, search),
             options={"maxfun": most, "maxiter": most, "maxcor": _MEMORY, "gtol": 1e-3},
         )
         here = found.x * scale
         if before - search.value < enough:
             return
+
+
+def _stop_when_late(search: _Search, _: Array) -> None:
+    if search.late:
+        raise StopIteration
 
 
 def _dual(
@@ -130,7 +150,7 @@ def _descend(search: _Search, *, steps: int, enough: float) -> None:
     best = expected
     momentum, age = 1.0, 0
     history = [lowest]
-    while search.evaluations <= steps:
+    while search.evaluations <= steps and not search.late:
         after = ahead - size * (expected - objective.targets) / objective.variances
         faster = 0.5 * (1.0 + sqrt(1.0 + 4.0 * momentum**2))
         ahead = after + (momentum - 1.0) / faster * (after - point)

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, pairwise
+from math import prod
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique
-from dpsynth.pgm.inference import Arrays, Oracle, split
+from dpsynth.pgm.inference import Arrays, Oracle
 from dpsynth.pgm.junction_tree import JunctionTree
 from dpsynth.pgm.measurement import NoisyMarginal
 
@@ -76,14 +78,21 @@ class Objective:
 
     def parts(self, flat: Array) -> list[Array]:
         """Return views of `flat`, one a measured clique, in its shape."""
-        return split(self.oracle.tree.domain, self.oracle.cliques, flat)
+        return [flat[part].reshape(shape) for part, shape in self._layout]
+
+    @cached_property
+    def _layout(self) -> list[tuple[slice, tuple[int, ...]]]:
+        """For each measured clique where its cells are, and their shape."""
+        shapes = [self.oracle.tree.domain.project(c).shape for c in self.oracle.cliques]
+        edges = [0, *accumulate(prod(shape) for shape in shapes)]
+        return [(slice(*ends), shape) for ends, shape in zip(pairwise(edges), shapes, strict=True)]
 
     def expected(self, multipliers: Array) -> tuple[float, Array]:
         """Return the log-partition function and the expected counts of all measured cells."""
         beliefs = self.oracle.spread(self.parts(multipliers))
         for i, base in enumerate(self.base):
             beliefs[i] += base
-        calibration = self.oracle.propagator.calibrate(beliefs)
+        calibration = self.oracle.propagator.calibrate_in_place(beliefs)
         shares = [marginal.ravel() for marginal in self.oracle.project(calibration)]
         return calibration.log_partition, self.total * np.concatenate(shares)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import final
 
@@ -90,12 +91,12 @@ class Summation:
 
     def sums(self, array: Array) -> list[Array]:
         """Return the sums of `array` for all targets."""
-        found = [np.ascontiguousarray(_reordered(array, self.clique, self.nodes[0].attributes))]
+        found = [np.ascontiguousarray(array.transpose(self._inwards))]
         for node in self.nodes[1:]:
-            found.append(found[node.parent].reshape(node.shape).sum(axis=1))
+            found.append(np.add.reduce(found[node.parent].reshape(node.shape), axis=1))
         return [
-            _reordered(self._shaped(found[place], place), self.nodes[place].attributes, target)
-            for place, target in zip(self.places, self.targets, strict=True)
+            found[place].reshape(self._shapes[place]).transpose(axes)
+            for place, axes in zip(self.places, self._out_of_nodes, strict=True)
         ]
 
     def spread(self, parts: Sequence[Array]) -> Array:
@@ -103,17 +104,38 @@ class Summation:
 
         This is the transpose of `sums`.
         """
-        totals = [np.zeros([self.sizes[a] for a in node.attributes]) for node in self.nodes]
-        for place, target, part in zip(self.places, self.targets, parts, strict=True):
-            totals[place] += _reordered(part, target, self.nodes[place].attributes)
+        totals = [np.zeros(shape) for shape in self._shapes]
+        for place, axes, part in zip(self.places, self._into_nodes, parts, strict=True):
+            totals[place] += part.transpose(axes)
         for i in range(len(self.nodes) - 1, 0, -1):
             before, gone, after = self.nodes[i].shape
             parent = totals[self.nodes[i].parent].reshape(before, gone, after)
             parent += totals[i].reshape(before, 1, after)
-        return _reordered(totals[0], self.nodes[0].attributes, self.clique)
+        return totals[0].transpose(self._outwards)
 
-    def _shaped(self, flat: Array, place: int) -> Array:
-        return flat.reshape([self.sizes[a] for a in self.nodes[place].attributes])
+    # A fit sums thousands of times, of small arrays often: what does not change is worked out once.
+
+    @cached_property
+    def _shapes(self) -> list[tuple[int, ...]]:
+        return [tuple(self.sizes[a] for a in node.attributes) for node in self.nodes]
+
+    @cached_property
+    def _inwards(self) -> list[int]:
+        return _order(self.clique, self.nodes[0].attributes)
+
+    @cached_property
+    def _outwards(self) -> list[int]:
+        return _order(self.nodes[0].attributes, self.clique)
+
+    @cached_property
+    def _out_of_nodes(self) -> list[list[int]]:
+        places = zip(self.places, self.targets, strict=True)
+        return [_order(self.nodes[place].attributes, target) for place, target in places]
+
+    @cached_property
+    def _into_nodes(self) -> list[list[int]]:
+        places = zip(self.places, self.targets, strict=True)
+        return [_order(target, self.nodes[place].attributes) for place, target in places]
 
 
 def _run(
@@ -130,5 +152,6 @@ def _run(
     return first, last, lacking[first]
 
 
-def _reordered(array: Array, before: Clique, after: Clique) -> Array:
-    return array.transpose([before.index(a) for a in after])
+def _order(before: Clique, after: Clique) -> list[int]:
+    """Return the permutation of axes that takes the order `before` to `after`."""
+    return [before.index(a) for a in after]

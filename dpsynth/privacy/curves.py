@@ -7,6 +7,7 @@ a mu never above it. Floating error is bounded term by term and added, or subtra
 # pyright: reportMissingTypeStubs=false
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import exp, expm1, inf, isfinite, isinf, log, log1p, nextafter, pi, sqrt, tanh
 
 from dpsynth.errors import InvalidValueError
@@ -17,8 +18,11 @@ _ROUNDING = 2.0**-48
 # Golden-section steps: the bracket shrinks by .618 each, so 120 steps exhaust a double.
 _SEARCH_STEPS = 120
 _GOLDEN = (sqrt(5.0) - 1.0) / 2.0
+# A sweep asks for the same few budgets fit after fit, and a search costs milliseconds.
+_REMEMBERED = 256
 
 
+@lru_cache(_REMEMBERED)
 def zcdp_epsilon(rho: float, delta: float) -> float:
     """Return the epsilon at `delta` of anything that is rho-zCDP.
 
@@ -47,6 +51,7 @@ def zcdp_epsilon(rho: float, delta: float) -> float:
     return max(0.0, _minimum(bound, *_order_range(delta)))
 
 
+@lru_cache(_REMEMBERED)
 def zcdp_rho(epsilon: float, delta: float) -> float:
     """Return the largest rho whose zCDP implies (epsilon, delta)-DP.
 
@@ -180,6 +185,7 @@ def _complement_delta(a: float, b: float) -> float:
     return min(1.0, 1.0 - kept * (1.0 - _ROUNDING * (1.0 - a * b)) + _ROUNDING)
 
 
+@lru_cache(_REMEMBERED)
 def gdp_epsilon(mu: float, delta: float) -> float:
     """Return the exact epsilon at `delta` of mu-Gaussian DP, rounded up.
 
@@ -204,6 +210,7 @@ def gdp_epsilon(mu: float, delta: float) -> float:
     return _bisect(lambda epsilon: gdp_delta(mu, epsilon) <= delta, false=0.0, true=above)
 
 
+@lru_cache(_REMEMBERED)
 def gdp_mu(epsilon: float, delta: float) -> float:
     """Return the largest mu whose Gaussian DP implies (epsilon, delta)-DP, rounded down.
 

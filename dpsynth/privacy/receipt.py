@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from math import fsum
 from types import MappingProxyType
@@ -205,13 +206,19 @@ def make_receipt(
 
 def installed_versions() -> dict[str, str]:
     """Return Python's version and those of the installed packages that a guarantee rests on."""
-    versions = {"python": platform.python_version()}
+    return dict(_versions())
+
+
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    # Each is a file to parse, and none changes while the process runs.
+    versions = [("python", platform.python_version())]
     for package in _PACKAGES:
         try:
-            versions[package] = version(package)
+            versions.append((package, version(package)))
         except PackageNotFoundError:
             continue
-    return versions
+    return tuple(versions)
 
 
 def _versions_from_json(value: Any) -> dict[str, str]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
@@ -13,7 +14,7 @@ from typing import Any, final
 
 import pandas as pd
 
-from dpsynth.harness.memory import resident_mb
+from dpsynth.memory import resident_mb
 from peers.contenders import Contender
 
 ENVIRONMENTS = Path(__file__).parent.parent.parent / ".peers"
@@ -76,18 +77,33 @@ def run(contender: Contender, task: dict[str, Any], *, timeout: float) -> Run:
         out, log, file = (Path(folder) / name for name in ("out.csv", "log.txt", "task.json"))
         file.write_text(json.dumps({**task, "mechanism": contender.mechanism}))
         command = [str(python), str(contender.runner), str(file), str(out)]
-        with log.open("w") as sink:
-            start = monotonic()
-            process = subprocess.Popen(
-                command, stdout=sink, stderr=subprocess.STDOUT, cwd=folder, start_new_session=True
-            )
-            status, peak = _wait(process.pid, timeout)
-            seconds = monotonic() - start
-        if status is None:
-            raise PeerError(f"no result within {timeout:g} s")
-        if status != 0:
-            raise PeerError(f"failed: {_last_line(log)}")
+        seconds, peak = timed(command, log=log, timeout=timeout)
         return Run(codes=_read(out, task), seconds=seconds, peak_mb=peak)
+
+
+def timed(command: Sequence[str], *, log: Path, timeout: float) -> tuple[float, float]:
+    """Return the wall seconds and the peak memory in MiB of a process that ran to its end.
+
+    Args:
+        command: what to run, in the folder of `log`.
+        log: where its output goes.
+        timeout: seconds after which the process and all its children are ended.
+
+    Raises:
+        PeerError: it failed, or did not end in time.
+    """
+    with log.open("w") as sink:
+        start = monotonic()
+        process = subprocess.Popen(
+            command, stdout=sink, stderr=subprocess.STDOUT, cwd=log.parent, start_new_session=True
+        )
+        status, peak = _wait(process.pid, timeout)
+        seconds = monotonic() - start
+    if status is None:
+        raise PeerError(f"no result within {timeout:g} s")
+    if status != 0:
+        raise PeerError(f"failed: {_last_line(log)}")
+    return seconds, peak
 
 
 def _wait(pid: int, timeout: float) -> tuple[int | None, float]:

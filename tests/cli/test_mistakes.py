@@ -75,6 +75,8 @@ def test_records_that_do_not_fit(say, tmp_path: Path, records: str, said: str) -
         (["--accountant", "pld", "--generator", "aim"], "the pld accountant cannot"),
         (["--rows", "0"], "--rows is 0, but it must be at least 1"),
         (["--seed", "-1"], "seed is -1"),
+        (["--max-seconds", "0"], "seconds is 0.0, but it must be a finite number above 0"),
+        (["--max-memory", "1"], "memory_mb is 1.0, but it must be at least"),
         (["--schema", "none.toml"], "none.toml: no such schema file"),
         (["--out", "o.txt"], "must end in .csv or .parquet"),
         (["--receipt", "."], "this is a folder, not a file"),

@@ -37,6 +37,15 @@ def test_counts_equal_brute_force(sizes: list[int], n: int, seed: int, data: st.
     assert np.array_equal(counter.counts(clique), expected), "a remembered answer differs"
 
 
+def test_counts_in_chunks_are_the_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter, codes = counter_of([3, 2, 2], 1000, 1)
+    monkeypatch.setattr(counting, "CHUNK", 7)  # 12 cells: chunks of 12 rows, the last of 4
+    expected = np.zeros((2, 3, 2), dtype=np.int64)
+    np.add.at(expected, (codes[:, 1], codes[:, 0], codes[:, 2]), 1)
+    assert np.array_equal(counter.counts(("c1", "c0", "c2")), expected)
+    assert counter.counts(("c2",)).sum() == 1000
+
+
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "MEMORY_CELLS", 20)
     counter, _ = counter_of([4] * 5, 30, 0)

@@ -1,6 +1,7 @@
 """The domain keeps order, refuses nonsense, and survives pickling."""
 
 import pickle
+from math import prod
 
 import pytest
 
@@ -8,6 +9,14 @@ from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError, UnknownNameError
 
 DOMAIN = Domain(sizes={"b": 3, "a": 2, "c": 5})
+
+
+def test_cells_are_those_of_the_projection() -> None:
+    domain = Domain(sizes={"a": 3, "b": 10**12, "c": 10**12})
+    for clique in ((), ("b",), ("c", "a", "b")):
+        assert domain.cells_of(clique) == prod(domain.sizes[a] for a in clique)
+    with pytest.raises(UnknownNameError, match="'d'"):
+        domain.cells_of(("a", "d"))
 
 
 def test_order_is_the_order_given() -> None:

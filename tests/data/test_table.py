@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dpsynth.data import conform, encoding
 from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
+from dpsynth.data.encoding import Codec
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 from dpsynth.errors import DataError, UnknownNameError
@@ -151,6 +153,37 @@ def test_values_outside_are_clipped_or_sent_to_the_declared_category() -> None:
     assert conformed(other, ["a", "b", 3]) == ["a", "rest", "rest"]
     with pytest.raises(DataError, match="missing = false"):
         conformed(other, ["a", None])
+
+
+def test_long_columns_are_worked_on_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = (
+        IntegerColumn(name="age", lower=0, upper=9, missing=True),
+        IntegerColumn(name="size", lower=0, upper=3, on_invalid="clip"),
+        CategoricalColumn(name="sex", categories=("m", "f"), missing=True),
+        FloatColumn(name="height", lower=0, upper=2, missing=True),
+    )
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "age": pd.array(rng.integers(0, 10, 100), dtype="Int64"),
+            "size": rng.integers(0, 6, 100, dtype=np.uint8),
+            "sex": rng.choice(np.array(["f", "m", None], dtype=object), 100),
+            "height": rng.random(100),
+        }
+    )
+    frame.loc[[3, 50], ["age", "height"]] = None
+    frame["sex"] = frame["sex"].astype("category")  # in another order than declared
+    whole = Table.from_frame(Schema(columns=columns), frame)
+    codes = Codec(schema=whole.schema).encode(whole)
+    for module in (conform, encoding):
+        monkeypatch.setattr(module, "CHUNK", 7)
+    parts = Table.from_frame(Schema(columns=columns), frame)
+    pd.testing.assert_frame_equal(parts.frame, whole.frame)
+    assert np.array_equal(Codec(schema=parts.schema).encode(parts), codes)
+    # Truth values and numbers are told apart though no part holds both.
+    mixed = pd.Series([True] * 20 + [1] * 20, dtype=object)
+    with pytest.raises(DataError, match="one kind"):
+        conformed(CategoricalColumn(name="x", categories=(1, 2)), mixed)
 
 
 def test_columns_must_be_those_of_the_schema() -> None:

@@ -8,9 +8,17 @@ from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.generators.marginal.tree_size import growth, tree_fits
-from dpsynth.generators.marginal.workload import all_k_ways, downward_closure, overlap_weights
+from dpsynth.generators.marginal.workload import (
+    affordable,
+    all_k_ways,
+    downward_closure,
+    overlap_weights,
+)
 from dpsynth.pgm.cliques import covering
 from dpsynth.pgm.model import GraphicalModel
+
+# Cells of all candidates, whose predictions are held at once: 2**24 doubles are 128 MiB.
+_CELLS = 2**24
 
 
 def weighted_candidates(
@@ -36,11 +44,8 @@ def weighted_candidates(
     workload = all_k_ways(attributes, degree)
     weights = overlap_weights(downward_closure(workload), workload)
     largest = max(weights.values())
-    return {
-        clique: weight / largest
-        for clique, weight in weights.items()
-        if len(clique) == 1 or domain.project(clique).cells <= largest_tree
-    }
+    kept = affordable(domain, list(weights), most_cells=largest_tree, together=_CELLS)
+    return {clique: weights[clique] / largest for clique in kept}
 
 
 def fits_into(

@@ -1,23 +1,19 @@
 """MST: a spanning tree of two-way marginals, chosen privately, fitted by a graphical model."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.schedule import Measurements, Selections, Step
-from dpsynth.data.domain import Clique
 from dpsynth.errors import InvalidValueError
-from dpsynth.generators.base import Generator, SyntheticModel, check_shares
+from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.one_ways import informative
-from dpsynth.generators.marginal.workload import all_k_ways
-from dpsynth.pgm.model import GraphicalModel
+from dpsynth.generators.marginal.spanning_tree import PICK, select_tree
 
-_ONE_WAYS, _PICK, _TWO_WAYS = "1-way marginals", "select edge", "2-way marginals"
+_ONE_WAYS, _TWO_WAYS = "1-way marginals", "2-way marginals"
 
 
 @final
@@ -38,6 +34,7 @@ class Mst(Generator):
     Args:
         one_way_share: part of the budget for one-way marginals.
         selection_share: part of the budget for picking the tree.
+        largest_tree: most cells of the model's junction tree; pairs that would pass it stay out.
 
     Raises:
         InvalidValueError: shares that leave nothing for the two-way marginals.
@@ -47,6 +44,7 @@ class Mst(Generator):
 
     one_way_share: float = 0.3
     selection_share: float = 0.1
+    largest_tree: int = 2**20
 
     name: ClassVar[str] = "mst"
     accountant: ClassVar[str] = "zcdp"
@@ -58,6 +56,7 @@ class Mst(Generator):
         if self.one_way_share + self.selection_share >= 1:
             both = self.one_way_share + self.selection_share
             raise InvalidValueError("one_way_share + selection_share", both, "below 1")
+        check_counts(self, "largest_tree")
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         del rng
@@ -65,13 +64,17 @@ class Mst(Generator):
         sigma, *rest = private.schedule(self._schedule(len(attributes)))
         ones = [(a,) for a in attributes]
         measured = private.marginals(ones, sigmas=[sigma] * len(ones), label=_ONE_WAYS)
-        model = fitted(private, measured)
+        model = fitted(private, measured, last=not rest)
         if rest:
-            pairs = all_k_ways(attributes, 2)
             *picks, sigma = rest
-            tree = _select_tree(private, model, attributes, epsilon=picks[0]) if picks else pairs
-            measured += private.marginals(tree, sigmas=[sigma] * len(tree), label=_TWO_WAYS)
-            model = fitted(private, measured, start=model)
+            # Two attributes have one pair, which is taken for nothing.
+            epsilon = picks[0] if picks else 1.0
+            cliques = select_tree(private, model, epsilon=epsilon, largest_tree=self.largest_tree)
+            if len(cliques) < len(ones) - 1:  # some pairs had no room
+                cliques = cliques or ones
+                sigma = private.sigma_for(private.remaining, queries=len(cliques))
+            measured += private.marginals(cliques, sigmas=[sigma] * len(cliques), label=_TWO_WAYS)
+            model = fitted(private, measured, start=model, last=True)
         return GraphicalSyntheticModel.of(private, model, measured)
 
     def _schedule(self, attributes: int) -> list[Step]:
@@ -84,28 +87,6 @@ class Mst(Generator):
         rest = 1.0 - self.one_way_share
         if edges == 1:
             return [ones, Measurements(share=rest, queries=1, label=_TWO_WAYS)]
-        picks = Selections(share=self.selection_share, rounds=edges, label=_PICK)
+        picks = Selections(share=self.selection_share, rounds=edges, label=PICK)
         rest -= self.selection_share
         return [ones, picks, Measurements(share=rest, queries=edges, label=_TWO_WAYS)]
-
-
-def _select_tree(
-    private: PrivateData, columns: GraphicalModel, attributes: Sequence[str], *, epsilon: float
-) -> list[Clique]:
-    """Return the pairs of a spanning tree over `attributes`, far from independence by choice."""
-    pairs = all_k_ways(attributes, 2)
-    shares = {a: columns.marginal((a,)) / columns.total for a in attributes}
-    predictions: dict[Clique, NDArray[np.float64]] = {
-        (a, b): columns.total * np.outer(shares[a], shares[b]) for a, b in pairs
-    }
-    component = {a: a for a in attributes}
-    tree: list[Clique] = []
-    for _ in range(len(attributes) - 1):
-        candidates = [(a, b) for a, b in pairs if component[a] != component[b]]
-        chosen = private.select_worst(
-            candidates, predictions.__getitem__, epsilon=epsilon, label=_PICK
-        )
-        tree.append(chosen)
-        kept, merged = (component[a] for a in chosen)
-        component = {a: kept if c == merged else c for a, c in component.items()}
-    return tree

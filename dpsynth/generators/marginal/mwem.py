@@ -12,9 +12,11 @@ from dpsynth.data.domain import Clique
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
+from dpsynth.generators.limits import hurried
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
+from dpsynth.generators.marginal.spanning_tree import spend_rest
 from dpsynth.generators.marginal.tree_size import growth
-from dpsynth.generators.marginal.workload import all_k_ways
+from dpsynth.generators.marginal.workload import affordable, all_k_ways
 from dpsynth.pgm.measurement import MEAN_SIZE
 from dpsynth.pgm.model import GraphicalModel
 
@@ -77,11 +79,8 @@ class Mwem(Generator):
         attributes = informative(domain)
         # Next to the single attributes every pair alone must fit, so that no round is without one.
         room = self.largest_tree - sum(domain.shape)
-        pairs = [
-            pair
-            for pair in all_k_ways(attributes, 2)
-            if len(pair) == 2 and domain.project(pair).cells <= room
-        ]
+        all_pairs = all_k_ways(attributes, 2) if len(attributes) > 1 else []
+        pairs = affordable(domain, all_pairs, most_cells=room)
         if not pairs:
             measured = measure_one_ways(private, amount=budget)
             return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
@@ -89,6 +88,11 @@ class Mwem(Generator):
         model = fitted(private, measured)
         rounds = self.rounds if self.rounds is not None else min(len(attributes), len(pairs))
         for left in range(rounds, 0, -1):
+            if hurried():
+                model, measured = spend_rest(
+                    private, model, measured, largest_tree=self.largest_tree
+                )
+                break
             amount = private.remaining / left
             pair = self._pick(private, model, pairs, amount=amount)
             last = left == 1
@@ -118,6 +122,6 @@ class Mwem(Generator):
             candidates,
             model.pairs(candidates).__getitem__,
             epsilon=private.selection_epsilon_for(amount * self.selection_share),
-            penalties=[noise * private.domain.project(pair).cells for pair in candidates],
+            penalties=[noise * private.domain.cells_of(pair) for pair in candidates],
             label="select pair",
         )

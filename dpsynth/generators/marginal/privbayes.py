@@ -126,7 +126,7 @@ class PrivBayes(Generator):
             ]
             # Without parents a child is measured all the same: only what a table adds counts.
             penalties = [
-                self.noise_weight * noise * domain.project((*parents, child)).cells / 2
+                self.noise_weight * noise * domain.cells_of((*parents, child)) / 2
                 if parents
                 else 0.0
                 for child, parents in choices

@@ -10,8 +10,10 @@ import numpy as np
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
 from dpsynth.generators.graphical import fitted
+from dpsynth.generators.limits import hurried
 from dpsynth.generators.marginal.noise_cost import noise_cost
 from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.marginal.spanning_tree import spend_rest
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
 
@@ -84,6 +86,8 @@ class Rounds:
         """
         private, cost, bought = self.private, self.first_cost, [*measured]
         while True:
+            if hurried():
+                return spend_rest(private, model, bought, largest_tree=self.largest_tree)
             last = private.remaining < 2 * cost
             amount = private.remaining if last else cost
             measuring = amount * (1 - self.selection_share)

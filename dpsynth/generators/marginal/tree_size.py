@@ -18,7 +18,7 @@ def tree_fits(domain: Domain, cliques: Sequence[Clique], most_cells: float) -> b
         most_cells: below 1 nothing fits.
     """
     # A clique above the limit is cheaper to see than a tree.
-    if most_cells < 1 or any(domain.project(c).cells > most_cells for c in cliques):
+    if most_cells < 1 or any(domain.cells_of(c) > most_cells for c in cliques):
         return False
     try:
         JunctionTree.build(domain, cliques, ceiling=int(most_cells))

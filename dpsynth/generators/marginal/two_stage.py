@@ -14,8 +14,10 @@ from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
+from dpsynth.generators.limits import hurried
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
 from dpsynth.generators.marginal.shortlist import shortlist
+from dpsynth.generators.marginal.spanning_tree import spend_rest
 from dpsynth.generators.marginal.workload import all_k_ways
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
@@ -84,6 +86,11 @@ class TwoStage(Generator):
         measured = measure_one_ways(private, amount=private.remaining * self.one_way_share)
         model = fitted(private, measured)
         for share, sets in ((self.first_share, 2), (1.0, 3)):
+            if hurried():
+                model, measured = spend_rest(
+                    private, model, measured, largest_tree=self.largest_tree
+                )
+                break
             found = self._stage(private, model, sets, amount=private.remaining * share, rng=rng)
             if not found:
                 continue

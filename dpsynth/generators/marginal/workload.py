@@ -1,11 +1,32 @@
 """Workloads: which marginals a user cares about, and which ones help to answer them."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import combinations
+from itertools import accumulate, combinations
+from typing import final
 
-from dpsynth.data.domain import Clique
+from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
+
+# Counts of so many cells are remembered by the curator, so that rounds do not count them again.
+PAIR_CELLS = 2**22
+
+
+@final
+class SkippedCliquesWarning(UserWarning):
+    """Sets of attributes that a mechanism does not consider because they have too many cells."""
+
+    def __init__(self, skipped: int, among: int, most_cells: int, together: int) -> None:
+        super().__init__(skipped, among, most_cells, together)
+        self.skipped, self.among = skipped, among
+        self.most_cells, self.together = most_cells, together
+
+    def __str__(self) -> str:
+        return (
+            f"{self.skipped} of {self.among} sets of attributes are left out: one may have at most "
+            f"{self.most_cells} cells, and all together {self.together}."
+        )
 
 
 def all_k_ways(attributes: Sequence[str], k: int) -> list[Clique]:
@@ -39,3 +60,34 @@ def overlap_weights(candidates: Iterable[Clique], workload: Sequence[Clique]) ->
     """
     appearances = Counter(attribute for clique in workload for attribute in clique)
     return {candidate: sum(appearances[a] for a in candidate) for candidate in candidates}
+
+
+def affordable(
+    domain: Domain, cliques: Sequence[Clique], *, most_cells: float, together: int = PAIR_CELLS
+) -> list[Clique]:
+    """Return the cliques that a mechanism can afford to consider, in their order.
+
+    A clique has at most `most_cells` cells; where too many remain, those of few cells stay, and
+    among equals those whose attributes are close to one another. What is left out is said in one
+    `SkippedCliquesWarning`; all of this is public.
+
+    Args:
+        domain: sizes of the attributes.
+        cliques: the candidates; single attributes always stay.
+        most_cells: of one.
+        together: cells of all that stay, whose counts and predictions are held at once.
+    """
+    cells = {c: domain.cells_of(c) for c in cliques}
+    kept = [c for c in cliques if len(c) == 1 or cells[c] <= most_cells]
+    if sum(cells[c] for c in kept) > together:
+        axis = {a: i for i, a in enumerate(domain.attributes)}
+        nearest = sorted(kept, key=lambda c: (len(c) > 1, cells[c], axis[c[-1]] - axis[c[0]]))
+        ends = accumulate(cells[c] for c in nearest)
+        chosen = {c for c, end in zip(nearest, ends, strict=True) if end <= together}
+        kept = [c for c in kept if len(c) == 1 or c in chosen]
+    skipped = len(cliques) - len(kept)
+    if skipped:
+        most = max(0, int(most_cells))
+        warning = SkippedCliquesWarning(skipped, len(cliques), most, together)
+        warnings.warn(warning, stacklevel=2)
+    return kept

@@ -1,4 +1,4 @@
-"""The memory of another process, read while it runs."""
+"""The memory that a process holds, as the system tells it."""
 
 from pathlib import Path
 
@@ -8,11 +8,20 @@ def resident_mb(pid: int | None) -> float | None:
 
     The usage that a parent is told at the end starts from what the parent held when it forked.
     """
+    return _status_mb(pid, "VmHWM:")
+
+
+def held_mb(pid: int | None) -> float | None:
+    """Return the memory that process `pid` holds now, in MiB; None where no one tells."""
+    return _status_mb(pid, "VmRSS:")
+
+
+def _status_mb(pid: int | None, field: str) -> float | None:
     try:
         text = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return None
     for line in text.splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(field):
             return int(line.split()[1]) / 2**10
     return None
