@@ -13,8 +13,9 @@ from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.generators.graphical import GraphicalSyntheticModel
+from dpsynth.generators.marginal.grown_tree import best_tree
 from dpsynth.generators.marginal.hosts import Hosting
-from dpsynth.generators.marginal.tree import Tree, best_tree
+from dpsynth.generators.marginal.tree import Tree
 from dpsynth.pgm.measurement import MEAN_SIZE
 from tests.generators.planted import PLANTED, fit, pair_error, planted_table
 from tests.tables import coded_table

@@ -1,27 +1,18 @@
 """One-shot tree: a junction tree grown from noisy pair errors, then all its marginals at once."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from sys import maxsize
 from typing import ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
-from dpsynth.generators.marginal.hosts import Hosting
+from dpsynth.generators.marginal.grown_tree import hosted_shortlist
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
-from dpsynth.generators.marginal.shortlist import Shortlist
 from dpsynth.generators.marginal.workload import all_k_ways
-from dpsynth.pgm.junction_tree import JunctionTree
-
-_PRICES = (0, 1, 2, 4, 8, 16, 32)
-_MISFITS = 40
 
 
 @final
@@ -97,11 +88,19 @@ class Tree(Generator):
             label=f"errors of {len(pairs)} marginals",
         )
         gains = dict(zip(pairs, map(float, errors), strict=True))
-        chosen = self._worthwhile(private, gains, expected)
+        rest = private.remaining
+        chosen = hosted_shortlist(
+            private.domain,
+            gains,
+            expected,
+            sigma_of=lambda share: private.sigma_for(rest * share),
+            kappa=self.kappa,
+            largest_tree=self.largest_tree,
+            largest_clique=self.largest_clique,
+        )
         if chosen is None:
             measured += measure_one_ways(private, amount=private.remaining)
         else:
-            rest = private.remaining
             sigmas = [private.sigma_for(rest * share) for share in chosen.shares]
             measured += private.marginals(chosen.cliques, sigmas=sigmas)
         model = fitted(private, measured, start=model)
@@ -113,84 +112,3 @@ class Tree(Generator):
         most = min(self.largest_clique, self.largest_tree)
         pairs = all_k_ways(attributes, 2) if len(attributes) > 1 else []
         return [pair for pair in pairs if domain.project(pair).cells <= most]
-
-    def _worthwhile(
-        self,
-        private: PrivateData,
-        gains: Mapping[Clique, float],
-        expected: Mapping[Clique, NDArray[np.float64]],
-    ) -> Shortlist | None:
-        """Return the marginals inside the best tree that are worth what is left of the budget."""
-        tree = best_tree(
-            private.domain,
-            gains,
-            largest_tree=self.largest_tree,
-            largest_clique=self.largest_clique,
-        )
-        rest = private.remaining
-        held = {pair: gains[pair] for pair in _inside(tree, 2) if pair in gains}
-        hosting = Hosting(
-            domain=private.domain,
-            gains=held,
-            expected=expected,
-            cliques=[*held, *(t for t in _inside(tree, 3) if _all_known(t, held))],
-            sigma_of=lambda share: private.sigma_for(rest * share),
-            kappa=self.kappa,
-        )
-        return hosting.shortlist()
-
-
-def best_tree(
-    domain: Domain, gains: Mapping[Clique, float], *, largest_tree: int, largest_clique: int
-) -> JunctionTree:
-    """Return, of the trees grown for several prices, the one whose cliques hold most error.
-
-    Args:
-        domain: of all attributes.
-        gains: noisy error of each pair, in records; those below 0 hold nothing.
-        largest_tree: most cells of the tree.
-        largest_clique: most cells of one of its cliques.
-    """
-    tried: list[list[Clique]] = []
-    best, most = JunctionTree.build(domain, ()), 0.0
-    for price in _PRICES:
-        net = {pair: gain - price * domain.project(pair).cells for pair, gain in gains.items()}
-        ranked = sorted((pair for pair in net if net[pair] > 0), key=lambda pair: -net[pair])
-        if any(before[: len(ranked)] == ranked for before in tried):
-            continue  # would be the beginning of a tree that was grown already
-        tried.append(ranked)
-        tree = _grown(domain, ranked, largest_tree=largest_tree, largest_clique=largest_clique)
-        held = sum(max(0.0, gains.get(pair, 0.0)) for pair in _inside(tree, 2))
-        if held > most:
-            best, most = tree, held
-    return best
-
-
-def _grown(
-    domain: Domain, ranked: Sequence[Clique], *, largest_tree: int, largest_clique: int
-) -> JunctionTree:
-    """Return the tree of the pairs in `ranked` that fit, one after the other.
-
-    It gives up where none of a run of pairs fits: such a tree is full, and asking takes time.
-    """
-    tree, chosen, misfits = JunctionTree.build(domain, ()), list[Clique](), 0
-    for pair in ranked:
-        if any(set(pair) <= set(clique) for clique in tree.cliques):
-            continue
-        larger = JunctionTree.build(domain, [*chosen, pair], ceiling=maxsize)
-        widest = max(domain.project(clique).cells for clique in larger.cliques)
-        if larger.cells <= largest_tree and widest <= largest_clique:
-            tree, misfits = larger, 0
-            chosen.append(pair)
-        elif (misfits := misfits + 1) == _MISFITS:
-            break
-    return tree
-
-
-def _inside(tree: JunctionTree, size: int) -> list[Clique]:
-    """Return every set of `size` attributes inside a clique of the tree, each once."""
-    return list(dict.fromkeys(c for clique in tree.cliques for c in combinations(clique, size)))
-
-
-def _all_known(triple: Clique, pairs: Mapping[Clique, float]) -> bool:
-    return all(pair in pairs for pair in combinations(triple, 2))

@@ -1,0 +1,102 @@
+"""A junction tree grown from the errors of pairs, and what to measure inside it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from sys import maxsize
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.data.domain import Clique, Domain
+from dpsynth.generators.marginal.hosts import Hosting
+from dpsynth.generators.marginal.shortlist import Shortlist
+from dpsynth.pgm.junction_tree import JunctionTree
+
+_PRICES = (0, 1, 2, 4, 8, 16, 32)
+_MISFITS = 40
+
+
+def hosted_shortlist(
+    domain: Domain,
+    gains: Mapping[Clique, float],
+    expected: Mapping[Clique, NDArray[np.float64]],
+    *,
+    sigma_of: Callable[[float], float],
+    kappa: float,
+    largest_tree: int,
+    largest_clique: int,
+) -> Shortlist | None:
+    """Return pairs and triples of the best tree that are worth what they cost (`Hosting`).
+
+    Args:
+        domain: of all attributes.
+        gains: estimated error of each pair, in records.
+        expected: counts of each pair under the present model; public.
+        sigma_of: share of the budget -> standard deviation of a marginal's noise.
+        kappa: most that a cell costs, in expected counts.
+        largest_tree: most cells of the tree.
+        largest_clique: most cells of one of its cliques.
+    """
+    tree = best_tree(domain, gains, largest_tree=largest_tree, largest_clique=largest_clique)
+    held = {pair: gains[pair] for pair in _inside(tree, 2) if pair in gains}
+    triples = [t for t in _inside(tree, 3) if all(pair in held for pair in combinations(t, 2))]
+    return Hosting(
+        domain=domain,
+        gains=held,
+        expected=expected,
+        cliques=[*held, *triples],
+        sigma_of=sigma_of,
+        kappa=kappa,
+    ).shortlist()
+
+
+def best_tree(
+    domain: Domain, gains: Mapping[Clique, float], *, largest_tree: int, largest_clique: int
+) -> JunctionTree:
+    """Return, of the trees grown for several prices, the one whose cliques hold most error.
+
+    Args:
+        domain: of all attributes.
+        gains: noisy error of each pair, in records; those below 0 hold nothing.
+        largest_tree: most cells of the tree.
+        largest_clique: most cells of one of its cliques.
+    """
+    tried: list[list[Clique]] = []
+    best, most = JunctionTree.build(domain, ()), 0.0
+    for price in _PRICES:
+        net = {pair: gain - price * domain.project(pair).cells for pair, gain in gains.items()}
+        ranked = sorted((pair for pair in net if net[pair] > 0), key=lambda pair: -net[pair])
+        if any(before[: len(ranked)] == ranked for before in tried):
+            continue  # would be the beginning of a tree that was grown already
+        tried.append(ranked)
+        tree = _grown(domain, ranked, largest_tree=largest_tree, largest_clique=largest_clique)
+        held = sum(max(0.0, gains.get(pair, 0.0)) for pair in _inside(tree, 2))
+        if held > most:
+            best, most = tree, held
+    return best
+
+
+def _grown(
+    domain: Domain, ranked: Sequence[Clique], *, largest_tree: int, largest_clique: int
+) -> JunctionTree:
+    """Return the tree of the pairs in `ranked` that fit, one after the other.
+
+    It gives up where none of a run of pairs fits: such a tree is full, and asking takes time.
+    """
+    tree, chosen, misfits = JunctionTree.build(domain, ()), list[Clique](), 0
+    for pair in ranked:
+        if any(set(pair) <= set(clique) for clique in tree.cliques):
+            continue
+        larger = JunctionTree.build(domain, [*chosen, pair], ceiling=maxsize)
+        widest = max(domain.project(clique).cells for clique in larger.cliques)
+        if larger.cells <= largest_tree and widest <= largest_clique:
+            tree, misfits = larger, 0
+            chosen.append(pair)
+        elif (misfits := misfits + 1) == _MISFITS:
+            break
+    return tree
+
+
+def _inside(tree: JunctionTree, size: int) -> list[Clique]:
+    """Return every set of `size` attributes inside a clique of the tree, each once."""
+    return list(dict.fromkeys(c for clique in tree.cliques for c in combinations(clique, size)))
