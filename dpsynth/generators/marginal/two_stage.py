@@ -1,4 +1,4 @@
-"""Two stages of marginals measured all at once: pairs against independence, then what is missed."""
+"""Two stages of marginals measured all at once: a tree of dependent pairs, then what is missed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +15,9 @@ from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.limits import hurried
+from dpsynth.generators.marginal.grown_tree import hosted_shortlist
+from dpsynth.generators.marginal.noise_cost import noise_cost
+from dpsynth.generators.marginal.noisy_errors import shrunk
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
 from dpsynth.generators.marginal.shortlist import shortlist
 from dpsynth.generators.marginal.spanning_tree import spend_rest
@@ -29,26 +32,37 @@ _STEPS = 300
 @final
 @dataclass(frozen=True, kw_only=True)
 class TwoStage(Generator):
-    """One-way marginals; pairs picked from noisy errors; then pairs and triples that are missed.
+    """One-way marginals; a tree of pairs and triples grown from noisy errors; then what is missed.
 
     Each stage buys the errors of all its candidates under the current model as one noisy vector,
-    shortlists those whose gain outweighs what noise will cost them, and measures the list at once.
-    The second stage scores triples too, against the fitted model, so that what the first has
-    explained is not bought again.
+    lists marginals whose gain outweighs what noise will cost them, and measures the list at once.
+    The first stage scores pairs and grows a junction tree from them (`hosted_shortlist`); the
+    second scores triples too, against the fitted model, so that what the first has explained is not
+    bought again, and has the rest of the junction tree for them (`shortlist`).
+
+    What noise would drown is not bought. One-way marginals get more than their share where it
+    leaves them worse than `one_way_error`. A stage whose errors would be noisier than a part of the
+    number of records is left out, and its budget goes to what is left; the errors themselves are
+    drawn towards their mean by the share of their variance that is noise (`shrunk`). All of this
+    follows from public sigmas and from answers that were paid for.
 
     Relation: both. Sensitivities and proofs: `MarginalQuery` for the measurements, `FitErrorsQuery`
     for the errors. Each purchase is a charge of its own; models, lists and shares are
     post-processing.
-    Cost: the whole budget: `one_way_share`, then `first_share` of the rest, then the remainder;
-    of each stage, `error_share` for the errors. A stage that lists nothing leaves its measurements'
-    part to what follows, in the end to the one-way marginals.
+    Cost: the whole budget: `one_way_share` or more, then `first_share` of the rest, then the
+    remainder; of each stage, `error_share` for the errors. A stage that lists nothing leaves its
+    measurements' part to what follows, in the end to the one-way marginals.
 
     Args:
         one_way_share: part of the budget for one-way marginals.
+        one_way_error: mean total variation by noise above which they get more.
+        most_one_way_share: largest part of the budget for them.
         first_share: part of the rest for the first stage.
         error_share: part of a stage for the errors.
+        drowned_pairs: largest noise of a pair's error, in numbers of records.
+        drowned_triples: the same of the second stage.
         kappa: what a cell of few records costs when measured, in expected counts.
-        largest_tree: most cells of the model's junction tree.
+        largest_tree: most cells of the model's junction tree; the first stage may use a quarter.
         largest_marginal: most cells of a triple.
         most_sets: tables with more triples than this score pairs only.
 
@@ -60,12 +74,16 @@ class TwoStage(Generator):
     """
 
     one_way_share: float = 0.15
-    first_share: float = 0.5
+    one_way_error: float = 0.015
+    most_one_way_share: float = 0.5
+    first_share: float = 0.7
     error_share: float = 0.1
+    drowned_pairs: float = 0.3
+    drowned_triples: float = 0.1
     kappa: float = 2.0
-    largest_tree: int = 2**18
+    largest_tree: int = 2**20
     largest_marginal: int = 20_000
-    most_sets: int = 1000
+    most_sets: int = 2500
 
     name: ClassVar[str] = "two_stage"
     accountant: ClassVar[str] = "gdp"
@@ -73,9 +91,17 @@ class TwoStage(Generator):
     model: ClassVar[type[SyntheticModel]] = GraphicalSyntheticModel
 
     def __post_init__(self) -> None:
-        check_shares(self, "one_way_share", "first_share", "error_share")
-        if not 0 < self.kappa < inf:
-            raise InvalidValueError("kappa", self.kappa, "a finite number above 0")
+        check_shares(
+            self,
+            "one_way_share",
+            "one_way_error",
+            "most_one_way_share",
+            "first_share",
+            "error_share",
+        )
+        for field in ("drowned_pairs", "drowned_triples", "kappa"):
+            if not 0 < getattr(self, field) < inf:
+                raise InvalidValueError(field, getattr(self, field), "a finite number above 0")
         check_counts(self, "largest_tree", "largest_marginal", "most_sets")
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
@@ -83,9 +109,8 @@ class TwoStage(Generator):
         if len(attributes) == 1:
             measured = measure_one_ways(private, amount=private.remaining)
             return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
-        measured = measure_one_ways(private, amount=private.remaining * self.one_way_share)
-        model = fitted(private, measured)
-        for share, sets in ((self.first_share, 2), (1.0, 3)):
+        model, measured = self._one_ways(private)
+        for sets, share in self._plan(private, model.total):
             if hurried():
                 model, measured = spend_rest(
                     private, model, measured, largest_tree=self.largest_tree
@@ -97,9 +122,43 @@ class TwoStage(Generator):
             measured += found
             model = fitted(private, measured, start=model, steps=_STEPS)
         if private.remaining > 1e-6 * private.ledger.capacity:
-            measured += measure_one_ways(private, amount=private.remaining)
+            measured += measure_one_ways(private, amount=private.remaining, by_size=True)
             model = fitted(private, measured, start=model, steps=_STEPS)
         return GraphicalSyntheticModel.of(private, model, measured)
+
+    def _one_ways(self, private: PrivateData) -> tuple[GraphicalModel, list[NoisyMarginal]]:
+        """Return the model of independent columns, after a second purchase where the first is poor:
+        twice measured is as good as measured once for the price of both."""
+        budget = private.remaining
+        measured = measure_one_ways(private, amount=budget * self.one_way_share, by_size=True)
+        model = fitted(private, measured)
+        costs = [
+            noise_cost(model.marginal(m.clique), sigma=m.sigma, kappa=self.kappa) for m in measured
+        ]
+        error = sum(costs) / len(costs) / (2 * model.total)
+        wanted = self.one_way_share * (error / self.one_way_error) ** 2
+        more = min(wanted, self.most_one_way_share) - self.one_way_share
+        if more > 0:
+            measured += measure_one_ways(private, amount=budget * more, by_size=True)
+            model = fitted(private, measured)
+        return model, measured
+
+    def _plan(self, private: PrivateData, total: float) -> list[tuple[int, float]]:
+        """Return the stages that noise does not drown: attributes of their largest candidates, and
+        shares of what is left.
+
+        The noise of the errors is that of as many marginals for the same amount: exactly under
+        add/remove, and less than what it will be, by at most sqrt(2), under replace.
+        """
+
+        def noise(sets: int, share: float) -> float:
+            amount = private.remaining * share * self.error_share
+            candidates = max(1, len(self._candidates(private.domain, sets)))
+            return private.sigma_for(amount, queries=candidates) / total
+
+        if noise(3, 1 - self.first_share) <= self.drowned_triples:
+            return [(2, self.first_share), (3, 1.0)]
+        return [(2, 1.0)] if noise(2, 1.0) <= self.drowned_pairs else []
 
     def _stage(
         self,
@@ -115,27 +174,46 @@ class TwoStage(Generator):
         if not candidates:
             return []
         expected, blur = _predicted(model, candidates, rng=rng)
-        errors, _ = private.fit_errors(
+        errors, sigma = private.fit_errors(
             candidates,
             expected.__getitem__,
             amount=amount * self.error_share,
             label=f"errors of {len(candidates)} marginals",
         )
-        rest = amount * (1 - self.error_share)
-        gains = {c: float(e) - blur[c] for c, e in zip(candidates, errors, strict=True)}
-        chosen = shortlist(
-            private.domain,
-            gains,
-            expected,
-            inherited=model.cliques,
-            sigma_of=lambda share: private.sigma_for(rest * share),
-            kappa=self.kappa,
-            largest_tree=self.largest_tree,
-        )
+        noisy = {c: float(e) - blur[c] for c, e in zip(candidates, errors, strict=True)}
+        gains, rest = shrunk(noisy, sigma=sigma), amount * (1 - self.error_share)
+
+        def sigma_of(share: float) -> float:
+            return private.sigma_for(rest * share)
+
+        if sets == 2:
+            chosen = hosted_shortlist(
+                private.domain,
+                gains,
+                expected,
+                sigma_of=sigma_of,
+                kappa=self.kappa,
+                largest_tree=self._first_tree,
+                largest_clique=self._first_tree,
+            )
+        else:
+            chosen = shortlist(
+                private.domain,
+                gains,
+                expected,
+                inherited=model.cliques,
+                sigma_of=sigma_of,
+                kappa=self.kappa,
+                largest_tree=self.largest_tree,
+            )
         if chosen is None:
             return []
-        sigmas = [private.sigma_for(rest * share) for share in chosen.shares]
-        return private.marginals(chosen.cliques, sigmas=sigmas)
+        return private.marginals(chosen.cliques, sigmas=[sigma_of(s) for s in chosen.shares])
+
+    @property
+    def _first_tree(self) -> int:
+        """Most cells of the first stage's tree: the second stage needs room to add to it."""
+        return max(1, self.largest_tree // 4)
 
     def _candidates(self, domain: Domain, sets: int) -> list[Clique]:
         attributes = informative(domain)
