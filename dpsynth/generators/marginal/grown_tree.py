@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
+from math import sqrt
 from sys import maxsize
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.generators.marginal.hosts import Hosting
+from dpsynth.generators.marginal.noise_cost import noise_cost
 from dpsynth.generators.marginal.shortlist import Shortlist
 from dpsynth.pgm.junction_tree import JunctionTree
 
@@ -48,6 +50,35 @@ def hosted_shortlist(
         sigma_of=sigma_of,
         kappa=kappa,
     ).shortlist()
+
+
+def error_left(
+    domain: Domain,
+    gains: Mapping[Clique, float],
+    expected: Mapping[Clique, NDArray[np.float64]],
+    found: Shortlist,
+    *,
+    sigma_of: Callable[[float], float],
+    kappa: float,
+) -> float:
+    """Return the estimated L1 error of all pairs together once `found` is measured, in records.
+
+    A pair inside a measured clique has what noise costs it there, wherever that is least; but never
+    more than its error now, which every other pair keeps.
+
+    Args:
+        domain, gains, expected, sigma_of, kappa: as of `hosted_shortlist`.
+        found: what would be measured.
+    """
+    left = dict(gains)
+    for clique, share in zip(found.cliques, found.shares, strict=True):
+        cells, sigma = domain.cells_of(clique), sigma_of(share)
+        for pair in combinations(clique, 2):
+            if pair in left:
+                inside = sigma * sqrt(cells / domain.cells_of(pair))
+                cost = noise_cost(expected[pair], sigma=inside, kappa=kappa)
+                left[pair] = min(left[pair], cost)
+    return sum(left.values())
 
 
 def best_tree(

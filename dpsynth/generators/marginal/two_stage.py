@@ -1,7 +1,8 @@
 """Two stages of marginals measured all at once: a tree of dependent pairs, then what is missed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import comb, inf
 from typing import ClassVar, final
 
@@ -15,11 +16,10 @@ from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.limits import hurried
-from dpsynth.generators.marginal.grown_tree import hosted_shortlist
+from dpsynth.generators.marginal.grown_tree import error_left, hosted_shortlist
 from dpsynth.generators.marginal.noise_cost import noise_cost
-from dpsynth.generators.marginal.noisy_errors import shrunk
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
-from dpsynth.generators.marginal.shortlist import shortlist
+from dpsynth.generators.marginal.shortlist import Shortlist, shortlist
 from dpsynth.generators.marginal.spanning_tree import spend_rest
 from dpsynth.generators.marginal.workload import all_k_ways
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
@@ -36,15 +36,15 @@ class TwoStage(Generator):
 
     Each stage buys the errors of all its candidates under the current model as one noisy vector,
     lists marginals whose gain outweighs what noise will cost them, and measures the list at once.
-    The first stage scores pairs and grows a junction tree from them (`hosted_shortlist`); the
-    second scores triples too, against the fitted model, so that what the first has explained is not
-    bought again, and has the rest of the junction tree for them (`shortlist`).
+    The first stage scores pairs; of the pairs with the largest gains (`shortlist`) and of pairs and
+    triples in a junction tree grown from them (`hosted_shortlist`) it takes the list that should
+    leave the smaller error. The second scores triples too, against the fitted model, so that what
+    the first has explained is not bought again, and has the rest of the junction tree for them.
 
     What noise would drown is not bought. One-way marginals get more than their share where it
     leaves them worse than `one_way_error`. A stage whose errors would be noisier than a part of the
-    number of records is left out, and its budget goes to what is left; the errors themselves are
-    drawn towards their mean by the share of their variance that is noise (`shrunk`). All of this
-    follows from public sigmas and from answers that were paid for.
+    number of records is left out, and its budget goes to what is left. Both follow from public
+    sigmas and from answers that were paid for.
 
     Relation: both. Sensitivities and proofs: `MarginalQuery` for the measurements, `FitErrorsQuery`
     for the errors. Each purchase is a charge of its own; models, lists and shares are
@@ -76,10 +76,10 @@ class TwoStage(Generator):
     one_way_share: float = 0.15
     one_way_error: float = 0.015
     most_one_way_share: float = 0.5
-    first_share: float = 0.7
+    first_share: float = 0.6
     error_share: float = 0.1
     drowned_pairs: float = 0.3
-    drowned_triples: float = 0.1
+    drowned_triples: float = 0.05
     kappa: float = 2.0
     largest_tree: int = 2**20
     largest_marginal: int = 20_000
@@ -174,46 +174,58 @@ class TwoStage(Generator):
         if not candidates:
             return []
         expected, blur = _predicted(model, candidates, rng=rng)
-        errors, sigma = private.fit_errors(
+        errors, _ = private.fit_errors(
             candidates,
             expected.__getitem__,
             amount=amount * self.error_share,
             label=f"errors of {len(candidates)} marginals",
         )
-        noisy = {c: float(e) - blur[c] for c, e in zip(candidates, errors, strict=True)}
-        gains, rest = shrunk(noisy, sigma=sigma), amount * (1 - self.error_share)
+        gains = {c: float(e) - blur[c] for c, e in zip(candidates, errors, strict=True)}
+        rest = amount * (1 - self.error_share)
 
         def sigma_of(share: float) -> float:
             return private.sigma_for(rest * share)
 
-        if sets == 2:
-            chosen = hosted_shortlist(
-                private.domain,
-                gains,
-                expected,
-                sigma_of=sigma_of,
-                kappa=self.kappa,
-                largest_tree=self._first_tree,
-                largest_clique=self._first_tree,
-            )
-        else:
-            chosen = shortlist(
-                private.domain,
-                gains,
-                expected,
-                inherited=model.cliques,
-                sigma_of=sigma_of,
-                kappa=self.kappa,
-                largest_tree=self.largest_tree,
-            )
+        chosen = self._list(model, sets, gains, expected, sigma_of=sigma_of)
         if chosen is None:
             return []
         return private.marginals(chosen.cliques, sigmas=[sigma_of(s) for s in chosen.shares])
 
-    @property
-    def _first_tree(self) -> int:
-        """Most cells of the first stage's tree: the second stage needs room to add to it."""
-        return max(1, self.largest_tree // 4)
+    def _list(
+        self,
+        model: GraphicalModel,
+        sets: int,
+        gains: Mapping[Clique, float],
+        expected: Mapping[Clique, NDArray[np.float64]],
+        *,
+        sigma_of: Callable[[float], float],
+    ) -> Shortlist | None:
+        """Return what to measure, for pairs the better of two lists; None where nothing gains."""
+        most = self.largest_tree if sets > 2 else max(1, self.largest_tree // 4)
+        ranked = shortlist(
+            model.domain,
+            gains,
+            expected,
+            inherited=model.cliques,
+            sigma_of=sigma_of,
+            kappa=self.kappa,
+            largest_tree=most,
+        )
+        if sets > 2:
+            return ranked
+        grown = hosted_shortlist(
+            model.domain,
+            gains,
+            expected,
+            sigma_of=sigma_of,
+            kappa=self.kappa,
+            largest_tree=most,
+            largest_clique=most,
+        )
+        left = partial(
+            error_left, model.domain, gains, expected, sigma_of=sigma_of, kappa=self.kappa
+        )
+        return min((found for found in (grown, ranked) if found), key=left, default=None)
 
     def _candidates(self, domain: Domain, sets: int) -> list[Clique]:
         attributes = informative(domain)
