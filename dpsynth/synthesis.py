@@ -124,7 +124,7 @@ def synthesize(
     data: "DataFrame | Table | str | Path",
     *,
     schema: "Schema | str | Path | None" = None,
-    generator: "str | Generator" = "mst",
+    generator: "str | Generator" = "two_stage",
     epsilon: float,
     delta: float = 1e-9,
     seed: int | None = None,

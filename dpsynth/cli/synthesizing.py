@@ -48,7 +48,7 @@ def infer(file: str, public: bool, out: str | None) -> None:
 @click.command()
 @click.argument("data")
 @schema_option("Its")
-@click.option("--generator", default="mst", show_default=True, help="Name, or module:Class.")
+@click.option("--generator", default="two_stage", show_default=True, help="Name, or module:Class.")
 @set_option("the generator")
 @guarantee_options
 @accountant_option

@@ -67,7 +67,7 @@ def test_records_that_do_not_fit(say, tmp_path: Path, records: str, said: str) -
     [
         *[(["--epsilon", e], f"epsilon is {float(e)}") for e in ("0", "-1", "nan", "inf")],
         (["--epsilon", "abc"], "'abc' is not a valid float"),
-        (["--delta", "0"], "delta is 0.0, but it must be above 0 for the 'zcdp' accountant"),
+        (["--delta", "0"], "delta is 0.0, but it must be above 0 for the 'gdp' accountant"),
         *[(["--delta", d], f"delta is {float(d)}") for d in ("1", "1.5", "-1", "nan")],
         (["--generator", "mts"], "did you mean 'mst'"),
         (["--set", "one_way_shar=0.5"], "did you mean 'one_way_share'"),
