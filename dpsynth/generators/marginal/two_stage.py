@@ -21,7 +21,7 @@ from dpsynth.generators.marginal.noise_cost import noise_cost
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
 from dpsynth.generators.marginal.shortlist import Shortlist, shortlist
 from dpsynth.generators.marginal.spanning_tree import spend_rest
-from dpsynth.generators.marginal.workload import all_k_ways
+from dpsynth.generators.marginal.workload import affordable, all_k_ways, smallest
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
 
@@ -109,6 +109,8 @@ class TwoStage(Generator):
         if len(attributes) == 1:
             measured = measure_one_ways(private, amount=private.remaining)
             return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
+        # What is too large to be considered is said once, here.
+        affordable(private.domain, all_k_ways(attributes, 2), most_cells=self.largest_tree)
         model, measured = self._one_ways(private)
         for sets, share in self._plan(private, model.total):
             if hurried():
@@ -231,12 +233,11 @@ class TwoStage(Generator):
         attributes = informative(domain)
         room = self.largest_tree - sum(domain.shape)
         wide = comb(len(attributes), 3) > self.most_sets
-        pairs = [c for c in all_k_ways(attributes, 2) if domain.project(c).cells <= room]
+        pairs = smallest(domain, all_k_ways(attributes, 2), most_cells=room)
         if sets == 2 or wide or len(attributes) < 3:
             return pairs
         most = min(room, self.largest_marginal)
-        triples = [c for c in all_k_ways(attributes, 3) if domain.project(c).cells <= most]
-        return pairs + triples
+        return pairs + smallest(domain, all_k_ways(attributes, 3), most_cells=most)
 
 
 def _predicted(

@@ -65,11 +65,29 @@ def overlap_weights(candidates: Iterable[Clique], workload: Sequence[Clique]) ->
 def affordable(
     domain: Domain, cliques: Sequence[Clique], *, most_cells: float, together: int = PAIR_CELLS
 ) -> list[Clique]:
-    """Return the cliques that a mechanism can afford to consider, in their order.
+    """Return the cliques that a mechanism can afford to consider, in their order (`smallest`).
 
-    A clique has at most `most_cells` cells; where too many remain, those of few cells stay, and
-    among equals those whose attributes are close to one another. What is left out is said in one
-    `SkippedCliquesWarning`; all of this is public.
+    What is left out is said in one `SkippedCliquesWarning`; all of this is public.
+
+    Args:
+        domain, cliques, most_cells, together: as of `smallest`.
+    """
+    kept = smallest(domain, cliques, most_cells=most_cells, together=together)
+    skipped = len(cliques) - len(kept)
+    if skipped:
+        most = max(0, int(most_cells))
+        warning = SkippedCliquesWarning(skipped, len(cliques), most, together)
+        warnings.warn(warning, stacklevel=2)
+    return kept
+
+
+def smallest(
+    domain: Domain, cliques: Sequence[Clique], *, most_cells: float, together: int = PAIR_CELLS
+) -> list[Clique]:
+    """Return the cliques of at most `most_cells` cells, in their order.
+
+    Where too many remain, those of few cells stay, and among equals those whose attributes are
+    close to one another.
 
     Args:
         domain: sizes of the attributes.
@@ -85,9 +103,4 @@ def affordable(
         ends = accumulate(cells[c] for c in nearest)
         chosen = {c for c, end in zip(nearest, ends, strict=True) if end <= together}
         kept = [c for c in kept if len(c) == 1 or c in chosen]
-    skipped = len(cliques) - len(kept)
-    if skipped:
-        most = max(0, int(most_cells))
-        warning = SkippedCliquesWarning(skipped, len(cliques), most, together)
-        warnings.warn(warning, stacklevel=2)
     return kept
