@@ -55,7 +55,7 @@ def test_less_memory_is_a_smaller_tree_by_powers_of_two() -> None:
 
     # Of 10, 20 and 150 MiB 30 are set aside. 2^13 cells take 3.75 MiB and 45 pairs 1.1, 2^14 and
     # the pairs 8.6; 2^16 cells take 30 and bring 120 triples of 64,000 cells, 117 more.
-    assert [most(m) for m in (111, 136, 140, 250, 10_000)] == [1, 2**13, 2**14, 2**15, 2**18]
+    assert [most(m) for m in (111, 136, 140, 250, 10_000)] == [1, 2**13, 2**14, 2**15, 2**20]
 
 
 @pytest.mark.usefixtures("held")
