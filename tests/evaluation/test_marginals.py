@@ -1,6 +1,5 @@
 """Marginal metrics: against brute force, fast, and unmoved by what should not move them."""
 
-import time
 from itertools import combinations
 from math import comb
 
@@ -89,19 +88,3 @@ def test_parameters_outside_their_rules_are_refused() -> None:
         OneWayTvd(limit=0)
     with pytest.raises(InvalidValueError, match="seed is -1"):
         OneWayTvd(seed=-1)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("rows", "columns", "seconds"), [(20_000, 10, 1.0), (50_000, 15, 5.0)])
-def test_all_marginals_up_to_three_ways_are_fast(rows: int, columns: int, seconds: float) -> None:
-    rng = np.random.default_rng(2)
-    schema = Schema(
-        columns=tuple(IntegerColumn(name=f"c{i}", lower=0, upper=31) for i in range(columns))
-    )
-    first, second = (
-        Sample(schema=schema, codes=rng.integers(32, size=(rows, columns))) for _ in range(2)
-    )
-    start = time.perf_counter()
-    for metric in (OneWayTvd(), TwoWayTvd(), ThreeWayTvd()):
-        metric.score(first, second, rng=rng)
-    assert time.perf_counter() - start < seconds
