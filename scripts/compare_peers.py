@@ -75,7 +75,9 @@ class Bout:
         names = list(train.schema.names)
         pd.DataFrame(codec.encode(train), columns=names).to_csv(records, index=False)
         sizes = {name: int(size) for name, size in codec.domain.sizes.items()}
-        return {"sizes": sizes, "records": str(records), "rows": len(train), "seed": self.seed}
+        target = None if self.dataset.target is None else self.dataset.target.column
+        task = {"sizes": sizes, "records": str(records), "rows": len(train), "seed": self.seed}
+        return {**task, "target": target}
 
     def judge(self, codes: pd.DataFrame) -> dict[str, dict[str, float]]:
         """Return scores and references of synthetic codes."""

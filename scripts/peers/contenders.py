@@ -56,6 +56,7 @@ OURS = (
     "aim_gdp",
     "tree",
     "two_stage",
+    "two_stage_label",
     "residual",
 )
 CONTENDERS = (

@@ -3,12 +3,23 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 import dpsynth
 from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.schema import Schema
+from dpsynth.generators.base import Generator
+from dpsynth.synthesis import build_generator
+
+
+def _generator(task: dict[str, Any]) -> str | Generator:
+    """Return the mechanism; "NAME_label" is the one that is told what will be predicted."""
+    name = task["mechanism"].removesuffix("_label")
+    if name == task["mechanism"] or task["target"] is None:
+        return name
+    return build_generator(name, {"label": task["target"]})
 
 
 def main() -> None:
@@ -20,7 +31,7 @@ def main() -> None:
     model = dpsynth.synthesize(
         pd.read_csv(task["records"], dtype=str),
         schema=Schema(columns=columns),
-        generator=task["mechanism"],
+        generator=_generator(task),
         epsilon=task["epsilon"],
         delta=task["delta"],
         seed=task["seed"],

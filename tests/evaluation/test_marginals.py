@@ -6,7 +6,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from dpsynth.data.schema import CategoricalColumn, IntegerColumn, Schema
+from dpsynth.data.schema import CategoricalColumn, Schema
 from dpsynth.errors import InvalidValueError
 from dpsynth.evaluation import contingency
 from dpsynth.evaluation.contingency import choose_sets

@@ -7,7 +7,7 @@ import pytest
 
 from dpsynth.curator.queries import FitErrorsQuery, MarginalQuery
 from dpsynth.data.domain import Domain
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import InvalidValueError, UnknownNameError
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.generators.graphical import GraphicalSyntheticModel
 from dpsynth.generators.marginal.grown_tree import error_left
@@ -123,6 +123,26 @@ def test_the_error_that_a_list_leaves() -> None:
     assert both == pytest.approx(2**0.5 * noise + 2**0.5 * 2 * noise + 3.0)
 
 
+def test_a_label_gets_the_marginals_that_predict_it() -> None:
+    """The pair that shows the label gains less than its noise, twice that is more."""
+    rng = np.random.default_rng(8)
+    codes = rng.integers(0, 6, (3000, 4))
+    hit = rng.random(3000) < 0.03
+    codes[hit, 0] = codes[hit, 3]
+    table = coded_table(codes, (6,) * 4)
+
+    def bought(generator: TwoStage) -> int:
+        found = [measured(fit(generator, table, epsilon=0.6, seed=s)[2]) for s in range(6)]
+        return sum(any({"c0", "c3"} <= set(clique) for clique in one) for one in found)
+
+    assert bought(TwoStage()) < bought(TwoStage(label="c3", label_weight=4.0))
+
+
+def test_an_unknown_label_is_refused_before_anything_is_spent() -> None:
+    with pytest.raises(UnknownNameError, match="colour"):
+        fit(TwoStage(label="colour"), TABLE)
+
+
 def test_the_tree_stays_below_its_limit() -> None:
     model, _, _ = fit(TwoStage(largest_tree=60), TABLE)
     assert isinstance(model, GraphicalSyntheticModel)
@@ -192,6 +212,8 @@ def test_larger_marginals_get_larger_shares() -> None:
         ("largest_tree", 0),
         ("largest_marginal", 0),
         ("most_sets", 0),
+        ("drowned_pairs", 0.0),
+        ("label_weight", 0.5),
     ],
 )
 def test_a_hyperparameter_out_of_its_range_is_named(field: str, value: Any) -> None:
