@@ -22,7 +22,7 @@ from typing import Any, final
 import numpy as np
 import pandas as pd
 from peers.contenders import CONTENDERS, Contender
-from peers.results import METRICS, Row, append, key, load, markdown
+from peers.results import METRICS, Row, append, key, load, markdown, ratios
 from peers.running import PeerError, run
 
 from dpsynth.data.datasets import Dataset
@@ -179,6 +179,9 @@ def main() -> None:
     rows = compare(args, [c for c in CONTENDERS if c.name in args.only])
     print()
     print(markdown(rows))
+    versions = {contender.name: contender.version for contender in CONTENDERS}
+    kept = load(args.out).values()
+    print(ratios(row for row in kept if row["version"] == versions.get(row["contender"])))
 
 
 if __name__ == "__main__":

@@ -51,6 +51,62 @@ def markdown(rows: Iterable[Row]) -> str:
     return "\n".join(_table(*where, group) for where, group in sorted(groups.items()))
 
 
+def ratios(rows: Iterable[Row], *, ours: str = "ours/two_stage") -> str:
+    """Return one table: our mechanism beside the best peer of each data set and epsilon.
+
+    The best peer is the one of the least mean 3-way error among those that gave a result, and its
+    area another peer's where that is larger. Ratios of ours to it are at equal epsilon and at half.
+
+    Args:
+        rows: of any number of data sets and epsilons.
+        ours: the contender to compare.
+    """
+    found: dict[tuple[str, float], dict[str, list[Row]]] = {}
+    for row in rows:
+        if row["status"] == "done":
+            group = found.setdefault((row["data"], row["epsilon"]), {})
+            group.setdefault(row["contender"], []).append(row["scores"])
+    lines: list[tuple[str, ...]] = []
+    for (data, epsilon), group in sorted(found.items()):
+        peers = [name for name in group if not name.startswith(("ours/", "diffprivlib/"))]
+        if ours not in group or not peers:
+            continue
+        best = min(peers, key=lambda name: _mean(group[name], "tvd_3way"))
+        least = _mean(group[best], "tvd_3way")
+        half = found.get((data, epsilon / 2), {}).get(ours)
+        areas = [_mean(group[name], "tstr_auc") for name in peers if "tstr_auc" in group[name][0]]
+        lines.append(
+            (
+                data,
+                f"{epsilon:g}",
+                _number([scores["tvd_3way"] for scores in group[ours]]),
+                f"{least:.4f} ({best}, {len(group[best])} runs)",
+                f"{_mean(group[ours], 'tvd_3way') / least:.2f}",
+                "" if half is None else f"{_mean(half, 'tvd_3way') / least:.2f}",
+                _number([scores.get("tstr_auc") for scores in group[ours]]),
+                f"{max(areas):.4f}" if areas else "",
+            )
+        )
+    return Grid(
+        caption=f"### {ours} beside the best peer",
+        header=(
+            "data",
+            "epsilon",
+            "3-way TVD",
+            "best peer",
+            "ratio",
+            "at half",
+            "AUC",
+            "peers' AUC",
+        ),
+        rows=tuple(lines),
+    ).markdown()
+
+
+def _mean(scores: list[Row], metric: str) -> float:
+    return float(np.mean([one[metric] for one in scores]))
+
+
 def _table(data: str, epsilon: float, contenders: dict[str, list[Row]]) -> str:
     everything = [row for rows in contenders.values() for row in rows]
     rows = [line for name, found in contenders.items() for line in _lines(name, found)]

@@ -126,3 +126,30 @@ def test_an_interval_is_students() -> None:
     ]
     # t of 2 degrees of freedom at 97.5%: 4.303; standard error 1 / sqrt(3).
     assert "| c | 3 of 3 | 2.0 ± 2.5 | 1 ± 0 | 2.0000 ± 2.4841 |" in results.markdown(numbers)
+
+
+def test_ratios_are_to_the_best_peer_and_at_half_the_epsilon_too() -> None:
+    def row(contender: str, epsilon: float, error: float, area: float) -> dict[str, Any]:
+        scores = {"tvd_3way": error, "tstr_auc": area}
+        status = "done" if error else "failed"
+        return {
+            "data": "d",
+            "epsilon": epsilon,
+            "contender": contender,
+            "status": status,
+            "scores": scores,
+        }
+
+    table = results.ratios(
+        [
+            row("ours/two_stage", 1.0, 0.30, 0.8),
+            row("ours/two_stage", 0.5, 0.36, 0.7),
+            row("peer/a", 1.0, 0.50, 0.6),
+            row("peer/a", 1.0, 0.30, 0.6),
+            row("peer/b", 1.0, 0.80, 0.9),
+            row("peer/c", 1.0, 0.0, 0.0),
+            row("diffprivlib/x, on real", 1.0, 0.01, 0.99),
+        ]
+    )
+    assert "| d | 1 | 0.3000 | 0.4000 (peer/a, 2 runs) | 0.75 | 0.90 | 0.8000 | 0.9000 |" in table
+    assert "| d | 0.5 |" not in table  # no peer there
