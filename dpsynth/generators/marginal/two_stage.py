@@ -122,7 +122,7 @@ class TwoStage(Generator):
             measured = measure_one_ways(private, amount=private.remaining)
             return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
         # What is too large to be considered is said once, here.
-        affordable(private.domain, all_k_ways(attributes, 2), most_cells=self.largest_tree)
+        affordable(private.domain, all_k_ways(attributes, 2), most_cells=self._room(private.domain))
         model, measured = self._one_ways(private)
         for sets, share in self._plan(private, model.total):
             if hurried():
@@ -245,9 +245,13 @@ class TwoStage(Generator):
         )
         return min((found for found in (grown, ranked) if found), key=left, default=None)
 
+    def _room(self, domain: Domain) -> int:
+        """Return most cells of a candidate: next to it the tree holds every attribute alone."""
+        return self.largest_tree - sum(domain.shape)
+
     def _candidates(self, domain: Domain, sets: int) -> list[Clique]:
         attributes = informative(domain)
-        room = self.largest_tree - sum(domain.shape)
+        room = self._room(domain)
         wide = comb(len(attributes), 3) > self.most_sets
         pairs = smallest(domain, all_k_ways(attributes, 2), most_cells=room)
         if sets == 2 or wide or len(attributes) < 3:
