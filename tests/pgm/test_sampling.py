@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from dpsynth.data.domain import Clique, Domain
+from dpsynth.pgm import sampling
 from dpsynth.pgm.cliques import maximal_cliques
 from dpsynth.pgm.model import GraphicalModel
 from dpsynth.pgm.sampling import systematic_counts
@@ -123,3 +124,26 @@ def test_many_small_samples_average_to_the_model(wrong: bool) -> None:
         expected = expected + 2.5 * (np.arange(8) == 0) - 2.5 * (np.arange(8) == 1)
     z = (samples.mean(axis=0) - expected) / (samples.std(axis=0, ddof=1) / np.sqrt(400))
     assert (np.abs(z).max() < 4.42) is not wrong
+
+
+def test_marginals_across_cliques_are_closer_than_those_of_a_random_sample(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A chain of four attributes, 3,000 rows, seeds 0 to 9: mean error of what the ends show."""
+    domain = Domain(sizes=dict.fromkeys("abcd", 6))
+    cliques = (("a", "b"), ("b", "c"), ("c", "d"))
+    potentials = tuple(np.random.default_rng(4).normal(size=(6, 6)) for _ in cliques)
+    model = GraphicalModel(domain=domain, total=1.0, cliques=cliques, potentials=potentials)
+    law = model.marginal(("a", "d"))
+
+    def error() -> float:
+        found = []
+        for seed in range(10):
+            rows = model.sample(3000, rng=np.random.default_rng(seed))
+            ends = np.bincount(rows[:, 0].astype(int) * 6 + rows[:, 3], minlength=36)
+            found.append(np.abs(ends / 3000 - law.ravel()).sum())
+        return float(np.mean(found))
+
+    spread = error()
+    monkeypatch.setattr(sampling, "context_of", lambda *_, **__: None)
+    assert spread < 0.75 * error()
