@@ -31,7 +31,8 @@ _DOUBLES_A_CELL = 60
 _RESERVE_MB = 30.0
 # Cells of a tree that can be fitted and asked within a second in all, on a slow machine.
 _CELLS_A_SECOND = 50_000
-_MOST_TRIPLES = 1000
+# Tables with more triples than this have pairs only as candidates, whatever the generator.
+_MOST_TRIPLES = 2500
 
 
 @final
