@@ -1,7 +1,7 @@
 """Exact counts of any clique: columns packed into mixed-radix keys, counted in one pass."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, final
 
 import numpy as np
@@ -28,7 +28,8 @@ class CellCounter:
     """
 
     def __init__(self, codes: NDArray[np.integer[Any]], domain: Domain) -> None:
-        self._columns = dict(zip(domain.attributes, np.asfortranarray(codes).T, strict=True))
+        self._codes = np.asfortranarray(codes)
+        self._columns = dict(zip(domain.attributes, self._codes.T, strict=True))
         self._domain = domain
         self._rows = int(codes.shape[0])
         self._counted: OrderedDict[Clique, NDArray[np.int64]] = OrderedDict()
@@ -47,6 +48,28 @@ class CellCounter:
     def rows(self) -> int:
         """The exact number of records: a secret under add/remove."""
         return self._rows
+
+    @property
+    def codes(self) -> NDArray[np.integer[Any]]:
+        """The records themselves, one column an attribute: secret."""
+        return self._codes
+
+    def recoded(self, tables: Mapping[str, tuple[str, NDArray[np.intp] | None]]) -> "CellCounter":
+        """Return the counter of the same records under other codes.
+
+        Args:
+            tables: attribute -> the attribute that it is made from, and the new code of each of its
+                codes, from 0 with none left out; None: as they are.
+        """
+        sizes = {
+            name: self._domain.sizes[origin] if table is None else int(table.max()) + 1
+            for name, (origin, table) in tables.items()
+        }
+        codes = np.empty((self._rows, len(tables)), dtype=self._codes.dtype, order="F")
+        for i, (origin, table) in enumerate(tables.values()):
+            column = self._columns[origin]
+            codes[:, i] = column if table is None else table[column]
+        return CellCounter(codes, Domain(sizes=sizes))
 
     def counts(self, clique: Clique) -> NDArray[np.int64]:
         """Return the number of records in each cell, axes in the order of `clique`; read-only."""

@@ -3,25 +3,26 @@
 It guards against mistakes, not against an adversary inside the process: Python hides nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.curator.answering import Answering
 from dpsynth.curator.counting import CellCounter
+from dpsynth.curator.merging import Merging
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing, share
 from dpsynth.curator.queries import (
     PARTS,
     ROW_CEILING,
-    AdditiveQuery,
     ChildWithParents,
     CountQuery,
     DependenceQuery,
     FitErrorsQuery,
     MarginalQuery,
-    Query,
     WorstFitQuery,
 )
 from dpsynth.curator.schedule import Step, buy_schedule
@@ -34,7 +35,7 @@ from dpsynth.errors import DataError, InvalidValueError, PrivacyError, Unsupport
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.privacy.accountant import make_accountant
 from dpsynth.privacy.budget import Budget, Neighbouring
-from dpsynth.privacy.events import ComposedEvent, Event, ExponentialEvent
+from dpsynth.privacy.events import Event
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
 from dpsynth.privacy.receipt import Receipt
@@ -60,7 +61,6 @@ class PrivateData:
         schema: the public description of the records.
         domain: attributes and sizes after encoding.
         budget: the guarantee.
-        ledger: what was charged so far.
 
     Raises:
         InvalidValueError: the budget's unit of privacy is not the schema's.
@@ -78,17 +78,20 @@ class PrivateData:
     ) -> None:
         check_unit(table, budget)
         codec = Codec(schema=table.schema)
-        self._codes = codec.encode(table)
-        self._counter = CellCounter(self._codes, codec.domain)
-        if self._counter.rows >= ROW_CEILING:
+        counter = CellCounter(codec.encode(table), codec.domain)
+        if counter.rows >= ROW_CEILING:
             raise DataError(None, "too many rows", f"there may be at most {ROW_CEILING - 1}")
         self.schema: Schema = table.schema
         self.domain: Domain = codec.domain
         self.budget = budget
-        self.ledger = Ledger(make_accountant(accountant, budget))
-        self._pricing = Pricing(accountant=self.ledger.accountant, noise=noise, domain=self.domain)
-        self._noise = noise
-        self._observer = observer
+        ledger = Ledger(make_accountant(accountant, budget))
+        self._answering = Answering(
+            ledger=ledger,
+            pricing=Pricing(accountant=ledger.accountant, noise=noise, domain=codec.domain),
+            noise=noise,
+            counter=counter,
+            observer=observer,
+        )
 
     def __repr__(self) -> str:
         return f"PrivateData({self.schema.names}, {self.budget}, {self.ledger.accountant.name})"
@@ -97,9 +100,14 @@ class PrivateData:
         raise PrivacyError("private data cannot be copied or pickled: its ledger must stay unique")
 
     @property
+    def ledger(self) -> Ledger:
+        """What was charged so far."""
+        return self._answering.ledger
+
+    @property
     def mode(self) -> str:
         """ "research" or "release"."""
-        return self._noise.mode
+        return self._answering.noise.mode
 
     @property
     def public_rows(self) -> int | None:
@@ -111,7 +119,7 @@ class PrivateData:
         if self.schema.public_rows is not None:
             return self.schema.public_rows
         fixed = self.budget.relation is Neighbouring.REPLACE and self.budget.max_rows_per_unit == 1
-        return self._counter.rows if fixed else None
+        return self._answering.counter.rows if fixed else None
 
     @property
     def remaining(self) -> float:
@@ -129,7 +137,7 @@ class PrivateData:
             InvalidValueError: an amount that is not above 0, or no queries.
             UnsupportedEventError: the accountant serves fixed plans only.
         """
-        return self._pricing.sigma(share(amount, "queries", queries))
+        return self._answering.pricing.sigma(share(amount, "queries", queries))
 
     def selection_epsilon_for(self, amount: float, *, rounds: int = 1) -> float:
         """Return the epsilon of each of `rounds` selections that together cost `amount`.
@@ -138,11 +146,11 @@ class PrivateData:
             InvalidValueError: an amount that is not above 0, or no rounds.
             UnsupportedEventError: the accountant serves fixed plans only.
         """
-        return self._pricing.filter.selection_epsilon(share(amount, "rounds", rounds))
+        return self._answering.pricing.filter.selection_epsilon(share(amount, "rounds", rounds))
 
     def schedule(self, steps: Sequence[Step]) -> list[float]:
         """Return each step's noise, and reserve the steps where plans are (see `buy_schedule`)."""
-        return buy_schedule(self._pricing, self.ledger, steps)
+        return buy_schedule(self._answering.pricing, self.ledger, steps)
 
     def marginal(
         self, attributes: Sequence[str], *, sigma: float, label: str | None = None
@@ -160,7 +168,7 @@ class PrivateData:
         """
         query = MarginalQuery(clique=tuple(attributes))
         name = label if label is not None else f"marginal {','.join(query.clique)}"
-        values = self._measure([(name, query, sigma)])[0]
+        values = self._answering.measure([(name, query, sigma)])[0]
         return NoisyMarginal(clique=query.clique, values=values, sigma=sigma)
 
     def marginals(
@@ -182,7 +190,7 @@ class PrivateData:
             (f"marginal {','.join(clique)}", MarginalQuery(clique=tuple(clique)), sigma)
             for clique, sigma in zip(cliques, sigmas, strict=True)
         ]
-        answers = zip(asked, self._measure(asked, label), strict=True)
+        answers = zip(asked, self._answering.measure(asked, label), strict=True)
         return [
             NoisyMarginal(clique=q.clique, values=v, sigma=sigma) for (_, q, sigma), v in answers
         ]
@@ -193,7 +201,7 @@ class PrivateData:
         Raises:
             BudgetExceededError: the budget does not cover it; nothing has changed.
         """
-        return float(self._measure([(label, CountQuery(), sigma)])[0][0])
+        return float(self._answering.measure([(label, CountQuery(), sigma)])[0][0])
 
     def fit_errors(
         self,
@@ -221,8 +229,8 @@ class PrivateData:
         query = FitErrorsQuery(
             candidates=tuple(candidates), predictions=tuple(predict(c) for c in candidates)
         )
-        sigma = self._pricing.sigma(share(amount, "queries", 1), query)
-        noisy = self._measure([(label, query, sigma)])[0]
+        sigma = self._answering.pricing.sigma(share(amount, "queries", 1), query)
+        noisy = self._answering.measure([(label, query, sigma)])[0]
         return noisy / PARTS, sigma / PARTS
 
     def select_worst(
@@ -258,7 +266,9 @@ class PrivateData:
             penalties=tuple(penalties) if penalties is not None else (0.0,) * len(candidates),
             weights=None if weights is None else tuple(weights),
         )
-        return query.candidates[self._select(label, query, len(query.candidates), epsilon)]
+        return query.candidates[
+            self._answering.select(label, query, len(query.candidates), epsilon)
+        ]
 
     def select_dependent(
         self,
@@ -286,7 +296,9 @@ class PrivateData:
             candidates=tuple(candidates),
             penalties=tuple(penalties) if penalties is not None else (0.0,) * len(candidates),
         )
-        return query.candidates[self._select(label, query, len(query.candidates), epsilon)]
+        return query.candidates[
+            self._answering.select(label, query, len(query.candidates), epsilon)
+        ]
 
     def allot(self, fraction: float, *, label: str = "allotment") -> "PrivateData":
         """Return a view of the same records with a ledger of its own over a part of the budget.
@@ -301,10 +313,26 @@ class PrivateData:
         """
         if not 0.0 < fraction <= 1.0:
             raise InvalidValueError("fraction", fraction, "above 0 and at most 1")
-        accountant = self._pricing.filter
+        accountant = self._answering.pricing.filter
         event = accountant.allotment(share(self.remaining * fraction, "fraction", 1))
         self.ledger.charge(label, event)
-        return self._view(Ledger(accountant.part(event)))
+        return self._view(replace(self._answering, ledger=Ledger(accountant.part(event))))
+
+    def merged(self, groups: Mapping[str, Sequence[int]]) -> "PrivateData":
+        """Return a view of the same records, under the same ledger, with codes merged into groups.
+
+        A merged attribute has another name (`Merging.names`), so that no marginal of groups is
+        taken for one of codes. What is asked of the view costs what it costs of the records: each
+        record's codes are replaced by public functions of themselves, so neighbours stay so.
+
+        Args:
+            groups: attribute -> the group of each of its codes, from 0 with none left out; public.
+
+        Raises:
+            InvalidValueError, UnknownNameError: groups that do not fit the domain.
+        """
+        merging = Merging(groups={name: tuple(map(int, of)) for name, of in groups.items()})
+        return self._view(self._answering.merged(merging))
 
     def dpsgd(self, plan: SgdPlan, *, label: str = "dpsgd") -> SgdSession:
         """Return the session that runs all of a DP-SGD plan, charged now as a whole.
@@ -325,12 +353,12 @@ class PrivateData:
             rule = "a unit may have several rows, and clipping bounds the gradient of one"
             raise UnsupportedEventError(self.ledger.accountant.name, plan.event, rule)
         self.ledger.charge(label, plan.event)
-        self._tell(label, plan.event, plan)
+        self._answering.tell(label, plan.event, plan)
         return SgdSession(
-            codes=self._codes,
+            codes=self._answering.counter.codes,
             domain=self.domain,
             plan=plan,
-            noise=self._noise,
+            noise=self._answering.noise,
             receipt=self.receipt,
         )
 
@@ -348,53 +376,20 @@ class PrivateData:
 
     def marginal_event(self, attributes: Sequence[str], *, sigma: float) -> Event:
         """Return the event that `marginal` will charge for these arguments."""
-        return self._pricing.event(MarginalQuery(clique=tuple(attributes)), sigma)
+        return self._answering.pricing.event(MarginalQuery(clique=tuple(attributes)), sigma)
 
     def count_event(self, *, sigma: float) -> Event:
         """Return the event that `count` will charge."""
-        return self._pricing.event(CountQuery(), sigma)
+        return self._answering.pricing.event(CountQuery(), sigma)
 
     def receipt(self) -> Receipt:
         """Return the account of everything that was charged here."""
-        return self.ledger.receipt(mode=self._noise.mode, unprotected=self.schema.inferred)
-
-    def _view(self, ledger: Ledger) -> Self:
-        view = object.__new__(type(self))
-        view.__dict__.update(self.__dict__)
-        view.ledger = ledger
-        return view
-
-    def _measure(
-        self, asked: Sequence[tuple[str, AdditiveQuery, float]], together: str | None = None
-    ) -> list[NDArray[np.float64]]:
-        """Charge all of `asked` (label, query, sigma) at once, then answer each with noise."""
-        events = [self._pricing.event(query, sigma) for _, query, sigma in asked]
-        if len(asked) == 1:
-            self.ledger.charge(together or asked[0][0], events[0])
-        else:
-            parts = ComposedEvent(events=tuple(events))
-            self.ledger.charge(together or f"{len(asked)} marginals", parts)
-        answers: list[NDArray[np.float64]] = []
-        for (label, query, _), event in zip(asked, events, strict=True):
-            self._tell(label, event, query)
-            exact = query.evaluate(self._counter)
-            answers.append(exact + self._pricing.draw(event, exact.shape))
-        return answers
-
-    def _select(self, label: str, query: Query, candidates: int, epsilon: float) -> int:
-        query.check(self.domain)
-        event = ExponentialEvent(epsilon=epsilon)
-        if candidates == 1:
-            return 0
-        self.ledger.charge(label, event)
-        self._tell(label, event, query)
-        return self._noise.exponential_mechanism(
-            query.evaluate(self._counter),
-            epsilon=epsilon,
-            sensitivity=query.sensitivity(self.budget),
-            monotone=False,
+        return self.ledger.receipt(
+            mode=self._answering.noise.mode, unprotected=self.schema.inferred
         )
 
-    def _tell(self, label: str, event: Event, query: Query | SgdPlan) -> None:
-        if self._observer is not None:
-            self._observer(Observation(label=label, event=event, query=query))
+    def _view(self, answering: Answering) -> Self:
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view._answering, view.domain = answering, answering.counter.domain
+        return view

@@ -136,7 +136,7 @@ class Cheat(Generator):
     bug: str
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> Counts:
-        counter = private._counter
+        counter = private._answering.counter
         total, column = 10.0, "x0"
         if self.bug == "exact number of rows":
             total = float(counter.rows)

@@ -1,0 +1,88 @@
+"""The three steps of every access, in this order: charge, tell the observer, draw."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.curator.counting import CellCounter
+from dpsynth.curator.merging import MergedQuery, Merging
+from dpsynth.curator.observation import Observation
+from dpsynth.curator.pricing import Pricing
+from dpsynth.curator.queries import AdditiveQuery, Query
+from dpsynth.curator.sgd import SgdPlan
+from dpsynth.privacy.events import ComposedEvent, Event, ExponentialEvent
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.noise import NoiseSource
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Answering:
+    """What a curator answers with.
+
+    Args:
+        ledger: is charged.
+        pricing: makes the events; knows the domain.
+        noise: is drawn.
+        counter: the records.
+        observer: told of each access between charge and draw; None: nobody.
+        mergings: how the codes of `counter` were made from those of the records, first to last.
+    """
+
+    ledger: Ledger
+    pricing: Pricing
+    noise: NoiseSource
+    counter: CellCounter
+    observer: Callable[[Observation], None] | None = None
+    mergings: tuple[Merging, ...] = ()
+
+    def merged(self, merging: Merging) -> "Answering":
+        """Return what answers about merged codes, from the same ledger."""
+        counter = self.counter.recoded(merging.tables(self.pricing.domain))
+        pricing = replace(self.pricing, domain=counter.domain)
+        mergings = (*self.mergings, merging)
+        return replace(self, counter=counter, pricing=pricing, mergings=mergings)
+
+    def measure(
+        self, asked: Sequence[tuple[str, AdditiveQuery, float]], together: str | None = None
+    ) -> list[NDArray[np.float64]]:
+        """Charge all of `asked` (label, query, sigma) at once, then answer each with noise."""
+        events = [self.pricing.event(query, sigma) for _, query, sigma in asked]
+        if len(asked) == 1:
+            self.ledger.charge(together or asked[0][0], events[0])
+        else:
+            parts = ComposedEvent(events=tuple(events))
+            self.ledger.charge(together or f"{len(asked)} marginals", parts)
+        answers: list[NDArray[np.float64]] = []
+        for (label, query, _), event in zip(asked, events, strict=True):
+            self.tell(label, event, query)
+            exact = query.evaluate(self.counter)
+            answers.append(exact + self.pricing.draw(event, exact.shape))
+        return answers
+
+    def select(self, label: str, query: Query, candidates: int, epsilon: float) -> int:
+        """Return a candidate's position by the exponential mechanism; a single one is free."""
+        query.check(self.pricing.domain)
+        event = ExponentialEvent(epsilon=epsilon)
+        if candidates == 1:
+            return 0
+        self.ledger.charge(label, event)
+        self.tell(label, event, query)
+        return self.noise.exponential_mechanism(
+            query.evaluate(self.counter),
+            epsilon=epsilon,
+            sensitivity=query.sensitivity(self.pricing.accountant.budget),
+            monotone=False,
+        )
+
+    def tell(self, label: str, event: Event, asked: Query | SgdPlan) -> None:
+        """Tell the observer of an access, in terms of the records' own codes."""
+        if self.observer is None:
+            return
+        if isinstance(asked, Query):
+            for merging in reversed(self.mergings):
+                asked = MergedQuery(query=asked, merging=merging)
+        self.observer(Observation(label=label, event=event, query=asked))
