@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
+from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
 from dpsynth.generators.base import BlockSampler, SyntheticModel
 from dpsynth.generators.limits import fit_until
@@ -28,7 +29,8 @@ class GraphicalSyntheticModel(SyntheticModel, BlockSampler):
 
     Args:
         schema: the public description of the records.
-        model: the distribution over the schema's domain.
+        model: the distribution over the schema's domain, whose attributes are its first; more may
+            follow, which are groups of their codes.
         measurements: the noisy marginals that it was fitted to, private outputs too; they say how
             far it may be from the records.
         public_total: the model's total is a public number, not a noisy one.
@@ -75,12 +77,12 @@ class GraphicalSyntheticModel(SyntheticModel, BlockSampler):
         )
 
     def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
-        return self.model.sample(n, rng=rng)
+        return self.model.sample(n, rng=rng)[:, : len(self.schema.names)]
 
     def code_blocks(
         self, n: int, *, rng: np.random.Generator
     ) -> Iterator[NDArray[np.integer[Any]]]:
-        return self.model.blocks(n, rng=rng)
+        return (rows[:, : len(self.schema.names)] for rows in self.model.blocks(n, rng=rng))
 
     def given(self, evidence: Evidence) -> "GraphicalSyntheticModel":
         """Return the model of the records in which some attributes have certain codes.
@@ -99,18 +101,30 @@ class GraphicalSyntheticModel(SyntheticModel, BlockSampler):
         return replace(self, model=self.model.given(evidence), measurements=())
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
-        measured = measurement_arrays(self.schema.domain, self.measurements)
-        return {**self.model.arrays(), **measured, "public_total": np.array(self.public_total)}
+        domain = self.model.domain
+        added = domain.attributes[len(self.schema.names) :]
+        return {
+            **self.model.arrays(),
+            **measurement_arrays(domain, self.measurements),
+            "public_total": np.array(self.public_total),
+            "added_names": np.array(added, dtype=np.str_),
+            "added_sizes": np.array([domain.sizes[a] for a in added], dtype=np.int64),
+        }
 
     @classmethod
     def from_arrays(cls, schema: Schema, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        model = GraphicalModel.from_arrays(schema.domain, arrays)
+        sizes = dict(schema.domain.sizes)
+        if "added_names" in arrays:
+            pairs = zip(arrays["added_names"], arrays["added_sizes"], strict=True)
+            sizes |= {str(name): int(size) for name, size in pairs}
+        domain = Domain(sizes=sizes)
+        model = GraphicalModel.from_arrays(domain, arrays)
         if "public_total" not in arrays:  # saved before measurements were kept
             return cls(schema=schema, model=model)
         return cls(
             schema=schema,
             model=model,
-            measurements=measurements_from(schema.domain, arrays),
+            measurements=measurements_from(domain, arrays),
             public_total=bool(arrays["public_total"]),
         )
 
