@@ -14,11 +14,12 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
-from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
+from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted, total_of
 from dpsynth.generators.limits import hurried
 from dpsynth.generators.marginal.grown_tree import error_left, hosted_shortlist
 from dpsynth.generators.marginal.noise_cost import noise_cost
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
+from dpsynth.generators.marginal.rare_codes import MergedData, independent, likely_counts
 from dpsynth.generators.marginal.shortlist import Shortlist, shortlist
 from dpsynth.generators.marginal.spanning_tree import spend_rest
 from dpsynth.generators.marginal.workload import affordable, all_k_ways, smallest
@@ -42,9 +43,12 @@ class TwoStage(Generator):
     the first has explained is not bought again, and has the rest of the junction tree for them.
 
     What noise would drown is not bought. One-way marginals get more than their share where it
-    leaves them worse than `one_way_error`. A stage whose errors would be noisier than a part of the
-    number of records is left out, and its budget goes to what is left. Both follow from public
-    sigmas and from answers that were paid for.
+    leaves them worse than `one_way_error`. Codes that, by their one-way marginals, have too few
+    records for a pair to tell them from noise are merged before the stages (`rare_codes`), and
+    shared out again when rows are drawn. A stage whose errors would be noisier than a part of the
+    number of records is left out, and its budget goes to what is left; where none is left, columns
+    are independent, with the counts that a prior of few large cells makes of the noisy ones. All
+    of it follows from public sigmas and from answers that were paid for.
 
     With a `label`, marginals that hold it count `label_weight` times their gain when lists are
     made, so that classifiers learn more from the table and marginals fit less well on average.
@@ -64,6 +68,8 @@ class TwoStage(Generator):
         error_share: part of a stage for the errors.
         drowned_pairs: largest noise of a pair's error, in numbers of records.
         drowned_triples: the same of the second stage.
+        merge_below: codes of fewer expected records are merged, in standard deviations of the noise
+            of a pair when there are as many pairs as attributes. A `label` is not merged.
         kappa: what a cell of few records costs when measured, in expected counts.
         largest_tree: most cells of the model's junction tree; the first stage may use a quarter.
         largest_marginal: most cells of a triple.
@@ -86,6 +92,7 @@ class TwoStage(Generator):
     error_share: float = 0.1
     drowned_pairs: float = 0.3
     drowned_triples: float = 0.05
+    merge_below: float = 3.0
     kappa: float = 2.0
     largest_tree: int = 2**20
     largest_marginal: int = 20_000
@@ -107,7 +114,7 @@ class TwoStage(Generator):
             "first_share",
             "error_share",
         )
-        for field in ("drowned_pairs", "drowned_triples", "kappa"):
+        for field in ("drowned_pairs", "drowned_triples", "merge_below", "kappa"):
             if not 0 < getattr(self, field) < inf:
                 raise InvalidValueError(field, getattr(self, field), "a finite number above 0")
         if not 1 <= self.label_weight < inf:
@@ -123,39 +130,52 @@ class TwoStage(Generator):
             return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
         # What is too large to be considered is said once, here.
         affordable(private.domain, all_k_ways(attributes, 2), most_cells=self._room(private.domain))
-        model, measured = self._one_ways(private)
-        for sets, share in self._plan(private, model.total):
+        ones = self._one_ways(private)
+        total = total_of(private, ones)
+        plan = self._plan(private, total)
+        data = MergedData.of(
+            private,
+            ones,
+            total=total,
+            least=self.merge_below * private.sigma_for(private.remaining, queries=len(attributes)),
+            keep=self.label,
+        )
+        model, found = fitted(data.view, data.merged(ones)), list[NoisyMarginal]()
+        for sets, share in plan:
             if hurried():
-                model, measured = spend_rest(
-                    private, model, measured, largest_tree=self.largest_tree
+                measured = [*data.merged(ones), *found]
+                model, everything = spend_rest(
+                    data.view, model, measured, largest_tree=self.largest_tree
                 )
+                found += everything[len(measured) :]
                 break
-            found = self._stage(private, model, sets, amount=private.remaining * share, rng=rng)
-            if not found:
+            bought = self._stage(data.view, model, sets, amount=private.remaining * share, rng=rng)
+            if not bought:
                 continue
-            measured += found
-            model = fitted(private, measured, start=model, steps=_STEPS)
+            found += bought
+            measured = [*data.merged(ones), *found]
+            model = fitted(data.view, measured, start=model, steps=_STEPS)
         if private.remaining > 1e-6 * private.ledger.capacity:
-            measured += measure_one_ways(private, amount=private.remaining, by_size=True)
-            model = fitted(private, measured, start=model, steps=_STEPS)
-        return GraphicalSyntheticModel.of(private, model, measured)
+            ones += measure_one_ways(private, amount=private.remaining, by_size=True)
+            measured = [*data.merged(ones), *found]
+            model = fitted(data.view, measured, start=model, steps=_STEPS)
+        model = data.refined(model) if found else independent(private, ones)
+        return GraphicalSyntheticModel.of(private, model, [*ones, *found])
 
-    def _one_ways(self, private: PrivateData) -> tuple[GraphicalModel, list[NoisyMarginal]]:
-        """Return the model of independent columns, after a second purchase where the first is poor:
-        twice measured is as good as measured once for the price of both."""
+    def _one_ways(self, private: PrivateData) -> list[NoisyMarginal]:
+        """Return one-way marginals, after a second purchase where the first is poor: twice measured
+        is as good as measured once for the price of both."""
         budget = private.remaining
         measured = measure_one_ways(private, amount=budget * self.one_way_share, by_size=True)
-        model = fitted(private, measured)
-        costs = [
-            noise_cost(model.marginal(m.clique), sigma=m.sigma, kappa=self.kappa) for m in measured
-        ]
-        error = sum(costs) / len(costs) / (2 * model.total)
+        total = total_of(private, measured)
+        counts = likely_counts(measured, total=total)
+        costs = [noise_cost(counts[m.clique[0]], sigma=m.sigma, kappa=self.kappa) for m in measured]
+        error = sum(costs) / len(costs) / (2 * total)
         wanted = self.one_way_share * (error / self.one_way_error) ** 2
         more = min(wanted, self.most_one_way_share) - self.one_way_share
         if more > 0:
             measured += measure_one_ways(private, amount=budget * more, by_size=True)
-            model = fitted(private, measured)
-        return model, measured
+        return measured
 
     def _plan(self, private: PrivateData, total: float) -> list[tuple[int, float]]:
         """Return the stages that noise does not drown: attributes of their largest candidates, and

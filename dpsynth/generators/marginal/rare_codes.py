@@ -1,0 +1,155 @@
+"""Rare codes merged: a cell that noise would drown says nothing, and two of them cost the same."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.data.columns import CategoricalColumn, Column
+from dpsynth.generators.graphical import total_of
+from dpsynth.pgm.estimation import estimate
+from dpsynth.pgm.gamma_prior import posterior_counts
+from dpsynth.pgm.measurement import NoisyMarginal
+from dpsynth.pgm.model import GraphicalModel
+from dpsynth.pgm.refinement import Refinement, refined
+
+Array = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MergedData:
+    """A view of records whose rare codes are merged, and the way back to single codes.
+
+    Args:
+        private: the records, code by code.
+        view: the same records and ledger, in groups.
+        refinements: attribute of the view -> the attribute whose codes it groups.
+    """
+
+    private: PrivateData
+    view: PrivateData
+    refinements: Mapping[str, Refinement]
+
+    @classmethod
+    def of(
+        cls,
+        private: PrivateData,
+        measured: Sequence[NoisyMarginal],
+        *,
+        total: float,
+        least: float,
+        keep: str | None = None,
+    ) -> Self:
+        """Return a view in which nearly every code stands for `least` records or more.
+
+        Args:
+            private: the records.
+            measured: what was bought of single attributes.
+            total: number of records, public.
+            least: codes of fewer expected records are merged: neighbours where codes are numbers,
+                all of them into one group otherwise.
+            keep: an attribute that is not merged.
+        """
+        columns = {column.name: column for column in private.schema.columns}
+        counts, groups = likely_counts(measured, total=total), dict[str, NDArray[np.intp]]()
+        for attribute, of in counts.items():
+            found = rare_groups(columns[attribute], of, least=least)
+            if attribute != keep and found.max() + 1 < len(found):
+                groups[attribute] = found
+        if not groups:
+            return cls(private=private, view=private, refinements={})
+        view = private.merged({a: found.tolist() for a, found in groups.items()})
+        names = dict(zip(private.domain.attributes, view.domain.attributes, strict=True))
+        refinements = {
+            names[a]: Refinement(attribute=a, groups=found, counts=counts[a])
+            for a, found in groups.items()
+        }
+        return cls(private=private, view=view, refinements=refinements)
+
+    def merged(self, measured: Sequence[NoisyMarginal]) -> list[NoisyMarginal]:
+        """Return one-way measurements of codes as such of groups; their noise is that of sums.
+
+        A group of more codes has more of it; what is stated is the root of the mean square.
+        """
+        names = {r.attribute: name for name, r in self.refinements.items()}
+        found: list[NoisyMarginal] = []
+        for marginal in measured:
+            name = names.get(marginal.clique[0])
+            if name is None:
+                found.append(marginal)
+                continue
+            groups = self.refinements[name].groups
+            sums = np.bincount(groups, weights=marginal.values).astype(np.float64)
+            sigma = marginal.sigma * sqrt(marginal.values.size / sums.size)
+            found.append(NoisyMarginal(clique=(name,), values=sums, sigma=sigma))
+        return found
+
+    def refined(self, model: GraphicalModel) -> GraphicalModel:
+        """Return a model of the view as one of single codes."""
+        return refined(model, self.private.domain, self.refinements) if self.refinements else model
+
+
+def likely_counts(measured: Sequence[NoisyMarginal], *, total: float) -> dict[str, Array]:
+    """Return attribute -> posterior mean counts, from all measurements of it alone.
+
+    Args:
+        measured: one-way measurements, of an attribute perhaps several.
+        total: number of records, public.
+    """
+    weights: dict[str, float] = {}
+    sums: dict[str, Array] = {}
+    for marginal in measured:
+        (attribute,) = marginal.clique
+        precision = marginal.sigma**-2
+        weights[attribute] = weights.get(attribute, 0.0) + precision
+        sums[attribute] = sums.get(attribute, 0.0) + precision * marginal.values
+    return {
+        a: posterior_counts(sums[a] / weights[a], sigma=weights[a] ** -0.5, total=total)
+        for a in sums
+    }
+
+
+def independent(private: PrivateData, measured: Sequence[NoisyMarginal]) -> GraphicalModel:
+    """Return the model of independent attributes with their likely counts.
+
+    Args:
+        private: for its public facts.
+        measured: one-way measurements, of an attribute perhaps several.
+    """
+    total = total_of(private, measured)
+    likely = [
+        NoisyMarginal(clique=(attribute,), values=counts, sigma=1.0)
+        for attribute, counts in likely_counts(measured, total=total).items()
+    ]
+    return estimate(private.domain, likely, total=total)
+
+
+def rare_groups(column: Column, counts: Array, *, least: float) -> NDArray[np.intp]:
+    """Return for each code its group: codes of fewer than `least` records are merged.
+
+    Numbers are merged with their neighbours until there are enough, categories with one another;
+    a missing value is no number, and stays alone.
+
+    Args:
+        column: the public description of the codes.
+        counts: expected records of each code.
+        least: number of records.
+    """
+    if isinstance(column, CategoricalColumn):
+        rare = counts < least
+        groups = np.where(rare, 0, np.cumsum(~rare) - (0 if rare.any() else 1))
+        return groups.astype(np.intp)
+    groups = np.zeros(len(counts), dtype=np.intp)
+    group, held = 0, 0.0
+    for code, count in enumerate(counts):
+        alone = column.missing and code == len(counts) - 1
+        if code and (alone or held >= least or count >= least):
+            group, held = group + 1, 0.0
+        groups[code] = group
+        held += count
+    return groups

@@ -1,0 +1,118 @@
+"""Which codes are merged, what is said of their noise, and that the way back is lossless."""
+
+import numpy as np
+import pytest
+
+from dpsynth.curator.merging import MergedQuery
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.curator.queries import MarginalQuery
+from dpsynth.data.columns import CategoricalColumn, FloatColumn
+from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
+from dpsynth.generators.marginal.one_ways import measure_one_ways
+from dpsynth.generators.marginal.rare_codes import MergedData, likely_counts, rare_groups
+from dpsynth.generators.marginal.two_stage import TwoStage
+from dpsynth.pgm.measurement import NoisyMarginal
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.noise import ResearchNoise
+from tests.generators.planted import fit
+from tests.tables import coded_table
+
+COUNTS = np.array([2.0, 50.0, 3.0, 4.0, 5.0, 40.0, 1.0])
+
+
+def wide_table(n: int = 3000):
+    """Two columns of 40 codes, most of them rare, one of which follows the other."""
+    rng = np.random.default_rng(2)
+    first = np.minimum(rng.geometric(0.15, n) - 1, 39)
+    second = np.where(rng.random(n) < 0.8, first, rng.integers(0, 40, n))
+    return coded_table(np.stack([first, second, rng.integers(0, 3, n)], axis=1), (40, 40, 3))
+
+
+def test_rare_categories_become_one_group() -> None:
+    column = CategoricalColumn(name="c", categories=tuple(range(7)))
+    assert rare_groups(column, COUNTS, least=10.0).tolist() == [0, 1, 0, 0, 0, 2, 0]
+    assert rare_groups(column, COUNTS, least=0.5).tolist() == list(range(7))
+    assert rare_groups(column, COUNTS, least=1e3).tolist() == [0] * 7
+
+
+def test_rare_numbers_join_their_neighbours() -> None:
+    column = FloatColumn(name="c", lower=0.0, upper=7.0, bins=7)
+    assert rare_groups(column, COUNTS, least=10.0).tolist() == [0, 1, 2, 2, 2, 3, 4]
+    assert rare_groups(column, COUNTS, least=6.0).tolist() == [0, 1, 2, 2, 3, 4, 5]
+    missing = FloatColumn(name="c", lower=0.0, upper=6.0, bins=6, missing=True)
+    assert rare_groups(missing, COUNTS, least=1e3).tolist() == [0] * 6 + [1]
+
+
+def test_counts_of_one_attribute_come_from_all_that_was_bought_of_it() -> None:
+    rough = NoisyMarginal(clique=("c",), values=np.array([0.0, 900.0]), sigma=300.0)
+    fine = NoisyMarginal(clique=("c",), values=np.array([500.0, 500.0]), sigma=1.0)
+    found = likely_counts([rough, fine], total=1000.0)
+    assert found["c"] == pytest.approx([500.0, 500.0], abs=1.0)
+
+
+def test_what_is_said_of_a_group_is_the_noise_of_a_sum() -> None:
+    table = wide_table()
+    private = PrivateData(
+        table,
+        Budget(epsilon=1.0, delta=1e-9),
+        noise=ResearchNoise(rng=np.random.default_rng(0)),
+        accountant="gdp",
+    )
+    ones = measure_one_ways(private, amount=private.remaining * 0.2)
+    data = MergedData.of(private, ones, total=3000.0, least=100.0, keep="c2")
+    merged = data.merged(ones)
+    sizes = data.view.domain.sizes
+    assert [m.values.size for m in merged] == list(sizes.values())
+    assert sizes["c0 (groups)"] < 20
+    assert sizes["c2"] == 3
+    assert [m.values.sum() for m in merged] == pytest.approx([m.values.sum() for m in ones])
+    for one, sum_of in zip(ones, merged, strict=True):
+        # Noise in the total is that of all its cells, however they are grouped.
+        cells = [one.values.size * one.sigma**2, sum_of.values.size * sum_of.sigma**2]
+        assert cells[0] == pytest.approx(cells[1])
+    model = data.refined(fitted(data.view, merged))
+    assert model.domain.attributes[:3] == ("c0", "c1", "c2")
+    assert model.marginal(("c0",)).sum() == pytest.approx(3000.0, rel=0.1)
+
+
+def test_a_model_of_groups_is_saved_and_sampled_like_any_other() -> None:
+    table = wide_table()
+    model, _, seen = fit(TwoStage(), table, epsilon=1.0)
+    assert isinstance(model, GraphicalSyntheticModel)
+    assert any("(groups)" in a for a in model.model.domain.attributes)
+    again = GraphicalSyntheticModel.from_arrays(table.schema, model.arrays())
+    drawn = [m.sample_codes(2000, rng=np.random.default_rng(4)) for m in (model, again)]
+    assert drawn[0].shape == (2000, 3)
+    assert (drawn[0] == drawn[1]).all()
+    queries = [o.query.query if isinstance(o.query, MergedQuery) else o.query for o in seen]
+    charged = [q.clique for q in queries if isinstance(q, MarginalQuery)]
+    assert [m.clique for m in again.measurements] == charged
+    # Dependence lives on in single codes: the copy is found most of the time.
+    assert (drawn[0][:, 0] == drawn[0][:, 1]).mean() > 0.3
+
+
+def test_a_label_keeps_its_codes() -> None:
+    model, _, _ = fit(TwoStage(label="c1"), wide_table(), epsilon=1.0)
+    assert isinstance(model, GraphicalSyntheticModel)
+    names = model.model.domain.attributes
+    assert "c0 (groups)" in names
+    assert "c1 (groups)" not in names
+
+
+def test_merging_helps_where_most_codes_are_rare() -> None:
+    """Mean error of the pair over 6 seeds; without merging it is at least 5% larger."""
+    table = wide_table()
+    codes = np.stack([np.asarray(table.frame[c]) for c in ("c0", "c1")])
+    real = np.zeros((40, 40))
+    np.add.at(real, tuple(codes), 1 / 3000)
+
+    def error(merge_below: float) -> float:
+        found = []
+        for seed in range(6):
+            model, _, _ = fit(TwoStage(merge_below=merge_below), table, epsilon=0.7, seed=seed)
+            assert isinstance(model, GraphicalSyntheticModel)
+            joint = model.model.marginal(("c0", "c1"))
+            found.append(0.5 * np.abs(joint / joint.sum() - real).sum())
+        return float(np.mean(found))
+
+    assert 1.05 * error(3.0) < error(1e-6)
