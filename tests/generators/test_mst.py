@@ -59,6 +59,25 @@ def test_its_schedule_is_fixed_so_plans_carry_it(columns: int, accountant: str) 
     assert [e.label for e in receipt.entries] == labels[: 1 + picks + (columns > 1)]
 
 
+@pytest.mark.parametrize("accountant", ["zcdp", "bounded_range"])
+@pytest.mark.parametrize("relation", ["add_remove", "replace"])
+@pytest.mark.parametrize("largest_tree", [21, 50, 80, 2**20])
+def test_a_small_tree_is_planned_before_anything_is_spent(
+    accountant: str, relation: str, largest_tree: int
+) -> None:
+    # 21 cells are the single attributes' own; each pair has 6 to 20 more.
+    fit = synthesize(
+        TABLE,
+        generator=Mst(largest_tree=largest_tree),
+        epsilon=1.0,
+        seed=0,
+        accountant=accountant,
+        relation=relation,
+    )
+    assert 0.999 <= fit.receipt.epsilon_spent <= 1.0
+    assert fit.model.model.tree.cells <= largest_tree  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def test_bounded_range_leaves_less_noise_than_zcdp() -> None:
     table = coded_table(np.zeros((50, 6), dtype=int), SIZES)
     sigmas: list[float] = []

@@ -12,6 +12,7 @@ from dpsynth.generators.base import Generator, SyntheticModel, check_counts, che
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.marginal.spanning_tree import PICK, select_tree
+from dpsynth.generators.marginal.tree_plan import TreePlan
 
 _ONE_WAYS, _TWO_WAYS = "1-way marginals", "2-way marginals"
 
@@ -27,14 +28,16 @@ class Mst(Generator):
 
     Relation: both. Sensitivities and proofs: `MarginalQuery` for the measurements, `WorstFitQuery`
     for the picks; these scores are not monotone. Each measurement and pick is a charge of its own.
-    The schedule is fixed beforehand, so it also runs under accountants of plans.
+    The schedule is fixed beforehand (`TreePlan` settles how many pairs there will be), so
+    it also runs under accountants of plans.
     Cost: the whole budget. The paper splits it in thirds (1-ways, picks, 2-ways); the default here
     gives the picks a tenth, since on the tables tried they rarely went wrong.
 
     Args:
         one_way_share: part of the budget for one-way marginals.
         selection_share: part of the budget for picking the tree.
-        largest_tree: most cells of the model's junction tree; pairs that would pass it stay out.
+        largest_tree: most cells of the model's junction tree; only pairs of which any choice fits
+            compete.
 
     Raises:
         InvalidValueError: shares that leave nothing for the two-way marginals.
@@ -60,33 +63,29 @@ class Mst(Generator):
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         del rng
-        attributes = informative(private.domain)
-        sigma, *rest = private.schedule(self._schedule(len(attributes)))
+        attributes, domain = informative(private.domain), private.domain
+        # Pairs join one tree with the single attributes, whose cells are in it whatever it is.
+        plan = TreePlan.of(domain, cliques=(), room=self.largest_tree - sum(domain.shape))
+        sigma, *rest = private.schedule(self._schedule(len(attributes), plan))
         ones = [(a,) for a in attributes]
         measured = private.marginals(ones, sigmas=[sigma] * len(ones), label=_ONE_WAYS)
         model = fitted(private, measured, last=not rest)
         if rest:
             *picks, sigma = rest
-            # Two attributes have one pair, which is taken for nothing.
-            epsilon = picks[0] if picks else 1.0
-            cliques = select_tree(private, model, epsilon=epsilon, largest_tree=self.largest_tree)
-            if len(cliques) < len(ones) - 1:  # some pairs had no room
-                cliques = cliques or ones
-                sigma = private.sigma_for(private.remaining, queries=len(cliques))
+            cliques = select_tree(private, model, plan, epsilon=picks[0] if picks else 1.0)
             measured += private.marginals(cliques, sigmas=[sigma] * len(cliques), label=_TWO_WAYS)
             model = fitted(private, measured, start=model, last=True)
         return GraphicalSyntheticModel.of(private, model, measured)
 
-    def _schedule(self, attributes: int) -> list[Step]:
-        """Return the steps, whose shares are the whole: a single pair need not be picked, and a
-        single attribute has none."""
-        edges = attributes - 1
-        if edges == 0:
-            return [Measurements(share=1.0, queries=1, label=_ONE_WAYS)]
+    def _schedule(self, attributes: int, plan: TreePlan) -> list[Step]:
+        """Return the steps, whose shares are the whole also where there is nothing to pick, or no
+        pair at all."""
+        if plan.edges == 0:
+            return [Measurements(share=1.0, queries=attributes, label=_ONE_WAYS)]
         ones = Measurements(share=self.one_way_share, queries=attributes, label=_ONE_WAYS)
         rest = 1.0 - self.one_way_share
-        if edges == 1:
-            return [ones, Measurements(share=rest, queries=1, label=_TWO_WAYS)]
-        picks = Selections(share=self.selection_share, rounds=edges, label=PICK)
+        if plan.picks == 0:
+            return [ones, Measurements(share=rest, queries=plan.edges, label=_TWO_WAYS)]
+        picks = Selections(share=self.selection_share, rounds=plan.picks, label=PICK)
         rest -= self.selection_share
-        return [ones, picks, Measurements(share=rest, queries=edges, label=_TWO_WAYS)]
+        return [ones, picks, Measurements(share=rest, queries=plan.edges, label=_TWO_WAYS)]

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
 from dpsynth.generators.graphical import fitted
-from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
-from dpsynth.generators.marginal.workload import affordable, all_k_ways
+from dpsynth.generators.marginal.one_ways import measure_one_ways
+from dpsynth.generators.marginal.tree_plan import TreePlan, merged
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
 
@@ -18,13 +18,9 @@ _SELECTION_SHARE = 0.1
 
 
 def select_tree(
-    private: PrivateData,
-    model: GraphicalModel,
-    *,
-    epsilon: float,
-    largest_tree: int,
+    private: PrivateData, model: GraphicalModel, plan: TreePlan, *, epsilon: float
 ) -> list[Clique]:
-    """Return pairs that join the components of `model`, far from independence by choice.
+    """Return pairs that join the components of `plan`, far from independence by choice.
 
     Each round the exponential mechanism picks, among the pairs that join two components, one whose
     counts are far in L1 from independent ones, as Kruskal's algorithm grows a tree. Such a pair
@@ -32,41 +28,25 @@ def select_tree(
 
     Args:
         private: the one door to the records.
-        model: what is known; attributes that one of its cliques holds are joined already.
-        epsilon: range of the privacy loss of each pick.
-        largest_tree: most cells of the junction tree with all pairs; where none is left that fits,
-            the components stay apart.
+        model: what is known.
+        plan: the candidates, and how many to pick.
+        epsilon: range of the privacy loss of each pick; no matter where there is none.
 
     Reference: McKenna, Miklau & Sheldon 2021, Algorithm 2.
     """
-    attributes, domain = informative(private.domain), private.domain
-    component = _components(model, attributes)
-    rounds = _joins(component)
-    room = largest_tree - model.tree.cells
-    if rounds == 0:
-        return []
-    pairs = affordable(domain, all_k_ways(attributes, 2), most_cells=room)
-    cells = {pair: domain.cells_of(pair) for pair in pairs}
-    shares = {a: model.marginal((a,)) / model.total for a in attributes}
+    shares = {a: model.marginal((a,)) / model.total for a in plan.component}
     predictions: dict[Clique, NDArray[np.float64]] = {
-        (a, b): model.total * np.outer(shares[a], shares[b])
-        for a, b in pairs
-        if component[a] != component[b]
+        (a, b): model.total * np.outer(shares[a], shares[b]) for a, b in plan.candidates
     }
-    tree: list[Clique] = []
-    for _ in range(rounds):
-        candidates = [
-            (a, b) for a, b in pairs if component[a] != component[b] and cells[a, b] <= room
-        ]
-        if not candidates:
-            break
+    tree = list(plan.certain)
+    component = merged(plan.component, tree)
+    for _ in range(plan.picks):
+        candidates = [(a, b) for a, b in plan.candidates if component[a] != component[b]]
         chosen = private.select_worst(
             candidates, predictions.__getitem__, epsilon=epsilon, label=PICK
         )
         tree.append(chosen)
-        room -= cells[chosen]
-        kept, merged = (component[a] for a in chosen)
-        component = {a: kept if c == merged else c for a, c in component.items()}
+        component = merged(component, [chosen])
     return tree
 
 
@@ -88,10 +68,13 @@ def spend_rest(
         measured: what has been bought so far.
         largest_tree: most cells of the junction tree.
     """
-    joins = _joins(_components(model, informative(private.domain)))
-    amount = private.remaining * _SELECTION_SHARE
-    epsilon = private.selection_epsilon_for(amount, rounds=max(1, joins))
-    tree = select_tree(private, model, epsilon=epsilon, largest_tree=largest_tree)
+    room = largest_tree - model.tree.cells
+    plan = TreePlan.of(private.domain, cliques=model.cliques, room=room)
+    epsilon = 1.0  # of no pick
+    if plan.picks:
+        amount = private.remaining * _SELECTION_SHARE
+        epsilon = private.selection_epsilon_for(amount, rounds=plan.picks)
+    tree = select_tree(private, model, plan, epsilon=epsilon)
     cliques = [*tree, *(c for c in model.cliques if len(c) > 1)]
     if cliques:
         sigma = private.sigma_for(private.remaining, queries=len(cliques))
@@ -100,19 +83,3 @@ def spend_rest(
         bought = measure_one_ways(private, amount=private.remaining)
     everything = [*measured, *bought]
     return fitted(private, everything, start=model, last=True), everything
-
-
-def _joins(component: dict[str, str]) -> int:
-    """Return how many pairs it takes to join all components."""
-    return len(set(component.values())) - 1
-
-
-def _components(model: GraphicalModel, attributes: Clique) -> dict[str, str]:
-    """Return for each attribute the name of those that the model's cliques join it with."""
-    component = {a: a for a in attributes}
-    for clique in model.cliques:
-        joined = {component[a] for a in clique if a in component}
-        if len(joined) > 1:
-            kept = component[next(a for a in clique if a in component)]
-            component = {a: kept if c in joined else c for a, c in component.items()}
-    return component
