@@ -94,7 +94,7 @@ class Generator(ABC):
 
     Class attributes:
         name: the registry's name.
-        accountant: the accountant that suits it best ("zcdp", "gdp", "pure", "pld").
+        accountant: the name of the accountant that suits it best.
         reference: the paper, with section or equation.
         model: the class of what `fit` returns, for loading saved models.
         requires: modules of an optional extra that `fit` imports; without them a sweep leaves the

@@ -78,6 +78,13 @@ def test_a_small_tree_is_planned_before_anything_is_spent(
     assert fit.model.model.tree.cells <= largest_tree  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def test_release_mode_under_its_own_accountant() -> None:
+    assert Mst().accountant == "bounded_range"
+    fit = synthesize(TABLE, generator="mst", epsilon=1.0, relation="replace")
+    assert (fit.receipt.mode, fit.receipt.accountant) == ("release", "bounded_range")
+    assert 0.999 <= fit.receipt.epsilon_spent <= 1.0
+
+
 def test_bounded_range_leaves_less_noise_than_zcdp() -> None:
     table = coded_table(np.zeros((50, 6), dtype=int), SIZES)
     sigmas: list[float] = []
