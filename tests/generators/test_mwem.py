@@ -48,6 +48,15 @@ def test_the_tree_stays_below_its_limit() -> None:
     assert free.model.tree.cells > limit
 
 
+def test_there_are_no_more_rounds_than_there_is_room_for() -> None:
+    # The single attributes take 21 cells; pairs have 6, 6, 8, 8, 9, 10 and more.
+    for largest_tree, rounds in ((21 + 6, 1), (21 + 28, 4), (21 + 36, 4), (21 + 37, 5)):
+        _, _, seen = fit(Mwem(largest_tree=largest_tree), TABLE)
+        assert len(pairs_of(seen)) == rounds
+    _, _, seen = fit(Mwem(), TABLE)
+    assert len(pairs_of(seen)) == len(TABLE.schema.domain.attributes)
+
+
 def test_it_learns_what_independent_columns_miss() -> None:
     floor, _, _ = fit(Independent(), TABLE)
     model, _, _ = fit(Mwem(), TABLE)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import inf
 from typing import ClassVar, final
 
@@ -41,7 +42,8 @@ class Mwem(Generator):
     `selection_share` picks and the rest measures.
 
     Args:
-        rounds: number of pairs to measure; None: as many as attributes.
+        rounds: number of pairs to measure; None: as many as attributes, or fewer where the tree has
+            room for fewer of the smallest pairs.
         one_way_share: part of the budget for one-way marginals.
         selection_share: part of each round for picking.
         noise_weight: part of the expected noise, sum over cells E|noise|, taken off a score.
@@ -86,7 +88,10 @@ class Mwem(Generator):
             return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
         measured = measure_one_ways(private, amount=budget * self.one_way_share)
         model = fitted(private, measured)
-        rounds = self.rounds if self.rounds is not None else min(len(attributes), len(pairs))
+        rounds = self.rounds
+        if rounds is None:  # a round without room could only measure a pair again
+            ends = accumulate(sorted(map(domain.cells_of, pairs)))
+            rounds = min(len(attributes), sum(end <= room for end in ends))
         for left in range(rounds, 0, -1):
             if hurried():
                 model, measured = spend_rest(
