@@ -46,6 +46,7 @@ def write(synthesis: "Synthesis", path: str | Path) -> None:
         "generator": synthesis.generator.name,
         "parameters": asdict(synthesis.generator),
         "sampling_seed": synthesis.sampling_seed,
+        "skipped": synthesis.skipped,
         "parts": {name: sha256(content).hexdigest() for name, content in parts.items()},
     }
     parts[_MANIFEST] = json.dumps(manifest, indent=1).encode()
@@ -76,6 +77,7 @@ def read(path: str | Path, *, generator: "type[Generator] | None") -> "Synthesis
             receipt=Receipt.from_json(parts["receipt.json"].decode()),
             generator=construct(cls, manifest["parameters"], owner=name),
             sampling_seed=manifest["sampling_seed"],
+            skipped=manifest.get("skipped", 0),
         )
     except PrivacyError:
         raise
@@ -115,6 +117,9 @@ def _check_manifest(path: str | Path, manifest: Any, names: list[str]) -> None:
     seed = manifest.get("sampling_seed")
     if not (seed is None or (isinstance(seed, int) and seed >= 0)):
         raise FileError(path, "damaged: the manifest's 'sampling_seed' is mistyped")
+    skipped = manifest.get("skipped", 0)  # older files have none
+    if not (isinstance(skipped, int) and skipped >= 0):
+        raise FileError(path, "damaged: the manifest's 'skipped' is mistyped")
     if {*manifest["parts"], _MANIFEST} != set(names) or len(names) != len(set(names)):
         raise FileError(path, "damaged: its parts are not those that the manifest lists")
     if not {"schema.toml", "receipt.json"} <= set(names):

@@ -37,12 +37,14 @@ class Synthesis:
         receipt: every unit of privacy that was spent on it.
         generator: the algorithm, with its hyperparameters.
         sampling_seed: seed of `sample` in research mode; None in release mode.
+        skipped: how many sets of attributes had too many cells to be considered.
     """
 
     model: "SyntheticModel"
     receipt: "Receipt"
     generator: "Generator"
     sampling_seed: int | None
+    skipped: int = 0
 
     @property
     def schema(self) -> "Schema":
@@ -162,6 +164,7 @@ def synthesize(
     """
     from dpsynth.curator.private_data import PrivateData
     from dpsynth.generators.limits import Limits, resized, running
+    from dpsynth.generators.marginal.workload import recording_skipped
     from dpsynth.privacy.accountant import make_accountant
 
     chosen = build_generator(generator)
@@ -170,14 +173,18 @@ def synthesize(
     make_accountant(name, budget)  # refuses what no ledger could hold, before the data are read
     noise, rng, sampling_seed = random_streams(seed)
     ceilings = limits or Limits()
-    with running(ceilings):
+    with running(ceilings), recording_skipped() as skipped:
         table = read_table(data, schema=schema)
         private = PrivateData(table, with_unit(budget, table.schema), noise=noise, accountant=name)
         del table  # encoded by now, in a fraction of the memory
         chosen = resized(chosen, private.domain, ceilings)
         model = chosen.fit(private, rng=rng)
     return Synthesis(
-        model=model, receipt=private.receipt(), generator=chosen, sampling_seed=sampling_seed
+        model=model,
+        receipt=private.receipt(),
+        generator=chosen,
+        sampling_seed=sampling_seed,
+        skipped=len(skipped),
     )
 
 

@@ -1,7 +1,7 @@
 """The data owner's verbs: schema, synthesize, sample."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,9 @@ from dpsynth.cli.options import (
 )
 from dpsynth.cli.output import check_outputs
 from dpsynth.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    from dpsynth.synthesis import Synthesis
 
 
 @click.group()
@@ -105,7 +108,7 @@ def synthesize(
         write_atomically(receipt, synthesis.receipt.to_json().encode())
     if model is not None:
         synthesis.save(model)
-    click.echo(_summary(written, out, synthesis.receipt), err=True)
+    click.echo(_summary(written, out, synthesis), err=True)
 
 
 @click.command()
@@ -126,7 +129,7 @@ def sample(model: str, rows: int | None, out: str, seed: int | None) -> None:
     synthesis = Synthesis.load(model)
     rng = None if seed is None else np.random.default_rng(seed)
     written = synthesis.sample_to(out, rows, rng=rng)
-    click.echo(_summary(written, out, synthesis.receipt), err=True)
+    click.echo(_summary(written, out, synthesis), err=True)
 
 
 def _check_rows(rows: int | None) -> None:
@@ -134,10 +137,12 @@ def _check_rows(rows: int | None) -> None:
         raise InvalidValueError("--rows", rows, "at least 1")
 
 
-def _summary(rows: int, out: str, receipt: Any) -> str:
+def _summary(rows: int, out: str, synthesis: "Synthesis") -> str:
+    receipt, skipped = synthesis.receipt, synthesis.skipped
     budget = receipt.budget
+    left_out = f" Sets of attributes too large to be considered: {skipped}." if skipped else ""
     warning = " Research mode: NOT for release." if receipt.not_for_release else ""
     return (
         f"wrote {rows} rows to {Path(out)}: ({budget.epsilon:g}, {budget.delta:g})-differentially "
-        f"private, {budget.relation}, per {budget.unit}.{warning}"
+        f"private, {budget.relation}, per {budget.unit}.{left_out}{warning}"
     )

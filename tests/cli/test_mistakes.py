@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dpsynth.generators.marginal.workload import SkippedCliquesWarning
 from tests.cli.running import runner
 
 SCHEMA = """
@@ -143,6 +144,17 @@ def test_a_draft_needs_the_word_public(say, tmp_path: Path) -> None:
     code, said = say("schema", "infer", "d.csv", "--public", "--out", "drafted.toml")
     assert code == 0, said
     assert 'inferred = ["age.kind"' in (tmp_path / "drafted.toml").read_text()
+
+
+def test_what_is_too_large_to_be_considered_is_counted(say) -> None:
+    small = ("--generator", "mst", "--set", "largest_tree=200", "--model", "m.dpsynth")
+    counted = "Sets of attributes too large to be considered: 1."
+    with pytest.warns(SkippedCliquesWarning):
+        code, said = say("synthesize", "d.csv", *FRONT, *small)
+    assert code == 0, said
+    assert counted in said
+    assert counted in say("sample", "m.dpsynth", "--rows", "9", "--out", "again.csv")[1]
+    assert "too large" not in say("synthesize", "d.csv", *FRONT)[1]
 
 
 def test_a_saved_model_is_sampled_again_and_a_damaged_one_refused(say, tmp_path: Path) -> None:

@@ -84,8 +84,8 @@ def test_a_pair_of_wide_columns_does_not_blow_up_memory(name: str) -> None:
     assert peak < 250 * 2**20, f"{peak / 2**20:.0f} MiB"
 
 
-@pytest.mark.parametrize("name", ["mst", "mwem", "aim", "aim_gdp"])
-def test_a_pair_above_the_ceiling_is_left_out_and_said_once(name: str) -> None:
+@pytest.mark.parametrize("name", ["mst", "mwem", "aim", "aim_gdp", "tree", "two_stage"])
+def test_a_pair_above_the_ceiling_is_left_out_said_once_and_counted(name: str, tmp_path) -> None:
     # 3,000 x 3,000 cells are over every default; what else there is gets measured.
     with pytest.warns(SkippedCliquesWarning) as said:
         fit = dpsynth.synthesize(table_of((3000, 3000, 2), 100), generator=name, epsilon=1, seed=0)
@@ -94,6 +94,15 @@ def test_a_pair_above_the_ceiling_is_left_out_and_said_once(name: str) -> None:
     assert (warning.skipped, warning.among) == skipped
     assert str(warning).startswith(f"{skipped[0]} of {skipped[1]} sets of attributes are left out")
     assert 0.9 <= fit.receipt.epsilon_spent <= 1
+    assert fit.skipped == warning.skipped
+    fit.save(tmp_path / "model")
+    assert dpsynth.load(tmp_path / "model").skipped == warning.skipped
+
+
+def test_nothing_is_counted_where_nothing_is_left_out() -> None:
+    for name in NAMES:
+        fit = dpsynth.synthesize(table_of((4, 3, 5), 50), generator=name, epsilon=1, seed=0)
+        assert fit.skipped == 0
 
 
 def test_too_many_candidates_lose_the_large_and_the_distant() -> None:

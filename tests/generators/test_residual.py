@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import dpsynth
 from dpsynth.curator.queries import FitErrorsQuery, MarginalQuery
 from dpsynth.data.domain import Clique
 from dpsynth.data.table import Table
@@ -92,6 +93,12 @@ def test_a_shared_cause_is_told_from_a_chain() -> None:
         codes[:, i] = np.where(steps[:, i], codes[:, i - 1], codes[:, i])
     assert components(alike_table(20, 3000)) == SMALL.classes
     assert components(coded_table(codes, [3] * 20)) == SMALL.rows
+
+
+def test_pairs_of_attributes_that_are_too_wide_are_counted() -> None:
+    # Of 4, 4, 3, 3, 5 and 2 codes five attributes have 16 together: five pairs have the widest.
+    generator = Residual(rows=400, classes=60, largest_width=16)
+    assert dpsynth.synthesize(TABLE, generator=generator, epsilon=1, seed=0).skipped == 5
 
 
 def test_columns_beyond_the_width_stay_independent() -> None:

@@ -16,6 +16,7 @@ from dpsynth.generators.graphical import fitted
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
 from dpsynth.generators.marginal.pair_list import choose_pairs, dependence, unexplained
 from dpsynth.generators.marginal.pair_mixture import PairEvidence, PairMixture
+from dpsynth.generators.marginal.workload import record_skipped
 from dpsynth.generators.mixture import MixtureSyntheticModel
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
@@ -77,6 +78,8 @@ class Residual(Generator):
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> MixtureSyntheticModel:
         paired = _narrow(private.domain, self.largest_width)
+        pairs = combinations(informative(private.domain), 2)
+        record_skipped(pair for pair in pairs if not set(pair) <= set(paired))
         if len(paired) < 2:
             measured = measure_one_ways(private, amount=private.remaining)
         else:

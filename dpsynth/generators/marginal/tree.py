@@ -12,7 +12,7 @@ from dpsynth.generators.base import Generator, SyntheticModel, check_counts, che
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.grown_tree import hosted_shortlist
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
-from dpsynth.generators.marginal.workload import all_k_ways
+from dpsynth.generators.marginal.workload import affordable, all_k_ways
 
 
 @final
@@ -111,4 +111,4 @@ class Tree(Generator):
         attributes = informative(domain)
         most = min(self.largest_clique, self.largest_tree)
         pairs = all_k_ways(attributes, 2) if len(attributes) > 1 else []
-        return [pair for pair in pairs if domain.project(pair).cells <= most]
+        return affordable(domain, pairs, most_cells=most)

@@ -2,7 +2,9 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import accumulate, combinations
 from typing import final
 
@@ -11,6 +13,8 @@ from dpsynth.errors import InvalidValueError
 
 # Counts of so many cells are remembered by the curator, so that rounds do not count them again.
 PAIR_CELLS = 2**22
+
+_SKIPPED: ContextVar[set[Clique] | None] = ContextVar("cliques that a fit skipped", default=None)
 
 
 @final
@@ -27,6 +31,24 @@ class SkippedCliquesWarning(UserWarning):
             f"{self.skipped} of {self.among} sets of attributes are left out: one may have at most "
             f"{self.most_cells} cells, and all together {self.together}."
         )
+
+
+@contextmanager
+def recording_skipped() -> Iterator[set[Clique]]:
+    """Yield a set to which every clique is added that a fit inside finds too large to consider."""
+    skipped: set[Clique] = set()
+    token = _SKIPPED.set(skipped)
+    try:
+        yield skipped
+    finally:
+        _SKIPPED.reset(token)
+
+
+def record_skipped(cliques: Iterable[Clique]) -> None:
+    """Add cliques to those that the fit counts as skipped; each counts once."""
+    skipped = _SKIPPED.get()
+    if skipped is not None:
+        skipped.update(cliques)
 
 
 def all_k_ways(attributes: Sequence[str], k: int) -> list[Clique]:
@@ -67,17 +89,19 @@ def affordable(
 ) -> list[Clique]:
     """Return the cliques that a mechanism can afford to consider, in their order (`smallest`).
 
-    What is left out is said in one `SkippedCliquesWarning`; all of this is public.
+    What is left out is said in one `SkippedCliquesWarning`, and counted in the result of the fit;
+    all of this is public.
 
     Args:
         domain, cliques, most_cells, together: as of `smallest`.
     """
     kept = smallest(domain, cliques, most_cells=most_cells, together=together)
-    skipped = len(cliques) - len(kept)
+    skipped = set(cliques) - set(kept)
     if skipped:
         most = max(0, int(most_cells))
-        warning = SkippedCliquesWarning(skipped, len(cliques), most, together)
+        warning = SkippedCliquesWarning(len(skipped), len(cliques), most, together)
         warnings.warn(warning, stacklevel=2)
+        record_skipped(skipped)
     return kept
 
 
