@@ -2,14 +2,17 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
+from dpsynth import Limits, synthesize
 from dpsynth.curator.queries import MarginalQuery, WorstFitQuery
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.generators.graphical import GraphicalSyntheticModel
 from dpsynth.generators.marginal.mwem import Mwem
 from tests.generators.planted import PLANTED, fit, pair_error, planted_table
+from tests.tables import coded_table
 
 TABLE = planted_table()
 
@@ -55,6 +58,45 @@ def test_there_are_no_more_rounds_than_there_is_room_for() -> None:
         assert len(pairs_of(seen)) == rounds
     _, _, seen = fit(Mwem(), TABLE)
     assert len(pairs_of(seen)) == len(TABLE.schema.domain.attributes)
+
+
+@pytest.mark.parametrize("accountant", ["bounded_range", "pld"])
+@pytest.mark.parametrize("relation", ["add_remove", "replace"])
+@pytest.mark.parametrize(
+    "mwem", [Mwem(), Mwem(rounds=12), Mwem(rounds=5, largest_tree=30), Mwem(largest_tree=21)]
+)
+def test_a_plan_holds_also_where_rounds_run_out_of_room(
+    mwem: Mwem, relation: str, accountant: str
+) -> None:
+    receipt = synthesize(
+        TABLE, generator=mwem, epsilon=1.0, seed=0, relation=relation, accountant=accountant
+    ).receipt
+    assert 0.999 <= receipt.epsilon_spent <= 1.0
+    later = [e.label for e in receipt.entries][1:]
+    rounds = 0 if mwem.largest_tree == 21 else mwem.rounds or 6
+    assert later == ["select pair", "marginal of the pair"] * rounds
+
+
+def test_a_plan_is_followed_in_a_hurry_and_in_release_mode() -> None:
+    fit = synthesize(
+        TABLE,
+        generator="mwem",
+        epsilon=1.0,
+        accountant="bounded_range",
+        limits=Limits(seconds=1e-9),
+    )
+    assert fit.receipt.mode == "release"
+    assert 0.999 <= fit.receipt.epsilon_spent <= 1.0
+
+
+@pytest.mark.parametrize("accountant", ["zcdp", "bounded_range"])
+def test_a_single_pair_is_not_picked(accountant: str) -> None:
+    codes = np.zeros((50, 2), dtype=int)
+    receipt = synthesize(
+        coded_table(codes, (3, 4)), generator="mwem", epsilon=1.0, seed=0, accountant=accountant
+    ).receipt
+    assert [e.label for e in receipt.entries] == ["1-way marginals", "marginal of the pair"]
+    assert 0.999 <= receipt.epsilon_spent <= 1.0
 
 
 def test_it_learns_what_independent_columns_miss() -> None:

@@ -9,12 +9,13 @@ from typing import ClassVar, final
 import numpy as np
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.data.domain import Clique
+from dpsynth.curator.schedule import Measurements, Selections, Step
+from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.limits import hurried
-from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
+from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.marginal.spanning_tree import spend_rest
 from dpsynth.generators.marginal.tree_size import growth
 from dpsynth.generators.marginal.workload import affordable, all_k_ways
@@ -22,6 +23,7 @@ from dpsynth.pgm.measurement import MEAN_SIZE
 from dpsynth.pgm.model import GraphicalModel
 
 _ROUND_STEPS = 60
+_ONE_WAYS, _PICK, _MEASURE = "1-way marginals", "select pair", "marginal of the pair"
 
 
 @final
@@ -39,7 +41,9 @@ class Mwem(Generator):
     monotone), `MarginalQuery` for the measurements. Each access is a charge of its own, and the
     model between them is post-processing.
     Cost: the whole budget: `one_way_share`, then equal rounds, of each of which
-    `selection_share` picks and the rest measures.
+    `selection_share` picks and the rest measures. The schedule is fixed beforehand, so it also
+    runs under accountants of plans, with less noise under `bounded_range`; but a plan cannot be cut
+    short, and a ceiling on time then shortens the fits alone.
 
     Args:
         rounds: number of pairs to measure; None: as many as attributes, or fewer where the tree has
@@ -77,35 +81,49 @@ class Mwem(Generator):
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         del rng
-        domain, budget = private.domain, private.remaining
-        attributes = informative(domain)
+        domain, attributes = private.domain, informative(private.domain)
         # Next to the single attributes every pair alone must fit, so that no round is without one.
         room = self.largest_tree - sum(domain.shape)
         all_pairs = all_k_ways(attributes, 2) if len(attributes) > 1 else []
         pairs = affordable(domain, all_pairs, most_cells=room)
-        if not pairs:
-            measured = measure_one_ways(private, amount=budget)
-            return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
-        measured = measure_one_ways(private, amount=budget * self.one_way_share)
+        rounds = self._rounds(domain, attributes, pairs, room)
+        steps = self._schedule(len(attributes), rounds, picked=len(pairs) > 1)
+        sigma, *later = private.schedule(steps)
+        ones = [(a,) for a in attributes]
+        measured = private.marginals(ones, sigmas=[sigma] * len(ones), label=_ONE_WAYS)
         model = fitted(private, measured)
-        rounds = self.rounds
-        if rounds is None:  # a round without room could only measure a pair again
-            ends = accumulate(sorted(map(domain.cells_of, pairs)))
-            rounds = min(len(attributes), sum(end <= room for end in ends))
         for left in range(rounds, 0, -1):
-            if hurried():
+            # Nothing remains of a reserved plan: it is followed to its end, with shorter fits.
+            if hurried() and private.remaining > 0:
                 model, measured = spend_rest(
                     private, model, measured, largest_tree=self.largest_tree
                 )
                 break
-            amount = private.remaining / left
-            pair = self._pick(private, model, pairs, amount=amount)
-            last = left == 1
-            rest = private.remaining if last else amount * (1 - self.selection_share)
-            measured.append(private.marginal(pair, sigma=private.sigma_for(rest)))
-            steps = 5 * _ROUND_STEPS if last else _ROUND_STEPS
-            model = fitted(private, measured, start=model, steps=steps)
+            epsilon, sigma = later[0], later[-1]  # all rounds are alike
+            pair = self._pick(private, model, pairs, epsilon=epsilon, sigma=sigma)
+            measured.append(private.marginal(pair, sigma=sigma, label=_MEASURE))
+            most = 5 * _ROUND_STEPS if left == 1 else _ROUND_STEPS
+            model = fitted(private, measured, start=model, steps=most)
         return GraphicalSyntheticModel.of(private, model, measured)
+
+    def _rounds(
+        self, domain: Domain, attributes: Clique, pairs: Sequence[Clique], room: int
+    ) -> int:
+        if self.rounds is not None:
+            return self.rounds if pairs else 0
+        # A round without room could only measure a pair again.
+        ends = accumulate(sorted(map(domain.cells_of, pairs)))
+        return min(len(attributes), sum(end <= room for end in ends))
+
+    def _schedule(self, attributes: int, rounds: int, *, picked: bool) -> list[Step]:
+        """Return the steps, whose shares are the whole: a single pair need not be picked."""
+        share = self.one_way_share if rounds else 1.0
+        ones = Measurements(share=share, queries=attributes, label=_ONE_WAYS)
+        each = (1.0 - share) / max(1, rounds)
+        pick = Selections(share=each * self.selection_share, rounds=1, label=_PICK)
+        measured = each * (1.0 - self.selection_share if picked else 1.0)
+        measure = Measurements(share=measured, queries=1, label=_MEASURE)
+        return [ones, *([pick, measure] if picked else [measure]) * rounds]
 
     def _pick(
         self,
@@ -113,7 +131,8 @@ class Mwem(Generator):
         model: GraphicalModel,
         pairs: Sequence[Clique],
         *,
-        amount: float,
+        epsilon: float,
+        sigma: float,
     ) -> Clique:
         """Return the pair that the model fits worst, among those that its tree has room for."""
         room = self.largest_tree - model.tree.cells
@@ -121,12 +140,13 @@ class Mwem(Generator):
         candidates = [pair for pair in pairs if grown[pair] <= room]
         if not candidates:
             candidates = [pair for pair in model.cliques if len(pair) == 2] or list(pairs[:1])
-        sigma = private.sigma_for(amount * (1 - self.selection_share))
+        if len(candidates) == 1 < len(pairs):
+            candidates *= 2  # a choice that is none, but scheduled: it has been paid for
         noise = self.noise_weight * sigma * MEAN_SIZE
         return private.select_worst(
             candidates,
             model.pairs(candidates).__getitem__,
-            epsilon=private.selection_epsilon_for(amount * self.selection_share),
+            epsilon=epsilon,
             penalties=[noise * private.domain.cells_of(pair) for pair in candidates],
-            label="select pair",
+            label=_PICK,
         )
