@@ -63,7 +63,9 @@ def test_there_are_no_more_rounds_than_there_is_room_for() -> None:
 @pytest.mark.parametrize("accountant", ["bounded_range", "pld"])
 @pytest.mark.parametrize("relation", ["add_remove", "replace"])
 @pytest.mark.parametrize(
-    "mwem", [Mwem(), Mwem(rounds=12), Mwem(rounds=5, largest_tree=30), Mwem(largest_tree=21)]
+    # In 27 cells there is room for one pair of two, and then for no choice.
+    "mwem",
+    [Mwem(), Mwem(rounds=12), Mwem(rounds=3, largest_tree=27), Mwem(largest_tree=21)],
 )
 def test_a_plan_holds_also_where_rounds_run_out_of_room(
     mwem: Mwem, relation: str, accountant: str
