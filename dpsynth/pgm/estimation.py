@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import inf, isfinite
+from math import inf, isfinite, prod
 
 import numpy as np
 
@@ -94,13 +94,20 @@ def _without_zeros(
     It is all the same to the optimum, since every model says 0 there; the total is better for it,
     and the optimiser does not chase what it cannot reach.
     """
-    canonical = tuple(tree.domain.canonical(m.clique) for m in measurements)
+    domain = tree.domain
+    canonical = tuple(domain.canonical(m.clique) for m in measurements)
     found = Oracle(tree=tree, cliques=canonical).support(base)
-    kept = [
-        replace(m, values=np.where(s.transpose([key.index(a) for a in m.clique]), m.values, 0.0))
-        for m, key, s in zip(measurements, canonical, found, strict=True)
-    ]
-    return kept, [int(s.sum()) for s in found]
+    kept: list[NoisyMarginal] = []
+    noisy: list[int] = []
+    for m, key, allowed in zip(measurements, canonical, found, strict=True):
+        order = [key.index(a) for a in m.clique]
+        cells, support = m.cells(domain), allowed
+        if cells is not None:
+            shape = [m.values.shape[m.clique.index(a)] for a in key]
+            support = np.bincount(cells, allowed.ravel(), prod(shape)).reshape(shape) > 0
+        kept.append(replace(m, values=np.where(support.transpose(order), m.values, 0.0)))
+        noisy.append(int(support.sum()))
+    return kept, noisy
 
 
 def estimate_total(
@@ -134,7 +141,8 @@ def _check(
     for measurement in measurements:
         if len(set(measurement.clique)) < len(measurement.clique) or not measurement.clique:
             raise InvalidValueError("clique", measurement.clique, "attributes, each named once")
-        shape = domain.project(measurement.clique).shape
+        domain.project(measurement.clique)
+        shape = measurement.shape(domain)
         if measurement.values.shape != shape:
             raise InvalidValueError(
                 f"shape of the marginal of {measurement.clique}",

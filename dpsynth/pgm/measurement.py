@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import isfinite, pi, prod, sqrt
 from typing import Any, final
 
@@ -24,11 +25,15 @@ class NoisyMarginal:
         clique: attributes, in the order of the axes of `values`.
         values: counts plus noise, one axis an attribute, in records.
         sigma: standard deviation of the noise in each cell, in records; public.
+        groups: where codes were counted in groups: for each axis the group of each code of the
+            attribute, from 0 with none left out, or None for an axis of single codes. Empty: all
+            are.
     """
 
     clique: Clique
     values: NDArray[np.float64]
     sigma: float
+    groups: tuple[tuple[int, ...] | None, ...] = ()
 
     def __post_init__(self) -> None:
         if self.values.ndim != len(self.clique):
@@ -38,6 +43,36 @@ class NoisyMarginal:
         if not (isfinite(self.sigma) and self.sigma > 0):
             raise InvalidValueError("sigma", self.sigma, "a finite number above 0")
 
+    @property
+    def grouped(self) -> bool:
+        """Whether codes of any attribute were counted in groups."""
+        return any(of is not None for of in self.groups)
+
+    def shape(self, domain: Domain) -> tuple[int, ...]:
+        """Return the shape that `values` have if they are of `domain`'s codes."""
+        groups = self.groups or (None,) * len(self.clique)
+        sizes = [domain.sizes[a] for a in self.clique]
+        return tuple(
+            size if g is None else max(g) + 1 if len(g) == size else 0
+            for size, g in zip(sizes, groups, strict=True)
+        )
+
+    def cells(self, domain: Domain) -> NDArray[np.intp] | None:
+        """Return for each cell of the clique the cell of `values` that counts it; None: its own.
+
+        Both are numbered along the axes in the domain's order.
+        """
+        if not self.grouped:
+            return None
+        key = domain.canonical(self.clique)
+        order = [self.clique.index(a) for a in key]
+        axes = [
+            np.arange(domain.sizes[a]) if (g := self.groups[i]) is None else np.array(g)
+            for a, i in zip(key, order, strict=True)
+        ]
+        shape = [self.values.shape[i] for i in order]
+        return np.ravel_multi_index(np.ix_(*axes), shape).ravel()
+
 
 def measurement_arrays(
     domain: Domain, measurements: Sequence[NoisyMarginal]
@@ -46,11 +81,20 @@ def measurement_arrays(
     widest = max((len(m.clique) for m in measurements), default=0)
     axes = [[*domain.axes(m.clique), *[-1] * (widest - len(m.clique))] for m in measurements]
     values = [m.values.ravel() for m in measurements]
+    groups = [_all_groups(domain, m) for m in measurements]
     return {
         "measured": np.array(axes, dtype=np.int64).reshape(len(measurements), widest),
         "measured_values": np.concatenate(values) if values else np.empty(0),
         "measured_sigmas": np.array([m.sigma for m in measurements], dtype=np.float64),
+        "measured_groups": np.array(list(chain.from_iterable(groups)), dtype=np.int64),
     }
+
+
+def _all_groups(domain: Domain, measurement: NoisyMarginal) -> list[int]:
+    """Return the groups of all axes, one after the other; an axis of single codes is its own."""
+    groups = measurement.groups or (None,) * len(measurement.clique)
+    pairs = zip(measurement.clique, groups, strict=True)
+    return [g for a, of in pairs for g in (range(domain.sizes[a]) if of is None else of)]
 
 
 def measurements_from(
@@ -68,12 +112,42 @@ def measurements_from(
     if not (fits and ((table >= -1) & (table < len(names))).all()):
         raise InvalidValueError("measured", table.shape, "one row of axes for each sigma")
     cliques = [tuple(names[axis] for axis in row if axis >= 0) for row in table]
-    shapes = [tuple(domain.sizes[a] for a in clique) for clique in cliques]
+    groups = _groups_from(domain, cliques, arrays.get("measured_groups"))
+    shapes = [
+        tuple(domain.sizes[a] if g is None else max(g) + 1 for a, g in zip(c, of, strict=True))
+        for c, of in zip(cliques, groups, strict=True)
+    ]
     sizes = [prod(shape) for shape in shapes]
     if flat.shape != (sum(sizes),) or not np.isfinite(flat).all():
         raise InvalidValueError("measured_values", flat.shape, f"{sum(sizes)} finite numbers")
     parts = np.split(flat, np.cumsum(sizes)[:-1]) if sizes else []
     return tuple(
-        NoisyMarginal(clique=clique, values=part.reshape(shape), sigma=float(sigma))
-        for clique, part, shape, sigma in zip(cliques, parts, shapes, sigmas, strict=True)
+        NoisyMarginal(
+            clique=clique,
+            values=part.reshape(shape),
+            sigma=float(sigma),
+            groups=of if any(g is not None for g in of) else (),
+        )
+        for clique, part, shape, sigma, of in zip(
+            cliques, parts, shapes, sigmas, groups, strict=True
+        )
     )
+
+
+def _groups_from(
+    domain: Domain, cliques: Sequence[Clique], flat: NDArray[Any] | None
+) -> list[tuple[tuple[int, ...] | None, ...]]:
+    """Return the groups of each clique's axes, None for an axis of single codes."""
+    if flat is None:  # saved before codes were measured in groups
+        return [(None,) * len(clique) for clique in cliques]
+    sizes = [domain.sizes[a] for clique in cliques for a in clique]
+    if flat.shape != (sum(sizes),) or flat.dtype.kind != "i" or (flat < 0).any():
+        raise InvalidValueError("measured_groups", flat.shape, f"{sum(sizes)} groups of codes")
+    parts = iter(np.split(flat, np.cumsum(sizes)[:-1]) if sizes else [])
+    axes = [[next(parts) for _ in clique] for clique in cliques]
+    return [
+        tuple(
+            None if np.array_equal(g, np.arange(len(g))) else tuple(int(x) for x in g) for g in of
+        )
+        for of in axes
+    ]

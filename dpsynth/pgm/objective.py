@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
-from math import prod
 from typing import final
 
 import numpy as np
@@ -32,6 +31,10 @@ class Objective:
         total: number of records that the model stands for.
         targets: measured counts, clique after clique, in records.
         variances: of the noise of each, in records squared.
+        hosts: for each measurement the clique of the oracle that it is of.
+        sizes: number of cells of each measurement.
+        cells: for each measurement the own cell that each cell of its clique is counted in, where
+            codes were measured in groups; None where they are the same.
     """
 
     oracle: Oracle
@@ -39,6 +42,9 @@ class Objective:
     total: float
     targets: Array
     variances: Array
+    hosts: tuple[int, ...]
+    sizes: tuple[int, ...]
+    cells: tuple[NDArray[np.intp] | None, ...]
 
     @classmethod
     def of(
@@ -51,8 +57,8 @@ class Objective:
     ) -> "Objective":
         """Return the objective of `measurements`.
 
-        Repeated measurements of the same attributes are merged by inverse-variance weights first:
-        up to a constant, their sum of squares is that of their weighted mean.
+        Repeated measurements of the same attributes in the same groups are merged first, by
+        inverse-variance weights: up to a constant, their sum of squares is that of their mean.
 
         Args:
             tree: covers every measured clique.
@@ -60,32 +66,45 @@ class Objective:
             base: log-weights of the tree's cliques.
             total: number of records.
         """
-        merged: dict[Clique, tuple[Array, float]] = {}
+        merged: dict[tuple[Clique, object], tuple[Array, float]] = {}
+        cells: list[NDArray[np.intp] | None] = []
         for measurement in measurements:
             key = tree.domain.canonical(measurement.clique)
-            values = measurement.values.transpose([measurement.clique.index(a) for a in key])
+            order = [measurement.clique.index(a) for a in key]
+            values = measurement.values.transpose(order)
+            groups = tuple(measurement.groups[i] for i in order) if measurement.groups else ()
+            view = key, groups if any(g is not None for g in groups) else ()
             precision = measurement.sigma**-2
-            mean, before = merged.get(key, (np.zeros(values.shape), 0.0))
+            if view not in merged:
+                cells.append(measurement.cells(tree.domain))
+            mean, before = merged.get(view, (np.zeros(values.shape), 0.0))
             after = before + precision
-            merged[key] = (mean + (values - mean) * (precision / after), after)
+            merged[view] = (mean + (values - mean) * (precision / after), after)
+        cliques = tuple(dict.fromkeys(clique for clique, _ in merged))
+        where = {clique: i for i, clique in enumerate(cliques)}
         return cls(
-            oracle=Oracle(tree=tree, cliques=tuple(merged)),
+            oracle=Oracle(tree=tree, cliques=cliques),
             base=base,
             total=total,
             targets=np.concatenate([mean.ravel() for mean, _ in merged.values()]),
             variances=np.concatenate([np.full(mean.size, 1 / p) for mean, p in merged.values()]),
+            hosts=tuple(where[clique] for clique, _ in merged),
+            sizes=tuple(mean.size for mean, _ in merged.values()),
+            cells=tuple(cells),
         )
 
     def parts(self, flat: Array) -> list[Array]:
-        """Return views of `flat`, one a measured clique, in its shape."""
-        return [flat[part].reshape(shape) for part, shape in self._layout]
+        """Return the log-weights of each measured clique, in its shape."""
+        domain, cliques = self.oracle.tree.domain, self.oracle.cliques
+        found = [np.zeros(domain.cells_of(clique)) for clique in cliques]
+        for part, host, cells in zip(self._slices, self.hosts, self.cells, strict=True):
+            found[host] += flat[part] if cells is None else flat[part][cells]
+        return [f.reshape(domain.project(c).shape) for f, c in zip(found, cliques, strict=True)]
 
     @cached_property
-    def _layout(self) -> list[tuple[slice, tuple[int, ...]]]:
-        """For each measured clique where its cells are, and their shape."""
-        shapes = [self.oracle.tree.domain.project(c).shape for c in self.oracle.cliques]
-        edges = [0, *accumulate(prod(shape) for shape in shapes)]
-        return [(slice(*ends), shape) for ends, shape in zip(pairwise(edges), shapes, strict=True)]
+    def _slices(self) -> list[slice]:
+        """For each measurement where its cells are."""
+        return [slice(*ends) for ends in pairwise([0, *accumulate(self.sizes)])]
 
     def expected(self, multipliers: Array) -> tuple[float, Array]:
         """Return the log-partition function and the expected counts of all measured cells."""
@@ -93,13 +112,18 @@ class Objective:
         for i, base in enumerate(self.base):
             beliefs[i] += base
         calibration = self.oracle.propagator.calibrate_in_place(beliefs)
-        shares = [marginal.ravel() for marginal in self.oracle.project(calibration)]
+        marginals = [marginal.ravel() for marginal in self.oracle.project(calibration)]
+        shares: list[Array] = []
+        for host, cells, size in zip(self.hosts, self.cells, self.sizes, strict=True):
+            own = marginals[host]
+            grouped = cells is not None
+            shares.append(np.bincount(cells, own, size).astype(np.float64) if grouped else own)
         return calibration.log_partition, self.total * np.concatenate(shares)
 
     @cached_property
     def smoothness(self) -> float:
         """The smoothness constant relative to the entropy, in multipliers per record of error."""
-        variances = np.array([part.flat[0] for part in self.parts(self.variances)])
+        variances = np.array([self.variances[part.start] for part in self._slices])
         return self.total * float((1.0 / variances).sum())
 
     def value(self, expected: Array) -> float:

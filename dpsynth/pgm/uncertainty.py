@@ -101,6 +101,9 @@ class Uncertainty:
     covered**: no measurement says anything about it. Where pairs that were never measured interact
     beyond what the measured ones imply, their intervals are too short.
 
+    What was measured in groups of codes says nothing of single ones: marginals of its attributes
+    are taken for unmeasured, and a group's noise is spread over its cells.
+
     Estimates are the model's plus one step of a linear correction for what its fit leaves over of
     the least-squares estimates. That undoes the bias of non-negative fits (noise in many empty
     cells, cut off at 0, is taken from the full ones).
@@ -156,7 +159,7 @@ class Uncertainty:
         wanted = list(dict.fromkeys(tuple(clique) for clique in cliques))
         fitted = {clique: self.model.marginal(clique) for clique in wanted}
         found: dict[Clique, Estimate] = {}
-        errors = self._errors([c for c in wanted if not self._effects.covers(c)], population)
+        errors = self._errors([c for c in wanted if not self._exact.covers(c)], population)
         for clique in wanted:
             if clique in errors:
                 change, deviations = errors[clique]
@@ -167,12 +170,12 @@ class Uncertainty:
                     draws=self.draws,
                 )
             else:
-                variance = np.full(fitted[clique].shape, self._effects.variance(clique))
+                variance = np.full(fitted[clique].shape, self._exact.variance(clique))
                 if population:
                     variance = variance + self._sampling(fitted[clique])
                 found[clique] = Estimate(
                     fitted=fitted[clique],
-                    unbiased=self._effects.marginal(clique),
+                    unbiased=self._exact.marginal(clique),
                     standard_error=np.sqrt(variance),
                     draws=None,
                 )
@@ -197,9 +200,9 @@ class Uncertainty:
         if weights.shape != counts.shape:
             raise InvalidValueError("weights", weights.shape, f"of shape {counts.shape}")
         fitted, draws = (weights * counts).sum(), None
-        if self._effects.covers(clique):
-            unbiased = (weights * self._effects.marginal(clique)).sum()
-            variance = self._effects.query_variance(clique, weights)
+        if self._exact.covers(clique):
+            unbiased = (weights * self._exact.marginal(clique)).sum()
+            variance = self._exact.query_variance(clique, weights)
             if population:
                 mean = fitted / self.model.total
                 variance += ((weights - mean) ** 2 * counts).sum()
@@ -216,9 +219,20 @@ class Uncertainty:
         )
 
     @cached_property
-    def _effects(self) -> Effects:
+    def _exact(self) -> Effects:
+        """Least squares of what was measured code by code, which nothing has to be assumed for."""
         total = self.model.total if self.public_total else None
-        return Effects.of(self.model.domain, self.measurements, total=total)
+        single = [m for m in self.measurements if not m.grouped]
+        return Effects.of(self.model.domain, single, total=total)
+
+    @cached_property
+    def _effects(self) -> Effects:
+        """Least squares of everything; groups of codes are shared out as the model does."""
+        if not any(m.grouped for m in self.measurements):
+            return self._exact
+        total = self.model.total if self.public_total else None
+        single = [shared_out(self.model, m) if m.grouped else m for m in self.measurements]
+        return Effects.of(self.model.domain, single, total=total)
 
     @cached_property
     def _tangent(self) -> Tangent:
@@ -311,3 +325,23 @@ class Uncertainty:
     def _sampling(self, counts: Array) -> Array:
         """Return the variance of counts in a sample of the model's size."""
         return counts * (1 - counts / self.model.total)
+
+
+def shared_out(model: GraphicalModel, measurement: NoisyMarginal) -> NoisyMarginal:
+    """Return a measurement in groups as one of single codes, shared out as `model` does.
+
+    The noise of a group is spread evenly over its cells; groups of other than the average size are
+    given more or less than they have.
+    """
+    cells = measurement.cells(model.domain)
+    key = model.domain.canonical(measurement.clique)
+    counts = model.marginal(key)
+    assert cells is not None  # it was measured in groups
+    order = [measurement.clique.index(a) for a in key]
+    sums = np.bincount(cells, counts.ravel(), measurement.values.size)
+    # A group that the model leaves empty is shared out evenly.
+    inside = np.where(sums > 0, sums, np.bincount(cells, minlength=sums.size))[cells]
+    shares = np.where(sums[cells] > 0, counts.ravel(), 1.0) / inside
+    values = measurement.values.transpose(order).ravel()[cells] * shares
+    sigma = measurement.sigma * sqrt(sums.size / counts.size)
+    return NoisyMarginal(clique=key, values=values.reshape(counts.shape), sigma=sigma)
