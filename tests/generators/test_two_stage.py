@@ -11,6 +11,7 @@ from dpsynth.errors import InvalidValueError, UnknownNameError
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.generators.graphical import GraphicalSyntheticModel
 from dpsynth.generators.marginal.grown_tree import error_left
+from dpsynth.generators.marginal.resolution import Resolved
 from dpsynth.generators.marginal.shortlist import Shortlist, shortlist
 from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.pgm.measurement import MEAN_SIZE
@@ -107,10 +108,12 @@ def test_attributes_of_many_codes_get_less_noise() -> None:
 
 def test_the_error_that_a_list_leaves() -> None:
     gains = {("a", "b"): 100.0, ("a", "c"): 60.0, ("b", "c"): 3.0}
-    expected = {pair: np.full((4, 4), 50.0) for pair in gains}
+    expected = {pair: Resolved.of(pair, np.full((4, 4), 50.0), ()) for pair in gains}
 
     def left(*cliques: tuple[str, ...], sigma: float) -> float:
-        found = Shortlist(cliques=cliques, shares=(1 / len(cliques),) * len(cliques))
+        found = Shortlist(
+            cliques=cliques, shares=(1 / len(cliques),) * len(cliques), levels=(0,) * len(cliques)
+        )
         return error_left(
             DOMAIN, gains, expected, found, sigma_of=lambda s: sigma / s**0.5, kappa=2.0
         )
@@ -169,7 +172,8 @@ def attempted(
     return shortlist(
         DOMAIN,
         gains,
-        {c: np.full([4] * len(c), expected) for c in gains},
+        {c: Resolved.of(c, np.full([4] * len(c), expected), ()) for c in gains},
+        doubt=0.0,
         inherited=[("a",), ("b",), ("c",)],
         sigma_of=lambda share: sigma / share**0.5,
         kappa=2.0,

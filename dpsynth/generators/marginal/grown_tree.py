@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.generators.marginal.hosts import Hosting
 from dpsynth.generators.marginal.noise_cost import noise_cost
+from dpsynth.generators.marginal.resolution import Resolved
 from dpsynth.generators.marginal.shortlist import Shortlist
 from dpsynth.pgm.junction_tree import JunctionTree
 
@@ -55,7 +56,7 @@ def hosted_shortlist(
 def error_left(
     domain: Domain,
     gains: Mapping[Clique, float],
-    expected: Mapping[Clique, NDArray[np.float64]],
+    expected: Mapping[Clique, Resolved],
     found: Shortlist,
     *,
     sigma_of: Callable[[float], float],
@@ -64,19 +65,26 @@ def error_left(
     """Return the estimated L1 error of all pairs together once `found` is measured, in records.
 
     A pair inside a measured clique has what noise costs it there, wherever that is least; but never
-    more than its error now, which every other pair keeps.
+    more than its error now, which every other pair keeps. A pair that is measured in groups keeps
+    what these do not show.
 
     Args:
-        domain, gains, expected, sigma_of, kappa: as of `hosted_shortlist`.
+        domain, gains, sigma_of, kappa: as of `hosted_shortlist`.
+        expected: counts of each pair under the present model at each resolution; public.
         found: what would be measured.
     """
     left = dict(gains)
-    for clique, share in zip(found.cliques, found.shares, strict=True):
+    for clique, share, level in zip(found.cliques, found.shares, found.levels, strict=True):
         cells, sigma = domain.cells_of(clique), sigma_of(share)
+        if level > 0:
+            missed = left[clique] * (1 - expected[clique].kept[level])
+            cost = noise_cost(expected[clique].tables[level], sigma=sigma, kappa=kappa)
+            left[clique] = min(left[clique], missed + cost)
+            continue
         for pair in combinations(clique, 2):
             if pair in left:
                 inside = sigma * sqrt(cells / domain.cells_of(pair))
-                cost = noise_cost(expected[pair], sigma=inside, kappa=kappa)
+                cost = noise_cost(expected[pair].tables[0], sigma=inside, kappa=kappa)
                 left[pair] = min(left[pair], cost)
     return sum(left.values())
 

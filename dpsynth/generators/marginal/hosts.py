@@ -97,7 +97,8 @@ class Hosting:
             sigma = self.sigma_of(shares[place[host]])
             noisy, others = self.price(pair, host, sigma)
             total += MEAN_SIZE * sigma * noisy + others
-        return total, Shortlist(cliques=cliques, shares=tuple(shares))
+        levels = (0,) * len(cliques)
+        return total, Shortlist(cliques=cliques, shares=tuple(shares), levels=levels)
 
 
 @final

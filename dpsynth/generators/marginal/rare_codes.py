@@ -71,6 +71,13 @@ class MergedData:
         }
         return cls(private=private, view=view, refinements=refinements)
 
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The public description of the codes that each attribute of the view is made from."""
+        by_name = {column.name: column for column in self.private.schema.columns}
+        of = {name: r.attribute for name, r in self.refinements.items()}
+        return {name: by_name[of.get(name, name)] for name in self.view.domain.attributes}
+
     def merged(self, measured: Sequence[NoisyMarginal]) -> list[NoisyMarginal]:
         """Return one-way measurements of codes as such of groups; their noise is that of sums.
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
-from dpsynth.generators.marginal.noise_cost import noise_cost, split_budget
+from dpsynth.generators.marginal.noise_cost import split_budget
+from dpsynth.generators.marginal.resolution import Resolved
 from dpsynth.generators.marginal.tree_size import tree_fits
 from dpsynth.pgm.measurement import MEAN_SIZE
 
@@ -24,17 +25,20 @@ class Shortlist:
     Args:
         cliques: what to measure.
         shares: positive, summing to 1.
+        levels: the resolution of each, 0 the finest.
     """
 
     cliques: tuple[Clique, ...]
     shares: tuple[float, ...]
+    levels: tuple[int, ...]
 
 
 def shortlist(
     domain: Domain,
     gains: Mapping[Clique, float],
-    expected: Mapping[Clique, NDArray[np.float64]],
+    expected: Mapping[Clique, Resolved],
     *,
+    doubt: float,
     inherited: Sequence[Clique],
     sigma_of: Callable[[float], float],
     kappa: float,
@@ -45,13 +49,16 @@ def shortlist(
     A measured cell costs about its noise, sigma sqrt(2/pi), but never much more than its expected
     count: a fit without negative counts pulls a noisy cell of few records back to near 0. For each
     length of the list the candidates are taken in the order of gain less cost at equal noise, as
-    the tree has room for them; the budget is then split by the effective number of cells, which
-    minimises the sum of costs where noise is what they cost.
+    the tree has room for them, each at the resolution that leaves it most (`Resolved.worth`); the
+    budget is then split by the effective number of cells, which minimises the sum of costs where
+    noise is what they cost.
 
     Args:
         domain: of all attributes.
         gains: estimated L1 error of the model for each candidate, in records; may be negative.
-        expected: counts under the model of each candidate; public.
+        expected: counts under the model of each candidate, at each resolution at which it could be
+            measured, the finest first; public.
+        doubt: standard deviation of the noise in the gains.
         inherited: cliques that are in the tree already.
         sigma_of: share of the budget -> standard deviation of a marginal's noise.
         kappa: cost of a cell of few records, in its expected counts.
@@ -60,21 +67,24 @@ def shortlist(
     Reference: McKenna et al. 2022, section 5.3 (expected noise of a marginal); here with a bound by
         the expected count, and all marginals at once.
     """
+
+    def value(clique: Clique, sigma: float) -> tuple[float, int]:
+        return expected[clique].worth(gains[clique], sigma=sigma, kappa=kappa, doubt=doubt)
+
     best: tuple[float, Shortlist] | None = None
     for length in _SIZES:
         sigma = sigma_of(1 / length)
-        net = {c: gains[c] - noise_cost(expected[c], sigma=sigma, kappa=kappa) for c in gains}
-        ranked = sorted((c for c in net if net[c] > 0), key=lambda c: -net[c])
+        net = {c: value(c, sigma) for c in gains}
+        ranked = sorted((c for c in net if net[c][0] > 0), key=lambda c: -net[c][0])
         chosen = _fill(domain, ranked[: 4 * length + _SPARE], inherited, length, largest_tree)
         if not chosen:
             continue
-        shares = _split([expected[c] for c in chosen], sigma_of, kappa)
-        total = sum(
-            gains[c] - noise_cost(expected[c], sigma=sigma_of(share), kappa=kappa)
-            for c, share in zip(chosen, shares, strict=True)
-        )
+        shares = _split([expected[c].tables[net[c][1]] for c in chosen], sigma_of, kappa)
+        found = [value(c, sigma_of(share)) for c, share in zip(chosen, shares, strict=True)]
+        total = sum(gain for gain, _ in found)
         if best is None or total > best[0]:
-            best = total, Shortlist(cliques=tuple(chosen), shares=tuple(shares))
+            levels = tuple(level for _, level in found)
+            best = total, Shortlist(cliques=tuple(chosen), shares=tuple(shares), levels=levels)
         if len(chosen) < length:
             break  # longer lists only buy the same marginals with less budget each
     return None if best is None else best[1]

@@ -1,7 +1,7 @@
 """Two stages of marginals measured all at once: a tree of dependent pairs, then what is missed."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from math import comb, inf
 from typing import ClassVar, final
@@ -20,6 +20,7 @@ from dpsynth.generators.marginal.grown_tree import error_left, hosted_shortlist
 from dpsynth.generators.marginal.noise_cost import noise_cost
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
 from dpsynth.generators.marginal.rare_codes import MergedData, independent, likely_counts
+from dpsynth.generators.marginal.resolution import Groups, Resolved, coarser
 from dpsynth.generators.marginal.shortlist import Shortlist, shortlist
 from dpsynth.generators.marginal.spanning_tree import spend_rest
 from dpsynth.generators.marginal.workload import affordable, all_k_ways, smallest
@@ -45,10 +46,12 @@ class TwoStage(Generator):
     What noise would drown is not bought. One-way marginals get more than their share where it
     leaves them worse than `one_way_error`. Codes that, by their one-way marginals, have too few
     records for a pair to tell them from noise are merged before the stages (`rare_codes`), and
-    shared out again when rows are drawn. A stage whose errors would be noisier than a part of the
-    number of records is left out, and its budget goes to what is left; where none is left, columns
-    are independent, with the counts that a prior of few large cells makes of the noisy ones. All
-    of it follows from public sigmas and from answers that were paid for.
+    shared out again when rows are drawn. What a list holds is measured code by code, or in coarser
+    groups where these show most of a dependence for less noise (`resolution`). A stage whose errors
+    would be noisier than a part of the number of records is left out, and its budget goes to what
+    is left; where none is left, columns are independent, with the counts that a prior of few large
+    cells makes of the noisy ones. All of it follows from public sigmas and from answers that were
+    paid for.
 
     With a `label`, marginals that hold it count `label_weight` times their gain when lists are
     made, so that classifiers learn more from the table and marginals fit less well on average.
@@ -133,14 +136,11 @@ class TwoStage(Generator):
         ones = self._one_ways(private)
         total = total_of(private, ones)
         plan = self._plan(private, total)
-        data = MergedData.of(
-            private,
-            ones,
-            total=total,
-            least=self.merge_below * private.sigma_for(private.remaining, queries=len(attributes)),
-            keep=self.label,
-        )
+        least = self.merge_below * private.sigma_for(private.remaining, queries=len(attributes))
+        data = MergedData.of(private, ones, total=total, least=least, keep=self.label)
         model, found = fitted(data.view, data.merged(ones)), list[NoisyMarginal]()
+        counts = {a: model.marginal((a,)) for a in data.view.domain.attributes}
+        coarse = coarser(data.columns, counts, least=least, keep=self.label)
         for sets, share in plan:
             if hurried():
                 measured = [*data.merged(ones), *found]
@@ -149,7 +149,8 @@ class TwoStage(Generator):
                 )
                 found += everything[len(measured) :]
                 break
-            bought = self._stage(data.view, model, sets, amount=private.remaining * share, rng=rng)
+            amount = private.remaining * share
+            bought = self._stage(data.view, model, sets, coarse, amount=amount, rng=rng)
             if not bought:
                 continue
             found += bought
@@ -199,6 +200,7 @@ class TwoStage(Generator):
         private: PrivateData,
         model: GraphicalModel,
         sets: int,
+        coarse: Sequence[Groups],
         *,
         amount: float,
         rng: np.random.Generator,
@@ -208,7 +210,7 @@ class TwoStage(Generator):
         if not candidates:
             return []
         expected, blur = _predicted(model, candidates, rng=rng)
-        errors, _ = private.fit_errors(
+        errors, doubt = private.fit_errors(
             candidates,
             expected.__getitem__,
             amount=amount * self.error_share,
@@ -220,18 +222,20 @@ class TwoStage(Generator):
         def sigma_of(share: float) -> float:
             return private.sigma_for(rest * share)
 
-        chosen = self._list(model, sets, gains, expected, sigma_of=sigma_of)
-        if chosen is None:
-            return []
-        return private.marginals(chosen.cliques, sigmas=[sigma_of(s) for s in chosen.shares])
+        at = {clique: Resolved.of(clique, of, coarse) for clique, of in expected.items()}
+        chosen = self._list(model, sets, gains, at, doubt=doubt, sigma_of=sigma_of)
+        return (
+            [] if chosen is None else bought_in_groups(private, chosen, coarse, sigma_of=sigma_of)
+        )
 
     def _list(
         self,
         model: GraphicalModel,
         sets: int,
         gains: Mapping[Clique, float],
-        expected: Mapping[Clique, NDArray[np.float64]],
+        expected: Mapping[Clique, Resolved],
         *,
+        doubt: float,
         sigma_of: Callable[[float], float],
     ) -> Shortlist | None:
         """Return what to measure, for pairs the better of two lists; None where nothing gains."""
@@ -244,6 +248,7 @@ class TwoStage(Generator):
             model.domain,
             weighted,
             expected,
+            doubt=doubt,
             inherited=model.cliques,
             sigma_of=sigma_of,
             kappa=self.kappa,
@@ -254,7 +259,7 @@ class TwoStage(Generator):
         grown = hosted_shortlist(
             model.domain,
             weighted,
-            expected,
+            {clique: of.tables[0] for clique, of in expected.items()},
             sigma_of=sigma_of,
             kappa=self.kappa,
             largest_tree=most,
@@ -278,6 +283,41 @@ class TwoStage(Generator):
             return pairs
         most = min(room, self.largest_marginal)
         return pairs + smallest(domain, all_k_ways(attributes, 3), most_cells=most)
+
+
+def bought_in_groups(
+    private: PrivateData,
+    chosen: Shortlist,
+    coarse: Sequence[Groups],
+    *,
+    sigma_of: Callable[[float], float],
+) -> list[NoisyMarginal]:
+    """Return the measurements of a list, those of each resolution charged together.
+
+    Args:
+        private: records at the finest resolution.
+        chosen: what to measure.
+        coarse: the coarser resolutions.
+        sigma_of: share of the budget -> standard deviation of a marginal's noise.
+    """
+    found: list[NoisyMarginal] = []
+    for level in sorted(set(chosen.levels)):
+        own = [i for i, of in enumerate(chosen.levels) if of == level]
+        cliques = [chosen.cliques[i] for i in own]
+        sigmas = [sigma_of(chosen.shares[i]) for i in own]
+        groups = {
+            a: tuple(int(g) for g in of)
+            for a, of in (coarse[level - 1].items() if level else ())
+            if of.max() + 1 < len(of) and any(a in clique for clique in cliques)
+        }
+        view = private.merged(groups) if groups else private
+        names = dict(zip(private.domain.attributes, view.domain.attributes, strict=True))
+        bought = view.marginals([[names[a] for a in c] for c in cliques], sigmas=sigmas)
+        found += [
+            replace(m, clique=clique, groups=tuple(groups.get(a) for a in clique))
+            for m, clique in zip(bought, cliques, strict=True)
+        ]
+    return found
 
 
 def _predicted(
