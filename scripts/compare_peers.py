@@ -25,6 +25,7 @@ from peers.contenders import CONTENDERS, Contender
 from peers.results import METRICS, Row, append, key, load, markdown, ratios
 from peers.running import PeerError, run
 
+from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.datasets import Dataset
 from dpsynth.data.encoding import Codec
 from dpsynth.data.table import Table
@@ -76,7 +77,9 @@ class Bout:
         pd.DataFrame(codec.encode(train), columns=names).to_csv(records, index=False)
         sizes = {name: int(size) for name, size in codec.domain.sizes.items()}
         target = None if self.dataset.target is None else self.dataset.target.column
-        task = {"sizes": sizes, "records": str(records), "rows": len(train), "seed": self.seed}
+        ordered = [c.name for c in train.schema.columns if not isinstance(c, CategoricalColumn)]
+        task = {"sizes": sizes, "ordered": ordered, "records": str(records)}
+        task |= {"rows": len(train), "seed": self.seed}
         return {**task, "target": target}
 
     def judge(self, codes: pd.DataFrame) -> dict[str, dict[str, float]]:

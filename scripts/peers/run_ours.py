@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 import dpsynth
-from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.columns import CategoricalColumn, Column, IntegerColumn
 from dpsynth.data.schema import Schema
 from dpsynth.generators.base import Generator
 from dpsynth.synthesis import build_generator
@@ -22,14 +22,23 @@ def _generator(task: dict[str, Any]) -> str | Generator:
     return build_generator(name, {"label": task["target"]})
 
 
+def _column(name: str, size: int, *, ordered: bool) -> Column:
+    """Return the public description of one attribute's codes."""
+    if ordered:
+        return IntegerColumn(name=name, lower=0, upper=size - 1, bins=size)
+    return CategoricalColumn(name=name, categories=tuple(str(code) for code in range(size)))
+
+
 def main() -> None:
     task = json.loads(Path(sys.argv[1]).read_text())
     columns = tuple(
-        CategoricalColumn(name=name, categories=tuple(str(code) for code in range(size)))
-        for name, size in task["sizes"].items()
+        _column(name, size, ordered=name in task["ordered"]) for name, size in task["sizes"].items()
     )
     model = dpsynth.synthesize(
-        pd.read_csv(task["records"], dtype=str),
+        pd.read_csv(
+            task["records"],
+            dtype={c.name: str for c in columns if isinstance(c, CategoricalColumn)},
+        ),
         schema=Schema(columns=columns),
         generator=_generator(task),
         epsilon=task["epsilon"],

@@ -31,7 +31,7 @@ def test_resolutions_get_coarser_and_never_empty() -> None:
     counts = {"x": np.full(16, 10.0), "y": np.array([5.0, 5.0, 400.0, 2.0])}
     found = coarser({"x": NUMBER, "y": CATEGORY}, counts, least=10.0)
     assert [int(g["x"].max()) + 1 for g in found] == [6, 2, 2]  # 270 of 160 records: as before
-    assert [g["y"].tolist() for g in found] == [[0, 0, 1, 0]] * 3
+    assert [g["y"].tolist() for g in found] == [[0, 0, 1, 2]] * 3
     kept = coarser({"x": NUMBER, "y": CATEGORY}, counts, least=10.0, keep="x")
     assert all((g["x"] == np.arange(16)).all() for g in kept)
 

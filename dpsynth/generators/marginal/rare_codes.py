@@ -151,6 +151,19 @@ def rare_groups(column: Column, counts: Array, *, least: float) -> NDArray[np.in
         rare = counts < least
         groups = np.where(rare, 0, np.cumsum(~rare) - (0 if rare.any() else 1))
         return groups.astype(np.intp)
+    return neighbour_groups(column, counts, least=least)
+
+
+def neighbour_groups(column: Column, counts: Array, *, least: float) -> NDArray[np.intp]:
+    """Return for each code its group: neighbours are merged until there are enough records.
+
+    A missing value is nothing's neighbour.
+
+    Args:
+        column: the public description of the codes.
+        counts: expected records of each code.
+        least: number of records.
+    """
     groups = np.zeros(len(counts), dtype=np.intp)
     group, held = 0, 0.0
     for code, count in enumerate(counts):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dpsynth.data.columns import Column
 from dpsynth.data.domain import Clique
 from dpsynth.generators.marginal.noise_cost import noise_cost
-from dpsynth.generators.marginal.rare_codes import rare_groups
+from dpsynth.generators.marginal.rare_codes import neighbour_groups
 from dpsynth.pgm.measurement import MEAN_SIZE
 
 Array = NDArray[np.float64]
@@ -40,6 +40,9 @@ def coarser(
 ) -> list[Groups]:
     """Return coarser and coarser groups of all attributes, each of about three times the records.
 
+    Codes are merged with their neighbours, categories too, whose order may say nothing: groups of
+    chance that are alike in size show more than one large group of all that is rare.
+
     Args:
         columns: the public description of each attribute's codes.
         counts: expected records of each code; public.
@@ -50,7 +53,7 @@ def coarser(
     last: Groups = {a: np.arange(len(of)) for a, of in counts.items()}
     for level in range(1, _COARSER + 1):
         wanted = least * _FACTOR**level
-        merged = {a: rare_groups(columns[a], of, least=wanted) for a, of in counts.items()}
+        merged = {a: neighbour_groups(columns[a], of, least=wanted) for a, of in counts.items()}
         # One group says nothing: what is left in two or more stays so.
         last = {a: g if g.max() > 0 and a != keep else last[a] for a, g in merged.items()}
         found.append(last)
