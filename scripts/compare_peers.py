@@ -78,7 +78,8 @@ class Bout:
         sizes = {name: int(size) for name, size in codec.domain.sizes.items()}
         target = None if self.dataset.target is None else self.dataset.target.column
         ordered = [c.name for c in train.schema.columns if not isinstance(c, CategoricalColumn)]
-        task = {"sizes": sizes, "ordered": ordered, "records": str(records)}
+        missing = [c.name for c in train.schema.columns if c.missing]
+        task = {"sizes": sizes, "ordered": ordered, "missing": missing, "records": str(records)}
         task |= {"rows": len(train), "seed": self.seed}
         return {**task, "target": target}
 

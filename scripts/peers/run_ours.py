@@ -22,30 +22,37 @@ def _generator(task: dict[str, Any]) -> str | Generator:
     return build_generator(name, {"label": task["target"]})
 
 
-def _column(name: str, size: int, *, ordered: bool) -> Column:
-    """Return the public description of one attribute's codes."""
+def _column(name: str, size: int, *, ordered: bool, missing: bool) -> Column:
+    """Return the public description of one attribute's codes; a missing value is the last."""
+    values = size - missing
     if ordered:
-        return IntegerColumn(name=name, lower=0, upper=size - 1, bins=size)
-    return CategoricalColumn(name=name, categories=tuple(str(code) for code in range(size)))
+        return IntegerColumn(name=name, lower=0, upper=values - 1, bins=values, missing=missing)
+    codes = tuple(str(code) for code in range(values))
+    return CategoricalColumn(name=name, categories=codes, missing=missing)
 
 
 def main() -> None:
     task = json.loads(Path(sys.argv[1]).read_text())
+    sizes, missing = task["sizes"], set(task["missing"])
     columns = tuple(
-        _column(name, size, ordered=name in task["ordered"]) for name, size in task["sizes"].items()
+        _column(name, size, ordered=name in task["ordered"], missing=name in missing)
+        for name, size in sizes.items()
     )
+    texts = {c.name: str for c in columns if isinstance(c, CategoricalColumn)}
+    records = pd.read_csv(task["records"], dtype=texts)
+    for name in missing:
+        records[name] = records[name].where(records[name].astype(int) != sizes[name] - 1)
     model = dpsynth.synthesize(
-        pd.read_csv(
-            task["records"],
-            dtype={c.name: str for c in columns if isinstance(c, CategoricalColumn)},
-        ),
+        records,
         schema=Schema(columns=columns),
         generator=_generator(task),
         epsilon=task["epsilon"],
         delta=task["delta"],
         seed=task["seed"],
     )
-    model.sample(task["rows"]).frame.to_csv(sys.argv[2], index=False)
+    drawn = model.sample(task["rows"]).frame
+    coded = {name: drawn[name].astype(object).fillna(sizes[name] - 1) for name in missing}
+    drawn.assign(**coded).to_csv(sys.argv[2], index=False)
 
 
 if __name__ == "__main__":
