@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
+from math import prod
 from typing import final
 
 import numpy as np
@@ -95,11 +96,22 @@ class Objective:
 
     def parts(self, flat: Array) -> list[Array]:
         """Return the log-weights of each measured clique, in its shape."""
-        domain, cliques = self.oracle.tree.domain, self.oracle.cliques
-        found = [np.zeros(domain.cells_of(clique)) for clique in cliques]
+        if not self._grouped:  # one measurement a clique, in its own cells
+            pairs = zip(self._slices, self._shapes, strict=True)
+            return [flat[part].reshape(shape) for part, shape in pairs]
+        found = [np.zeros(prod(shape)) for shape in self._shapes]
         for part, host, cells in zip(self._slices, self.hosts, self.cells, strict=True):
             found[host] += flat[part] if cells is None else flat[part][cells]
-        return [f.reshape(domain.project(c).shape) for f, c in zip(found, cliques, strict=True)]
+        return [f.reshape(shape) for f, shape in zip(found, self._shapes, strict=True)]
+
+    @cached_property
+    def _grouped(self) -> bool:
+        return any(cells is not None for cells in self.cells)
+
+    @cached_property
+    def _shapes(self) -> list[tuple[int, ...]]:
+        """The shape of each measured clique."""
+        return [self.oracle.tree.domain.project(c).shape for c in self.oracle.cliques]
 
     @cached_property
     def _slices(self) -> list[slice]:
@@ -112,13 +124,13 @@ class Objective:
         for i, base in enumerate(self.base):
             beliefs[i] += base
         calibration = self.oracle.propagator.calibrate_in_place(beliefs)
-        marginals = [marginal.ravel() for marginal in self.oracle.project(calibration)]
-        shares: list[Array] = []
-        for host, cells, size in zip(self.hosts, self.cells, self.sizes, strict=True):
-            own = marginals[host]
-            grouped = cells is not None
-            shares.append(np.bincount(cells, own, size).astype(np.float64) if grouped else own)
-        return calibration.log_partition, self.total * np.concatenate(shares)
+        marginals: list[Array] = [marginal.ravel() for marginal in self.oracle.project(calibration)]
+        if self._grouped:
+            marginals = [
+                _counted(marginals[host], cells, size)
+                for host, cells, size in zip(self.hosts, self.cells, self.sizes, strict=True)
+            ]
+        return calibration.log_partition, self.total * np.concatenate(marginals)
 
     @cached_property
     def smoothness(self) -> float:
@@ -129,3 +141,8 @@ class Objective:
     def value(self, expected: Array) -> float:
         """Return half the chi-square of expected counts."""
         return 0.5 * float(((expected - self.targets) ** 2 / self.variances).sum())
+
+
+def _counted(marginal: Array, cells: NDArray[np.intp] | None, size: int) -> Array:
+    """Return the sums of a marginal's cells over groups of codes; the cells where there are none."""
+    return marginal if cells is None else np.bincount(cells, marginal, size).astype(np.float64)
