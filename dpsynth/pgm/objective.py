@@ -144,5 +144,5 @@ class Objective:
 
 
 def _counted(marginal: Array, cells: NDArray[np.intp] | None, size: int) -> Array:
-    """Return the sums of a marginal's cells over groups of codes; the cells where there are none."""
+    """Return the sums of a marginal over groups of codes, itself where there are none."""
     return marginal if cells is None else np.bincount(cells, marginal, size).astype(np.float64)
