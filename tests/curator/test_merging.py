@@ -43,16 +43,29 @@ def test_the_view_counts_groups() -> None:
 
 
 def test_there_is_one_ledger_and_the_price_is_the_same() -> None:
-    private = door()
+    seen: list[Observation] = []
+    private = door(seen)
     view = private.merged(GROUPS)
+
+    def predict(clique: tuple[str, ...]) -> np.ndarray:
+        return np.zeros([view.domain.sizes[a] for a in clique])
+
     assert view.sigma_for(0.1) == private.sigma_for(0.1)
     view.marginal(("c0 (groups)",), sigma=60.0)
     paid = private.ledger.spent
     private.marginal(("c0",), sigma=60.0)
     assert private.ledger.spent == pytest.approx(2 * paid)
     assert view.remaining == private.remaining
-    with pytest.raises(BudgetExceededError):
-        view.marginal(("c1",), sigma=0.1)
+    spent, heard = private.ledger.spent, len(seen)
+    for refused in (
+        lambda: view.marginal(("c1",), sigma=0.1),
+        lambda: view.fit_errors([("c1",)], lambda _: np.zeros(3), amount=2 * view.remaining),
+        lambda: view.select_worst([("c1",), ("c0 (groups)",)], predict, epsilon=50.0),
+    ):
+        with pytest.raises(BudgetExceededError):
+            refused()
+    # Nothing was charged, and nothing was asked of the records.
+    assert (private.ledger.spent, len(seen)) == (spent, heard)
     assert view.public_rows is None
 
 

@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 
 from dpsynth.curator.merging import MergedQuery
+from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.queries import MarginalQuery
 from dpsynth.data.columns import CategoricalColumn, FloatColumn
 from dpsynth.generators.graphical import GraphicalSyntheticModel
 from dpsynth.generators.marginal.resolution import Resolved, coarser, share_kept
-from dpsynth.generators.marginal.two_stage import TwoStage
+from dpsynth.generators.marginal.shortlist import Shortlist
+from dpsynth.generators.marginal.two_stage import TwoStage, bought_in_groups
 from dpsynth.pgm.measurement import MEAN_SIZE
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.noise import ResearchNoise
 from tests.generators.planted import fit
 from tests.tables import coded_table
 
@@ -60,6 +64,26 @@ def test_what_noise_would_drown_is_known_in_groups() -> None:
     assert value(500.0, 40.0) == (pytest.approx(coarse), 1)
     # A gain that its own noise explains is no reason to buy in groups.
     assert value(500.0, 40.0, doubt=500.0)[1] == 0
+
+
+def test_each_marginal_is_bought_at_its_own_resolution() -> None:
+    private = PrivateData(
+        slope_table(),
+        Budget(epsilon=1.0, delta=1e-9),
+        noise=ResearchNoise(rng=np.random.default_rng(0)),
+        accountant="gdp",
+    )
+    names = private.domain.attributes
+    coarse = [{a: np.arange(24) // width for a in names} for width in (3, 8)]
+    pairs = (("c0", "c1"), ("c1", "c2"), ("c2", "c3"))
+    listed = Shortlist(cliques=pairs, shares=(0.2, 0.5, 0.3), levels=(2, 0, 1))
+    found = bought_in_groups(private, listed, coarse, sigma_of=lambda share: 50.0 / share**0.5)
+    by_clique = {m.clique: m for m in found}
+    assert [by_clique[pair].values.shape for pair in pairs] == [(3, 3), (24, 24), (8, 8)]
+    sigmas = [by_clique[pair].sigma for pair in pairs]
+    assert sigmas == pytest.approx([50.0 / share**0.5 for share in listed.shares])
+    assert by_clique["c0", "c1"].groups == (tuple(i // 8 for i in range(24)),) * 2
+    assert not by_clique["c1", "c2"].grouped
 
 
 def test_a_soft_dependence_is_bought_in_groups_and_charged_as_such() -> None:

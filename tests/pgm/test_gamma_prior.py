@@ -6,7 +6,7 @@ from scipy.special import gammaln
 
 from dpsynth.data.domain import Domain
 from dpsynth.pgm.estimation import estimate
-from dpsynth.pgm.gamma_prior import _log_integral, _mean, posterior_counts
+from dpsynth.pgm.gamma_prior import _log_integral, _mean, _posterior, posterior_counts
 from dpsynth.pgm.measurement import NoisyMarginal
 
 
@@ -40,6 +40,19 @@ def test_the_likelihood_of_a_value_is_a_density() -> None:
         logs = shape * np.log(rate) - gammaln(shape) + _log_integral(values - rate, shape)
         density = np.exp(logs - 0.5 * values**2) / np.sqrt(2 * np.pi)
         assert density.sum() * 0.02 == pytest.approx(1.0, abs=2e-3)
+
+
+@pytest.mark.parametrize("shape", [0.1, 1.0, 5.0])
+def test_means_are_those_of_shifted_values(shape: float) -> None:
+    """By brute force: one shift of all values makes the posterior means sum to the total."""
+    noisy, total = np.array([14.0, 2.0, -1.5, 0.3]), 12.0
+    rate = shape * 4 / total
+    shifts = np.linspace(-12.0, 12.0, 97)
+    means = [[integrated(y - rate + shift, shape)[1] for y in noisy] for shift in shifts]
+    sums = np.sum(means, axis=1)
+    expected = [np.interp(total, sums, column) for column in np.transpose(means)]
+    _, found = _posterior(noisy, total, shape)
+    assert found == pytest.approx(expected, abs=0.05)
 
 
 def test_counts_add_up_and_none_is_negative() -> None:

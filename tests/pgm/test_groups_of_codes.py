@@ -63,6 +63,27 @@ def test_the_same_groups_measured_twice_count_once_with_both_weights() -> None:
     assert of_groups(model.marginal(("a", "b"))) == pytest.approx(fine.values, abs=3.0)
 
 
+def test_single_codes_and_groups_of_them_are_fitted_together() -> None:
+    table = truth(6).sum(axis=2)
+    rough = NoisyMarginal(clique=("a", "b"), values=table + 5.0, sigma=10.0)
+    model = estimate(DOMAIN, [rough, grouped(table, sigma=0.5)], total=3000.0, steps=1000)
+    joint = model.marginal(("a", "b"))
+    assert of_groups(joint) == pytest.approx(of_groups(table), abs=2.0)
+    assert joint == pytest.approx(table, abs=6.0)  # inside a group by the rough one
+
+
+def test_noise_in_an_impossible_group_adds_nothing_to_the_total() -> None:
+    table = truth(3).sum(axis=2)
+    table[5] = 0.0
+    noisy = of_groups(table)
+    noisy[:, 2] += 400.0
+    zeros = np.zeros((6, 4), dtype=bool)
+    zeros[5] = True
+    pair = NoisyMarginal(clique=("b", "a"), values=noisy, sigma=1.0, groups=(B, A))
+    model = estimate(DOMAIN, [pair], impossible={("a", "b"): zeros})
+    assert model.total == pytest.approx(table.sum(), rel=1e-6)
+
+
 def test_a_structural_zero_empties_its_group_only_where_the_whole_group_is_impossible() -> None:
     table = truth(3).sum(axis=2)
     table[5] = 0.0
