@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from dpsynth.data.domain import Clique, Domain
 MEMORY_CELLS = 2**22
 CHUNK = 2**16
 """Rows that are counted at a time."""
+
+Recoding: TypeAlias = Mapping[str, tuple[str, NDArray[np.intp] | None]]
+"""Attribute -> the attribute that it is made from, and for each code of that the new one (None: as
+they are). New codes count from 0, none left out."""
 
 
 @final
@@ -54,22 +58,17 @@ class CellCounter:
         """The records themselves, one column an attribute: secret."""
         return self._codes
 
-    def recoded(self, tables: Mapping[str, tuple[str, NDArray[np.intp] | None]]) -> "CellCounter":
+    def recoded(self, tables: Recoding) -> "CellCounter":
         """Return the counter of the same records under other codes.
 
         Args:
-            tables: attribute -> the attribute that it is made from, and the new code of each of its
-                codes, from 0 with none left out; None: as they are.
+            tables: how each attribute of the new records is made from one of these.
         """
-        sizes = {
-            name: self._domain.sizes[origin] if table is None else int(table.max()) + 1
-            for name, (origin, table) in tables.items()
-        }
         codes = np.empty((self._rows, len(tables)), dtype=self._codes.dtype, order="F")
         for i, (origin, table) in enumerate(tables.values()):
             column = self._columns[origin]
             codes[:, i] = column if table is None else table[column]
-        return CellCounter(codes, Domain(sizes=sizes))
+        return CellCounter(codes, recoded_domain(self._domain, tables))
 
     def counts(self, clique: Clique) -> NDArray[np.int64]:
         """Return the number of records in each cell, axes in the order of `clique`; read-only."""
@@ -115,3 +114,12 @@ class CellCounter:
                 key *= dtype.type(size % (np.iinfo(dtype).max + 1))
                 key += self._columns[attribute][rows].astype(dtype)
         return key
+
+
+def recoded_domain(domain: Domain, tables: Recoding) -> Domain:
+    """Return the domain of records of `domain` under other codes."""
+    sizes = {
+        name: domain.sizes[origin] if table is None else int(table.max()) + 1
+        for name, (origin, table) in tables.items()
+    }
+    return Domain(sizes=sizes)

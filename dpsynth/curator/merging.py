@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.curator.counting import CellCounter
+from dpsynth.curator.counting import CellCounter, Recoding, recoded_domain
 from dpsynth.curator.queries import Query
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError
@@ -38,9 +38,6 @@ class Merging:
                 raise InvalidValueError(f"groups of {attribute!r}", groups, rule)
         object.__setattr__(self, "groups", MappingProxyType(dict(self.groups)))
 
-    def __hash__(self) -> int:
-        return hash(tuple(self.groups.items()))
-
     def names(self, domain: Domain) -> dict[str, str]:
         """Return attribute -> what its groups are called: a name that `domain` does not have."""
         found: dict[str, str] = {}
@@ -53,7 +50,7 @@ class Merging:
             found[attribute] = name
         return found
 
-    def tables(self, domain: Domain) -> dict[str, tuple[str, NDArray[np.intp] | None]]:
+    def tables(self, domain: Domain) -> Recoding:
         """Return each merged attribute's name, origin and groups, in the order of `domain`.
 
         Attributes that are not merged keep their name and have no groups.
@@ -93,12 +90,7 @@ class MergedQuery(Query):
     merging: Merging
 
     def check(self, domain: Domain) -> None:
-        tables = self.merging.tables(domain)
-        sizes = {
-            name: domain.sizes[origin] if groups is None else int(groups.max()) + 1
-            for name, (origin, groups) in tables.items()
-        }
-        self.query.check(Domain(sizes=sizes))
+        self.query.check(recoded_domain(domain, self.merging.tables(domain)))
 
     def evaluate(self, counter: CellCounter) -> NDArray[Any]:
         return self.query.evaluate(counter.recoded(self.merging.tables(counter.domain)))

@@ -141,7 +141,6 @@ def _check(
     for measurement in measurements:
         if len(set(measurement.clique)) < len(measurement.clique) or not measurement.clique:
             raise InvalidValueError("clique", measurement.clique, "attributes, each named once")
-        domain.project(measurement.clique)
         shape = measurement.shape(domain)
         if measurement.values.shape != shape:
             raise InvalidValueError(

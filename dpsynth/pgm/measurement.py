@@ -49,12 +49,15 @@ class NoisyMarginal:
         return any(of is not None for of in self.groups)
 
     def shape(self, domain: Domain) -> tuple[int, ...]:
-        """Return the shape that `values` have if they are of `domain`'s codes."""
+        """Return the shape that `values` have if they are of `domain`'s codes.
+
+        Raises:
+            UnknownNameError: an attribute that the domain lacks.
+        """
         groups = self.groups or (None,) * len(self.clique)
-        sizes = [domain.sizes[a] for a in self.clique]
         return tuple(
             size if g is None else max(g) + 1 if len(g) == size else 0
-            for size, g in zip(sizes, groups, strict=True)
+            for size, g in zip(domain.project(self.clique).shape, groups, strict=True)
         )
 
     def cells(self, domain: Domain) -> NDArray[np.intp] | None:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn, Column
 from dpsynth.generators.graphical import total_of
-from dpsynth.pgm.estimation import estimate
 from dpsynth.pgm.gamma_prior import posterior_counts
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
@@ -129,11 +128,15 @@ def independent(private: PrivateData, measured: Sequence[NoisyMarginal]) -> Grap
         measured: one-way measurements, of an attribute perhaps several.
     """
     total = total_of(private, measured)
-    likely = [
-        NoisyMarginal(clique=(attribute,), values=counts, sigma=1.0)
-        for attribute, counts in likely_counts(measured, total=total).items()
-    ]
-    return estimate(private.domain, likely, total=total)
+    likely = likely_counts(measured, total=total)
+    # A count that underflows is no structural zero.
+    tiny = np.finfo(np.float64).tiny
+    return GraphicalModel(
+        domain=private.domain,
+        total=total,
+        cliques=tuple((attribute,) for attribute in likely),
+        potentials=tuple(np.log(np.maximum(counts, tiny)) for counts in likely.values()),
+    )
 
 
 def rare_groups(column: Column, counts: Array, *, least: float) -> NDArray[np.intp]:

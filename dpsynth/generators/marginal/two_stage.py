@@ -158,8 +158,9 @@ class TwoStage(Generator):
             model = fitted(data.view, measured, start=model, steps=_STEPS)
         if private.remaining > 1e-6 * private.ledger.capacity:
             ones += measure_one_ways(private, amount=private.remaining, by_size=True)
-            measured = [*data.merged(ones), *found]
-            model = fitted(data.view, measured, start=model, steps=_STEPS)
+            if found:
+                measured = [*data.merged(ones), *found]
+                model = fitted(data.view, measured, start=model, steps=_STEPS)
         model = data.refined(model) if found else independent(private, ones)
         return GraphicalSyntheticModel.of(private, model, [*ones, *found])
 
@@ -224,9 +225,9 @@ class TwoStage(Generator):
 
         at = {clique: Resolved.of(clique, of, coarse) for clique, of in expected.items()}
         chosen = self._list(model, sets, gains, at, doubt=doubt, sigma_of=sigma_of)
-        return (
-            [] if chosen is None else bought_in_groups(private, chosen, coarse, sigma_of=sigma_of)
-        )
+        if chosen is None:
+            return []
+        return bought_in_groups(private, chosen, coarse, sigma_of=sigma_of)
 
     def _list(
         self,
