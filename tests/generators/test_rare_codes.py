@@ -7,6 +7,7 @@ from dpsynth.curator.merging import MergedQuery
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.queries import MarginalQuery
 from dpsynth.data.columns import CategoricalColumn, FloatColumn
+from dpsynth.data.schema import Schema
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.one_ways import measure_one_ways
 from dpsynth.generators.marginal.rare_codes import MergedData, likely_counts, rare_groups
@@ -47,8 +48,26 @@ def test_rare_numbers_join_their_neighbours() -> None:
 def test_counts_of_one_attribute_come_from_all_that_was_bought_of_it() -> None:
     rough = NoisyMarginal(clique=("c",), values=np.array([0.0, 900.0]), sigma=300.0)
     fine = NoisyMarginal(clique=("c",), values=np.array([500.0, 500.0]), sigma=1.0)
-    found = likely_counts([rough, fine], total=1000.0)
+    schema = Schema(columns=(CategoricalColumn(name="c", categories=("a", "b")),))
+    found = likely_counts([rough, fine], schema, total=1000.0)
     assert found["c"] == pytest.approx([500.0, 500.0], abs=1.0)
+
+
+def test_counts_of_numbers_are_smooth_and_those_of_categories_are_not() -> None:
+    """A missing value is no number: what is missing has nothing to do with the highest ones."""
+    noisy = np.array([110.0, 85.0, 120.0, 90.0, 105.0, 95.0, 115.0, 80.0, 900.0])
+    measured = [NoisyMarginal(clique=("c",), values=noisy, sigma=25.0)]
+    spread = dict[bool, list[float]]()
+    for numbers in (True, False):
+        column = (
+            FloatColumn(name="c", lower=0.0, upper=8.0, bins=8, missing=True)
+            if numbers
+            else CategoricalColumn(name="c", categories=tuple(range(9)))
+        )
+        found = likely_counts(measured, Schema(columns=(column,)), total=1700.0)["c"]
+        assert found[8] == pytest.approx(900.0, rel=0.05)
+        spread[numbers] = found[:8].tolist()
+    assert np.ptp(spread[True]) < 0.3 * np.ptp(spread[False])
 
 
 def test_what_is_said_of_a_group_is_the_noise_of_a_sum() -> None:

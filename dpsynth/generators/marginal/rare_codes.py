@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn, Column
+from dpsynth.data.schema import Schema
 from dpsynth.generators.graphical import total_of
 from dpsynth.pgm.gamma_prior import posterior_counts
 from dpsynth.pgm.measurement import NoisyMarginal
@@ -54,10 +55,10 @@ class MergedData:
                 all of them into one group otherwise.
             keep: an attribute that is not merged.
         """
-        columns = {column.name: column for column in private.schema.columns}
-        counts, groups = likely_counts(measured, total=total), dict[str, NDArray[np.intp]]()
+        counts = likely_counts(measured, private.schema, total=total)
+        groups: dict[str, NDArray[np.intp]] = {}
         for attribute, of in counts.items():
-            found = rare_groups(columns[attribute], of, least=least)
+            found = rare_groups(private.schema.column(attribute), of, least=least)
             if attribute != keep and found.max() + 1 < len(found):
                 groups[attribute] = found
         if not groups:
@@ -73,9 +74,9 @@ class MergedData:
     @property
     def columns(self) -> dict[str, Column]:
         """The public description of the codes that each attribute of the view is made from."""
-        by_name = {column.name: column for column in self.private.schema.columns}
         of = {name: r.attribute for name, r in self.refinements.items()}
-        return {name: by_name[of.get(name, name)] for name in self.view.domain.attributes}
+        column = self.private.schema.column
+        return {name: column(of.get(name, name)) for name in self.view.domain.attributes}
 
     def merged(self, measured: Sequence[NoisyMarginal]) -> list[NoisyMarginal]:
         """Return one-way measurements of codes as such of groups; their noise is that of sums.
@@ -100,11 +101,14 @@ class MergedData:
         return refined(model, self.private.domain, self.refinements) if self.refinements else model
 
 
-def likely_counts(measured: Sequence[NoisyMarginal], *, total: float) -> dict[str, Array]:
+def likely_counts(
+    measured: Sequence[NoisyMarginal], schema: Schema, *, total: float
+) -> dict[str, Array]:
     """Return attribute -> posterior mean counts, from all measurements of it alone.
 
     Args:
         measured: one-way measurements, of an attribute perhaps several.
+        schema: which attributes are numbers, whose codes stand in an order.
         total: number of records, public.
     """
     weights: dict[str, float] = {}
@@ -115,9 +119,19 @@ def likely_counts(measured: Sequence[NoisyMarginal], *, total: float) -> dict[st
         weights[attribute] = weights.get(attribute, 0.0) + precision
         sums[attribute] = sums.get(attribute, 0.0) + precision * marginal.values
     return {
-        a: posterior_counts(sums[a] / weights[a], sigma=weights[a] ** -0.5, total=total)
+        a: posterior_counts(
+            sums[a] / weights[a],
+            sigma=weights[a] ** -0.5,
+            total=total,
+            ordered=_ordered(schema.column(a), len(sums[a])),
+        )
         for a in sums
     }
+
+
+def _ordered(column: Column, codes: int) -> int:
+    """Return how many of the first codes stand in an order; a missing value has no neighbour."""
+    return 0 if isinstance(column, CategoricalColumn) else codes - column.missing
 
 
 def independent(private: PrivateData, measured: Sequence[NoisyMarginal]) -> GraphicalModel:
@@ -128,7 +142,7 @@ def independent(private: PrivateData, measured: Sequence[NoisyMarginal]) -> Grap
         measured: one-way measurements, of an attribute perhaps several.
     """
     total = total_of(private, measured)
-    likely = likely_counts(measured, total=total)
+    likely = likely_counts(measured, private.schema, total=total)
     # A count that underflows is no structural zero.
     tiny = np.finfo(np.float64).tiny
     return GraphicalModel(

@@ -170,7 +170,7 @@ class TwoStage(Generator):
         budget = private.remaining
         measured = measure_one_ways(private, amount=budget * self.one_way_share, by_size=True)
         total = total_of(private, measured)
-        counts = likely_counts(measured, total=total)
+        counts = likely_counts(measured, private.schema, total=total)
         costs = [noise_cost(counts[m.clique[0]], sigma=m.sigma, kappa=self.kappa) for m in measured]
         error = sum(costs) / len(costs) / (2 * total)
         wanted = self.one_way_share * (error / self.one_way_error) ** 2
