@@ -18,7 +18,11 @@ from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted, total_
 from dpsynth.generators.limits import hurried
 from dpsynth.generators.marginal.grown_tree import error_left, hosted_shortlist
 from dpsynth.generators.marginal.noise_cost import noise_cost
-from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
+from dpsynth.generators.marginal.one_ways import (
+    informative,
+    measure_one_ways,
+    measure_one_ways_by_size,
+)
 from dpsynth.generators.marginal.rare_codes import MergedData, independent, likely_counts
 from dpsynth.generators.marginal.resolution import Groups, Resolved, coarser
 from dpsynth.generators.marginal.shortlist import Shortlist, shortlist
@@ -157,7 +161,9 @@ class TwoStage(Generator):
             measured = [*data.merged(ones), *found]
             model = fitted(data.view, measured, start=model, steps=_STEPS)
         if private.remaining > 1e-6 * private.ledger.capacity:
-            ones += measure_one_ways(private, amount=private.remaining, by_size=True)
+            ones += measure_one_ways_by_size(
+                private, amount=private.remaining, before=ones, total=total
+            )
             if found:
                 measured = [*data.merged(ones), *found]
                 model = fitted(data.view, measured, start=model, steps=_STEPS)
@@ -168,7 +174,7 @@ class TwoStage(Generator):
         """Return one-way marginals, after a second purchase where the first is poor: twice measured
         is as good as measured once for the price of both."""
         budget = private.remaining
-        measured = measure_one_ways(private, amount=budget * self.one_way_share, by_size=True)
+        measured = measure_one_ways_by_size(private, amount=budget * self.one_way_share)
         total = total_of(private, measured)
         counts = likely_counts(measured, private.schema, total=total)
         costs = [noise_cost(counts[m.clique[0]], sigma=m.sigma, kappa=self.kappa) for m in measured]
@@ -176,7 +182,9 @@ class TwoStage(Generator):
         wanted = self.one_way_share * (error / self.one_way_error) ** 2
         more = min(wanted, self.most_one_way_share) - self.one_way_share
         if more > 0:
-            measured += measure_one_ways(private, amount=budget * more, by_size=True)
+            measured += measure_one_ways_by_size(
+                private, amount=budget * more, before=measured, total=total
+            )
         return measured
 
     def _plan(self, private: PrivateData, total: float) -> list[tuple[int, float]]:
