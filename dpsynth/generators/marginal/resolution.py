@@ -98,6 +98,11 @@ class Resolved:
         chance = [MEAN_SIZE * float(np.sqrt(np.maximum(t, 0.0)).sum()) for t in tables]
         return cls(tables=tuple(tables), kept=tuple(kept), chance=tuple(chance))
 
+    @property
+    def coarsest(self) -> int:
+        """The resolution of fewest cells."""
+        return max(level for level, kept in enumerate(self.kept) if kept > 0)
+
     def worth(self, gain: float, *, sigma: float, kappa: float, doubt: float) -> tuple[float, int]:
         """Return the most that a clique gains after noise, and the resolution that does.
 

@@ -12,6 +12,7 @@ from dpsynth.generators.marginal.noise_cost import split_budget
 from dpsynth.generators.marginal.resolution import Resolved
 from dpsynth.generators.marginal.tree_size import tree_fits
 from dpsynth.pgm.measurement import MEAN_SIZE
+from dpsynth.pgm.model import GraphicalModel
 
 _SIZES = (1, 2, 3, 5, 8, 12, 17, 24, 34, 48, 68, 96)
 _SPARE = 40
@@ -88,6 +89,53 @@ def shortlist(
         if len(chosen) < length:
             break  # longer lists only buy the same marginals with less budget each
     return None if best is None else best[1]
+
+
+def covering(
+    listed: Shortlist | None,
+    model: GraphicalModel,
+    gains: Mapping[Clique, float],
+    expected: Mapping[Clique, Resolved],
+    *,
+    doubt: float,
+    sigma_of: Callable[[float], float],
+    kappa: float,
+    largest_tree: int,
+) -> Shortlist | None:
+    """Return a list that leaves no attribute alone that seems to depend on another.
+
+    An attribute that the list lacks joins it with its pair of most gain, in the coarsest groups,
+    which cost next to nothing: a table whose columns are all of one piece can teach a classifier
+    what the same table with one column of chance cannot. Where no gain is beyond doubt it stays
+    alone.
+
+    Args:
+        listed: what is bought for its gains; None: nothing.
+        model: what is known; cliques of several attributes in it count as listed.
+        gains: estimated L1 error of the model for each candidate, in records; may be negative.
+        expected: counts under the model of each candidate, at each resolution; public.
+        doubt: standard deviation of the noise in the gains.
+        sigma_of: share of the budget -> standard deviation of a marginal's noise.
+        kappa: cost of a cell of few records, in its expected counts.
+        largest_tree: most cells of the junction tree.
+    """
+    cliques, levels = (list(listed.cliques), list(listed.levels)) if listed else ([], [])
+    joined = {a for clique in (*cliques, *model.cliques) if len(clique) > 1 for a in clique}
+    bought = len(cliques)
+    for clique in sorted((c for c in gains if gains[c] > doubt), key=lambda c: -gains[c]):
+        alone = not joined.issuperset(clique)
+        if alone and tree_fits(model.domain, [*model.cliques, *cliques, clique], largest_tree):
+            cliques.append(clique)
+            levels.append(expected[clique].coarsest)
+            joined.update(clique)
+    if len(cliques) == bought:
+        return listed
+    tables = [
+        expected[c].tables[level] if c in expected else model.marginal(c)
+        for c, level in zip(cliques, levels, strict=True)
+    ]
+    shares = _split(tables, sigma_of, kappa)
+    return Shortlist(cliques=tuple(cliques), shares=tuple(shares), levels=tuple(levels))
 
 
 def _fill(

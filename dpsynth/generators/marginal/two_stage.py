@@ -25,7 +25,7 @@ from dpsynth.generators.marginal.one_ways import (
 )
 from dpsynth.generators.marginal.rare_codes import MergedData, independent, likely_counts
 from dpsynth.generators.marginal.resolution import Groups, Resolved, coarser
-from dpsynth.generators.marginal.shortlist import Shortlist, shortlist
+from dpsynth.generators.marginal.shortlist import Shortlist, covering, shortlist
 from dpsynth.generators.marginal.spanning_tree import spend_rest
 from dpsynth.generators.marginal.workload import affordable, all_k_ways, smallest
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
@@ -44,8 +44,9 @@ class TwoStage(Generator):
     lists marginals whose gain outweighs what noise will cost them, and measures the list at once.
     The first stage scores pairs; of the pairs with the largest gains (`shortlist`) and of pairs and
     triples in a junction tree grown from them (`hosted_shortlist`) it takes the list that should
-    leave the smaller error. The second scores triples too, against the fitted model, so that what
-    the first has explained is not bought again, and has the rest of the junction tree for them.
+    leave the smaller error; an attribute that it leaves alone joins it in coarse groups
+    (`covering`). The second scores triples too, against the fitted model, so that what the first
+    has explained is not bought again, and has the rest of the junction tree for them.
 
     What noise would drown is not bought. One-way marginals get more than their share where it
     leaves them worse than `one_way_error`. Codes that, by their one-way marginals, have too few
@@ -277,7 +278,17 @@ class TwoStage(Generator):
         left = partial(
             error_left, model.domain, gains, expected, sigma_of=sigma_of, kappa=self.kappa
         )
-        return min((found for found in (grown, ranked) if found), key=left, default=None)
+        listed = min((found for found in (grown, ranked) if found), key=left, default=None)
+        return covering(
+            listed,
+            model,
+            gains,
+            expected,
+            doubt=doubt,
+            sigma_of=sigma_of,
+            kappa=self.kappa,
+            largest_tree=most,
+        )
 
     def _room(self, domain: Domain) -> int:
         """Return most cells of a candidate: next to it the tree holds every attribute alone."""
