@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.answering import Answering
 from dpsynth.curator.counting import CellCounter
+from dpsynth.curator.interactions import relative_noise
+from dpsynth.curator.measuring import measured_interactions, measured_marginals
 from dpsynth.curator.merging import Merging
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing, share
@@ -166,10 +168,8 @@ class PrivateData:
             BudgetExceededError: the budget does not cover it; nothing has changed.
             InvalidValueError, UnknownNameError: attributes that the domain cannot answer.
         """
-        query = MarginalQuery(clique=tuple(attributes))
-        name = label if label is not None else f"marginal {','.join(query.clique)}"
-        values = self._answering.measure([(name, query, sigma)])[0]
-        return NoisyMarginal(clique=query.clique, values=values, sigma=sigma)
+        wanted = [tuple(attributes)]
+        return measured_marginals(self._answering, wanted, sigmas=[sigma], label=label)[0]
 
     def marginals(
         self, cliques: Sequence[Sequence[str]], *, sigmas: Sequence[float], label: str | None = None
@@ -184,16 +184,18 @@ class PrivateData:
         Raises:
             BudgetExceededError, InvalidValueError, UnknownNameError: as `marginal`.
         """
-        if len(cliques) != len(sigmas) or not cliques:
-            raise InvalidValueError("sigmas", len(sigmas), "one for each clique, at least one")
-        asked = [
-            (f"marginal {','.join(clique)}", MarginalQuery(clique=tuple(clique)), sigma)
-            for clique, sigma in zip(cliques, sigmas, strict=True)
-        ]
-        answers = zip(asked, self._answering.measure(asked, label), strict=True)
-        return [
-            NoisyMarginal(clique=q.clique, values=v, sigma=sigma) for (_, q, sigma), v in answers
-        ]
+        return measured_marginals(self._answering, cliques, sigmas=sigmas, label=label)
+
+    def interactions(
+        self, cliques: Sequence[Sequence[str]], *, sigmas: Sequence[float]
+    ) -> list[NoisyMarginal]:
+        """Return what cliques hold beyond their one-way marginals (`InteractionQuery`), charged
+        together or not at all, with `interaction_noise`. Arguments and errors: `marginals`."""
+        return measured_interactions(self._answering, cliques, sigmas=sigmas)
+
+    def interaction_noise(self, shape: tuple[int, ...]) -> float:
+        """Return the noise of interactions of so many codes in a marginal's of the same cost."""
+        return relative_noise(shape, self._answering.pricing)
 
     def count(self, *, sigma: float, label: str = "count") -> float:
         """Return the noisy number of records; it may be negative.

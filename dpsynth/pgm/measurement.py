@@ -28,12 +28,15 @@ class NoisyMarginal:
         groups: where codes were counted in groups: for each axis the group of each code of the
             attribute, from 0 with none left out, or None for an axis of single codes. Empty: all
             are.
+        centred: the values are what the counts hold beyond their one-way marginals
+            (`beyond_one_ways`), which they say nothing of.
     """
 
     clique: Clique
     values: NDArray[np.float64]
     sigma: float
     groups: tuple[tuple[int, ...] | None, ...] = ()
+    centred: bool = False
 
     def __post_init__(self) -> None:
         if self.values.ndim != len(self.clique):
@@ -77,6 +80,20 @@ class NoisyMarginal:
         return np.ravel_multi_index(np.ix_(*axes), shape).ravel()
 
 
+def beyond_one_ways(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `values` less what their one-way marginals say of them: an orthogonal projection.
+
+    What is left sums to 0 along any axes that leave one: it is made of the interactions of two
+    attributes and more.
+    """
+    mean = values.mean()
+    found = values + (values.ndim - 1) * mean
+    for axis in range(values.ndim):
+        others = tuple(i for i in range(values.ndim) if i != axis)
+        found = found - values.mean(axis=others, keepdims=True)
+    return found
+
+
 def measurement_arrays(
     domain: Domain, measurements: Sequence[NoisyMarginal]
 ) -> dict[str, NDArray[Any]]:
@@ -90,6 +107,7 @@ def measurement_arrays(
         "measured_values": np.concatenate(values) if values else np.empty(0),
         "measured_sigmas": np.array([m.sigma for m in measurements], dtype=np.float64),
         "measured_groups": np.array(list(chain.from_iterable(groups)), dtype=np.int64),
+        "measured_centred": np.array([m.centred for m in measurements], dtype=np.bool_),
     }
 
 
@@ -116,6 +134,9 @@ def measurements_from(
         raise InvalidValueError("measured", table.shape, "one row of axes for each sigma")
     cliques = [tuple(names[axis] for axis in row if axis >= 0) for row in table]
     groups = _groups_from(domain, cliques, arrays.get("measured_groups"))
+    centred = np.asarray(arrays.get("measured_centred", np.zeros(len(table), dtype=np.bool_)))
+    if centred.shape != (len(table),) or centred.dtype != np.bool_:
+        raise InvalidValueError("measured_centred", centred.shape, "one truth for each sigma")
     shapes = [
         tuple(domain.sizes[a] if g is None else max(g) + 1 for a, g in zip(c, of, strict=True))
         for c, of in zip(cliques, groups, strict=True)
@@ -130,9 +151,10 @@ def measurements_from(
             values=part.reshape(shape),
             sigma=float(sigma),
             groups=of if any(g is not None for g in of) else (),
+            centred=bool(alone),
         )
-        for clique, part, shape, sigma, of in zip(
-            cliques, parts, shapes, sigmas, groups, strict=True
+        for clique, part, shape, sigma, of, alone in zip(
+            cliques, parts, shapes, sigmas, groups, centred, strict=True
         )
     )
 
