@@ -71,6 +71,8 @@ class Effects:
             clique = domain.canonical(measurement.clique)
             values = measurement.values.transpose([measurement.clique.index(a) for a in clique])
             for subset in subsets(clique):
+                if measurement.centred and len(subset) < 2:
+                    continue  # nothing is known of them
                 gone = tuple(i for i, a in enumerate(clique) if a not in subset)
                 cells = prod(values.shape[i] for i in gone)
                 precision = 1.0 / (cells * measurement.sigma**2)
@@ -86,9 +88,24 @@ class Effects:
             effects[()] = Effect(values=np.array(total), variance=0.0)
         return cls(domain=domain, effects=effects)
 
+    def with_groups(self, links: Mapping[str, tuple[str, NDArray[np.intp]]]) -> "Effects":
+        """Return these and the effects of attributes whose codes are groups of others' codes.
+
+        The noise of a group is that of the sum over its codes, taken to be as many as in others.
+
+        Args:
+            links: attribute -> the one that it groups, and the group of each of its codes.
+        """
+        found = dict(self.effects)
+        for name, (attribute, groups) in links.items():
+            sums = np.bincount(groups, self.marginal((attribute,))).astype(np.float64)
+            variance = self.effects[(attribute,)].variance * len(groups) / len(sums)
+            found[(name,)] = Effect(values=centred(sums), variance=variance)
+        return Effects(domain=self.domain, effects=found)
+
     def covers(self, attributes: Sequence[str]) -> bool:
-        """Return whether a measured clique contains all of `attributes`."""
-        return self.domain.canonical(attributes) in self.effects
+        """Return whether measured cliques show `attributes` and every subset of them."""
+        return all(s in self.effects for s in subsets(self.domain.canonical(attributes)))
 
     def marginal(self, attributes: Sequence[str]) -> Array:
         """Return the least-squares counts of covered attributes, axes in the order given.

@@ -100,6 +100,10 @@ def _without_zeros(
     kept: list[NoisyMarginal] = []
     noisy: list[int] = []
     for m, key, allowed in zip(measurements, canonical, found, strict=True):
+        if m.centred:  # what is impossible is not 0 there
+            kept.append(m)
+            noisy.append(m.values.size)
+            continue
         order = [key.index(a) for a in m.clique]
         cells, support = m.cells(domain), allowed
         if cells is not None:
@@ -115,19 +119,19 @@ def estimate_total(
 ) -> float:
     """Return the minimum-variance unbiased total of the measurements, but at least 1.
 
-    Each measurement's sum estimates the total with the variance of its cells' noise together.
+    Each measurement's sum estimates the total with the variance of its cells' noise together;
+    one that is centred has none.
 
     Args:
         measurements: noisy marginals.
         cells: how many cells of each have noise; None: all.
     """
-    if not measurements:
-        return 1.0
     noisy = [m.values.size for m in measurements] if cells is None else cells
-    sums = np.array([float(m.values.sum()) for m in measurements])
-    precisions = np.array(
-        [1.0 / (n * m.sigma**2) for m, n in zip(measurements, noisy, strict=True)]
-    )
+    counted = [(m, n) for m, n in zip(measurements, noisy, strict=True) if not m.centred]
+    if not counted:
+        return 1.0
+    sums = np.array([float(m.values.sum()) for m, _ in counted])
+    precisions = np.array([1.0 / (n * m.sigma**2) for m, n in counted])
     return max(1.0, float(sums @ precisions / precisions.sum()))
 
 

@@ -98,7 +98,7 @@ def _proximal(search: _Search, *, steps: int, enough: float) -> None:
         penalty = weight * objective.variances
         # A cell's second derivative, but for its covariance with others; at least a tenth of a
         # record, or cells that the model all but excludes would move without bound.
-        scale = 1.0 / np.sqrt(np.maximum(expected, 0.1) + penalty)
+        scale = 1.0 / np.sqrt(np.maximum(expected, objective.least) + penalty)
         found = minimize(
             _dual(search, here, penalty=penalty, scale=scale),
             here / scale,

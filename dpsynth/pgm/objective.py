@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dpsynth.data.domain import Clique
 from dpsynth.pgm.inference import Arrays, Oracle
 from dpsynth.pgm.junction_tree import JunctionTree
-from dpsynth.pgm.measurement import NoisyMarginal
+from dpsynth.pgm.measurement import NoisyMarginal, beyond_one_ways
 
 Array = NDArray[np.float64]
 
@@ -36,6 +36,8 @@ class Objective:
         sizes: number of cells of each measurement.
         cells: for each measurement the own cell that each cell of its clique is counted in, where
             codes were measured in groups; None where they are the same.
+        shapes: of each measurement whose one-way marginals are taken off (`beyond_one_ways`); None
+            of the others.
     """
 
     oracle: Oracle
@@ -46,6 +48,7 @@ class Objective:
     hosts: tuple[int, ...]
     sizes: tuple[int, ...]
     cells: tuple[NDArray[np.intp] | None, ...]
+    shapes: tuple[tuple[int, ...] | None, ...]
 
     @classmethod
     def of(
@@ -69,15 +72,20 @@ class Objective:
         """
         merged: dict[tuple[Clique, object], tuple[Array, float]] = {}
         cells: list[NDArray[np.intp] | None] = []
+        shapes: list[tuple[int, ...] | None] = []
         for measurement in measurements:
             key = tree.domain.canonical(measurement.clique)
             order = [measurement.clique.index(a) for a in key]
             values = measurement.values.transpose(order)
+            if measurement.centred:
+                values = beyond_one_ways(values)
             groups = tuple(measurement.groups[i] for i in order) if measurement.groups else ()
-            view = key, groups if any(g is not None for g in groups) else ()
+            grouped = any(g is not None for g in groups)
+            view = key, (groups if grouped else (), measurement.centred)
             precision = measurement.sigma**-2
             if view not in merged:
                 cells.append(measurement.cells(tree.domain))
+                shapes.append(values.shape if measurement.centred else None)
             mean, before = merged.get(view, (np.zeros(values.shape), 0.0))
             after = before + precision
             merged[view] = (mean + (values - mean) * (precision / after), after)
@@ -92,21 +100,27 @@ class Objective:
             hosts=tuple(where[clique] for clique, _ in merged),
             sizes=tuple(mean.size for mean, _ in merged.values()),
             cells=tuple(cells),
+            shapes=tuple(shapes),
         )
 
     def parts(self, flat: Array) -> list[Array]:
         """Return the log-weights of each measured clique, in its shape."""
-        if not self._grouped:  # one measurement a clique, in its own cells
+        if self._plain:
             pairs = zip(self._slices, self._shapes, strict=True)
             return [flat[part].reshape(shape) for part, shape in pairs]
         found = [np.zeros(prod(shape)) for shape in self._shapes]
-        for part, host, cells in zip(self._slices, self.hosts, self.cells, strict=True):
-            found[host] += flat[part] if cells is None else flat[part][cells]
+        pieces = zip(self._slices, self.hosts, self.cells, self.shapes, strict=True)
+        for part, host, cells, shape in pieces:
+            own = _beyond(flat[part], shape)
+            found[host] += own if cells is None else own[cells]
         return [f.reshape(shape) for f, shape in zip(found, self._shapes, strict=True)]
 
     @cached_property
-    def _grouped(self) -> bool:
-        return any(cells is not None for cells in self.cells)
+    def _plain(self) -> bool:
+        """Whether there is one measurement a clique, in its own cells, of counts."""
+        return all(of is None for of in (*self.cells, *self.shapes)) and len(
+            set(self.hosts)
+        ) == len(self.hosts)
 
     @cached_property
     def _shapes(self) -> list[tuple[int, ...]]:
@@ -118,6 +132,17 @@ class Objective:
         """For each measurement where its cells are."""
         return [slice(*ends) for ends in pairwise([0, *accumulate(self.sizes)])]
 
+    @cached_property
+    def least(self) -> Array:
+        """The least curvature that each cell is taken to have, in records.
+
+        Of counts a tenth of a record. What a cell holds beyond one-way marginals says nothing of
+        its size: there, as if all cells of the measurement had equally many records.
+        """
+        pairs = zip(self.sizes, self.shapes, strict=True)
+        of = [0.1 if shape is None else max(0.1, self.total / n) for n, shape in pairs]
+        return np.repeat(of, self.sizes)
+
     def expected(self, multipliers: Array) -> tuple[float, Array]:
         """Return the log-partition function and the expected counts of all measured cells."""
         beliefs = self.oracle.spread(self.parts(multipliers))
@@ -125,10 +150,11 @@ class Objective:
             beliefs[i] += base
         calibration = self.oracle.propagator.calibrate_in_place(beliefs)
         marginals: list[Array] = [marginal.ravel() for marginal in self.oracle.project(calibration)]
-        if self._grouped:
+        if not self._plain:
+            pieces = zip(self.hosts, self.cells, self.sizes, self.shapes, strict=True)
             marginals = [
-                _counted(marginals[host], cells, size)
-                for host, cells, size in zip(self.hosts, self.cells, self.sizes, strict=True)
+                _beyond(_counted(marginals[host], cells, size), shape)
+                for host, cells, size, shape in pieces
             ]
         return calibration.log_partition, self.total * np.concatenate(marginals)
 
@@ -146,3 +172,8 @@ class Objective:
 def _counted(marginal: Array, cells: NDArray[np.intp] | None, size: int) -> Array:
     """Return the sums of a marginal over groups of codes, itself where there are none."""
     return marginal if cells is None else np.bincount(cells, marginal, size).astype(np.float64)
+
+
+def _beyond(flat: Array, shape: tuple[int, ...] | None) -> Array:
+    """Return what a measurement's cells hold beyond their one-way marginals, if that is asked."""
+    return flat if shape is None else beyond_one_ways(flat.reshape(shape)).ravel()

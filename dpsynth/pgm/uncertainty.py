@@ -1,6 +1,6 @@
 """How far a fitted model may be from the records: standard errors and intervals of marginals."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import sqrt
@@ -15,7 +15,7 @@ from dpsynth.pgm.bounded_interval import bounded_interval
 from dpsynth.pgm.effects import Effects
 from dpsynth.pgm.independent_rows import Codes, frequencies, independent_rows
 from dpsynth.pgm.inference import Arrays, Oracle
-from dpsynth.pgm.measurement import NoisyMarginal
+from dpsynth.pgm.measurement import NoisyMarginal, beyond_one_ways
 from dpsynth.pgm.model import GraphicalModel
 from dpsynth.pgm.pairs import pair_marginals
 from dpsynth.pgm.queries import marginal_of
@@ -223,7 +223,7 @@ class Uncertainty:
         """Least squares of what was measured code by code, which nothing has to be assumed for."""
         total = self.model.total if self.public_total else None
         single = [m for m in self.measurements if not m.grouped]
-        return Effects.of(self.model.domain, single, total=total)
+        return Effects.of(self.model.domain, single, total=total).with_groups(self._links)
 
     @cached_property
     def _effects(self) -> Effects:
@@ -232,7 +232,14 @@ class Uncertainty:
             return self._exact
         total = self.model.total if self.public_total else None
         single = [shared_out(self.model, m) if m.grouped else m for m in self.measurements]
-        return Effects.of(self.model.domain, single, total=total)
+        return Effects.of(self.model.domain, single, total=total).with_groups(self._links)
+
+    @cached_property
+    def _links(self) -> dict[str, tuple[str, NDArray[np.intp]]]:
+        """Attributes that are known in interactions only, and whose codes group another's."""
+        alone = {m.clique[0] for m in self.measurements if len(m.clique) == 1}
+        wanted = {a for m in self.measurements if m.centred for a in m.clique} - alone
+        return {name: grouped_by(self.model, name, alone) for name in sorted(wanted)}
 
     @cached_property
     def _tangent(self) -> Tangent:
@@ -260,7 +267,8 @@ class Uncertainty:
             rows = independent_rows(tree, marginals, size, rng=self.rng)
             shares = [frequencies(tree.domain, rows, clique) for clique in tree.cliques]
             sampling = self._tangent.project(shares) - fitted
-            noise = self._measured(self._effects.noise(rng=self.rng)) / self.model.total
+            errors = self._effects.noise(rng=self.rng).with_groups(self._links)
+            noise = self._measured(errors) / self.model.total
             direction, growth = self._solved(noise + sampling)
             found.append(_Draw(direction=direction, growth=growth, rows=rows))
         return found
@@ -327,6 +335,25 @@ class Uncertainty:
         return counts * (1 - counts / self.model.total)
 
 
+def grouped_by(
+    model: GraphicalModel, name: str, measured: Container[str]
+) -> tuple[str, NDArray[np.intp]]:
+    """Return the measured attribute whose codes `name` groups in `model`, and each code's group.
+
+    Raises:
+        InvalidValueError: there is none.
+    """
+    for clique, potential in zip(model.cliques, model.potentials, strict=True):
+        if len(clique) == 2 and name in clique:
+            (other,) = set(clique) - {name}
+            table = potential if clique[1] == name else potential.T
+            if other in measured and (np.isfinite(table).sum(axis=1) == 1).all():
+                return other, np.isfinite(table).argmax(axis=1)
+    raise InvalidValueError(
+        "measurements", name, "measured alone too, or groups of an attribute that is"
+    )
+
+
 def shared_out(model: GraphicalModel, measurement: NoisyMarginal) -> NoisyMarginal:
     """Return a measurement in groups as one of single codes, shared out as `model` does.
 
@@ -342,6 +369,15 @@ def shared_out(model: GraphicalModel, measurement: NoisyMarginal) -> NoisyMargin
     # A group that the model leaves empty is shared out evenly.
     inside = np.where(sums > 0, sums, np.bincount(cells, minlength=sums.size))[cells]
     shares = np.where(sums[cells] > 0, counts.ravel(), 1.0) / inside
-    values = measurement.values.transpose(order).ravel()[cells] * shares
+    values = measurement.values.transpose(order)
+    if measurement.centred:  # what it does not show is as the model has it
+        whole = sums.reshape(values.shape).astype(np.float64)
+        values = values + whole - beyond_one_ways(whole)
+    spread = values.ravel()[cells] * shares
     sigma = measurement.sigma * sqrt(sums.size / counts.size)
-    return NoisyMarginal(clique=key, values=values.reshape(counts.shape), sigma=sigma)
+    return NoisyMarginal(
+        clique=key,
+        values=spread.reshape(counts.shape),
+        sigma=sigma,
+        centred=measurement.centred,
+    )
