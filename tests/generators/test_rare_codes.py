@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dpsynth.curator.interactions import InteractionQuery
 from dpsynth.curator.merging import MergedQuery
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.queries import MarginalQuery
@@ -104,8 +105,11 @@ def test_a_model_of_groups_is_saved_and_sampled_like_any_other() -> None:
     drawn = [m.sample_codes(2000, rng=np.random.default_rng(4)) for m in (model, again)]
     assert drawn[0].shape == (2000, 3)
     assert (drawn[0] == drawn[1]).all()
-    asked = [o for o in seen if isinstance(o.query, MarginalQuery | MergedQuery)]
-    charged = [o.label.split()[-1] for o in asked if o.label.startswith("marginal")]
+    kinds = MarginalQuery | InteractionQuery | MergedQuery
+    asked = [o for o in seen if isinstance(o.query, kinds)]
+    charged = [
+        o.label.split()[-1] for o in asked if o.label.startswith(("marginal", "interactions"))
+    ]
     assert len(again.measurements) == len(charged)
     assert {"c0", "c1", "c2"} <= {a for m in again.measurements for a in m.clique}
     # Dependence lives on in single codes.

@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
+from dpsynth.curator.interactions import InteractionQuery
 from dpsynth.curator.merging import MergedQuery
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.queries import MarginalQuery
 from dpsynth.data.columns import CategoricalColumn, FloatColumn
 from dpsynth.generators.graphical import GraphicalSyntheticModel
+from dpsynth.generators.marginal.purchase import bought_in_groups
 from dpsynth.generators.marginal.resolution import Resolved, coarser, share_kept
 from dpsynth.generators.marginal.shortlist import Shortlist
-from dpsynth.generators.marginal.two_stage import TwoStage, bought_in_groups
+from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.pgm.measurement import MEAN_SIZE
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.noise import ResearchNoise
@@ -80,8 +82,12 @@ def test_each_marginal_is_bought_at_its_own_resolution() -> None:
     found = bought_in_groups(private, listed, coarse, sigma_of=lambda share: 50.0 / share**0.5)
     by_clique = {m.clique: m for m in found}
     assert [by_clique[pair].values.shape for pair in pairs] == [(3, 3), (24, 24), (8, 8)]
-    sigmas = [by_clique[pair].sigma for pair in pairs]
-    assert sigmas == pytest.approx([50.0 / share**0.5 for share in listed.shares])
+    # Interactions of few codes cost less: what one-ways say of a pair is known already.
+    noise = [private.interaction_noise(by_clique[pair].values.shape) for pair in pairs]
+    assert noise == pytest.approx([2 / 3, 23 / 24, 7 / 8])
+    wanted = [50.0 * n / share**0.5 for n, share in zip(noise, listed.shares, strict=True)]
+    assert [by_clique[pair].sigma for pair in pairs] == pytest.approx(wanted)
+    assert all(m.centred for m in found)
     assert by_clique["c0", "c1"].groups == (tuple(i // 8 for i in range(24)),) * 2
     assert not by_clique["c1", "c2"].grouped
 
@@ -95,7 +101,8 @@ def test_a_soft_dependence_is_bought_in_groups_and_charged_as_such() -> None:
     charged = [
         o.query.exact(np.zeros((1, 4), dtype=int), private.domain).shape
         for o in seen
-        if o.label.startswith("marginal") and isinstance(o.query, MarginalQuery | MergedQuery)
+        if o.label.startswith(("marginal", "interactions"))
+        and isinstance(o.query, MarginalQuery | InteractionQuery | MergedQuery)
     ]
     assert sorted(m.values.shape for m in model.measurements) == sorted(charged)
     again = GraphicalSyntheticModel.from_arrays(table.schema, model.arrays())

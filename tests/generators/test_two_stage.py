@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dpsynth.curator.interactions import InteractionQuery
 from dpsynth.curator.queries import FitErrorsQuery, MarginalQuery
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError, UnknownNameError
@@ -24,7 +25,8 @@ DOMAIN = Domain(sizes={"a": 4, "b": 4, "c": 4})
 
 
 def measured(seen) -> list[tuple[str, ...]]:
-    return [o.query.clique for o in seen if isinstance(o.query, MarginalQuery)]
+    kinds = MarginalQuery | InteractionQuery
+    return [o.query.clique for o in seen if isinstance(o.query, kinds)]
 
 
 def test_the_planted_pairs_are_bought_in_the_first_stage() -> None:
@@ -33,7 +35,7 @@ def test_the_planted_pairs_are_bought_in_the_first_stage() -> None:
     assert len(stages) == 2
     bought = measured(seen[stages[0] : stages[1]])
     assert set(bought) >= set(PLANTED)
-    assert len(bought) <= 4  # noise may make one or two of the other 13 look worth it
+    assert len(bought) <= 6  # noise may make a few of the other 13 look worth it
 
 
 def test_a_triple_whose_pairs_show_nothing_is_found() -> None:
@@ -59,7 +61,7 @@ def test_everything_is_spent_and_the_shares_are_kept() -> None:
         _, private, _ = fit(TwoStage(), TABLE, epsilon=epsilon)
         assert private.remaining < 1e-5 * private.ledger.capacity
     costs = {entry.label: entry.cost for entry in private.ledger.entries}
-    rest = private.ledger.capacity * 0.85
+    rest = private.ledger.capacity * 0.75
     assert costs["errors of 15 marginals"] == pytest.approx(rest * 0.6 * 0.1, rel=1e-6)
 
 
@@ -84,7 +86,7 @@ def spent(private, seen, kind: type) -> float:
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "one_ways", "stages"), [(0.1, 1.0, 0), (1.0, 0.5, 1), (10.0, 0.15, 2)]
+    ("epsilon", "one_ways", "stages"), [(0.1, 1.0, 0), (1.0, 0.5, 1), (10.0, 0.25, 2)]
 )
 def test_noise_decides_how_much_goes_to_one_ways_and_how_many_stages_there_are(
     epsilon: float, one_ways: float, stages: int

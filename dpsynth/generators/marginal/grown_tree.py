@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.generators.marginal.hosts import Hosting
-from dpsynth.generators.marginal.noise_cost import noise_cost
 from dpsynth.generators.marginal.resolution import Resolved
 from dpsynth.generators.marginal.shortlist import Shortlist
 from dpsynth.pgm.junction_tree import JunctionTree
@@ -78,13 +77,13 @@ def error_left(
         cells, sigma = domain.cells_of(clique), sigma_of(share)
         if level > 0:
             missed = left[clique] * (1 - expected[clique].kept[level])
-            cost = noise_cost(expected[clique].tables[level], sigma=sigma, kappa=kappa)
+            cost = expected[clique].cost(level, sigma=sigma, kappa=kappa)
             left[clique] = min(left[clique], missed + cost)
             continue
         for pair in combinations(clique, 2):
             if pair in left:
                 inside = sigma * sqrt(cells / domain.cells_of(pair))
-                cost = noise_cost(expected[pair].tables[0], sigma=inside, kappa=kappa)
+                cost = expected[pair].cost(0, sigma=inside, kappa=kappa)
                 left[pair] = min(left[pair], cost)
     return sum(left.values())
 

@@ -19,6 +19,10 @@ from dpsynth.pgm.refinement import Refinement, refined
 
 Array = NDArray[np.float64]
 
+_FIRM = 0.2
+"""Part of their noise with which likely counts enter a fit beside interactions, which say nothing
+of one-way marginals: noise that is cut off at 0 in their cells would be made up for there."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,6 +81,33 @@ class MergedData:
         of = {name: r.attribute for name, r in self.refinements.items()}
         column = self.private.schema.column
         return {name: column(of.get(name, name)) for name in self.view.domain.attributes}
+
+    def one_ways(
+        self, measured: Sequence[NoisyMarginal], beside: Sequence[NoisyMarginal], *, total: float
+    ) -> list[NoisyMarginal]:
+        """Return what a fit of the view should be told of single attributes.
+
+        Their likely counts, held more firmly than the noise of the noisy ones says; but where
+        larger marginals mend that noise, the noisy ones themselves: sums over those are worth more
+        than a prior, which would resist them.
+
+        Args:
+            measured: one-way measurements of codes, of an attribute perhaps several.
+            beside: larger measurements of the view.
+            total: number of records, public.
+        """
+        if not all(m.centred for m in beside):
+            return self.merged(measured)
+        precisions: dict[str, float] = {}
+        for marginal in measured:
+            before = precisions.get(marginal.clique[0], 0.0)
+            precisions[marginal.clique[0]] = before + marginal.sigma**-2
+        counts = likely_counts(measured, self.private.schema, total=total)
+        likely = [
+            NoisyMarginal(clique=(a,), values=of, sigma=_FIRM * precisions[a] ** -0.5)
+            for a, of in counts.items()
+        ]
+        return self.merged(likely)
 
     def merged(self, measured: Sequence[NoisyMarginal]) -> list[NoisyMarginal]:
         """Return one-way measurements of codes as such of groups; their noise is that of sums.

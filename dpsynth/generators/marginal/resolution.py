@@ -4,7 +4,7 @@ A marginal of twice as many cells costs twice as much in noise, and most of what
 common shows in a few groups of their codes already.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Self, TypeAlias, final
@@ -70,20 +70,30 @@ class Resolved:
         kept: what share of a dependence each is reckoned to show; 0 where a resolution is no other
             than the one before.
         chance: L1 distance at each of records from the distribution that they are drawn from.
+        noise: of what would be measured at each, in the noise of a marginal of the same cost.
     """
 
     tables: tuple[Array, ...]
     kept: tuple[float, ...]
     chance: tuple[float, ...]
+    noise: tuple[float, ...]
 
     @classmethod
-    def of(cls, clique: Clique, expected: Array, coarse: Sequence[Groups]) -> Self:
+    def of(
+        cls,
+        clique: Clique,
+        expected: Array,
+        coarse: Sequence[Groups],
+        *,
+        noise: Callable[[tuple[int, ...]], float] = lambda _: 1.0,
+    ) -> Self:
         """Return what a clique is at all resolutions.
 
         Args:
             clique: its attributes.
             expected: counts at the finest resolution, axes in the order of `clique`; public.
             coarse: coarser ones.
+            noise: numbers of codes -> noise in that of a marginal; of marginals themselves 1.
         """
         tables, kept = [expected], [1.0]
         for groups in coarse:
@@ -96,12 +106,21 @@ class Resolved:
             kept.append(0.0 if same else share_kept(table.shape, expected.shape))
             tables.append(table)
         chance = [MEAN_SIZE * float(np.sqrt(np.maximum(t, 0.0)).sum()) for t in tables]
-        return cls(tables=tuple(tables), kept=tuple(kept), chance=tuple(chance))
+        return cls(
+            tables=tuple(tables),
+            kept=tuple(kept),
+            chance=tuple(chance),
+            noise=tuple(noise(table.shape) for table in tables),
+        )
 
     @property
     def coarsest(self) -> int:
         """The resolution of fewest cells."""
         return max(level for level, kept in enumerate(self.kept) if kept > 0)
+
+    def cost(self, level: int, *, sigma: float, kappa: float) -> float:
+        """Return the error that noise leaves at a resolution; arguments as of `worth`."""
+        return noise_cost(self.tables[level], sigma=sigma * self.noise[level], kappa=kappa)
 
     def worth(self, gain: float, *, sigma: float, kappa: float, doubt: float) -> tuple[float, int]:
         """Return the most that a clique gains after noise, and the resolution that does.
@@ -111,17 +130,17 @@ class Resolved:
 
         Args:
             gain: error of the model at the finest resolution, in records.
-            sigma: standard deviation of the noise in each cell.
+            sigma: standard deviation of the noise in each cell of a marginal.
             kappa: cost of a cell of few records, in its expected counts.
             doubt: standard deviation of the noise in `gain`. A coarse marginal costs so little that
                 noise alone would look worth it: there, so much is taken off the gain.
         """
-        best = gain - noise_cost(self.tables[0], sigma=sigma, kappa=kappa), 0
+        best = gain - self.cost(0, sigma=sigma, kappa=kappa), 0
         for level, kept in enumerate(self.kept):
             left = kept * (gain - doubt - self.chance[0] + self.chance[level])
             if level == 0 or left <= max(best[0], 0.0):
                 continue
-            net = left - noise_cost(self.tables[level], sigma=sigma, kappa=kappa)
+            net = left - self.cost(level, sigma=sigma, kappa=kappa)
             if net > best[0]:
                 best = net, level
         return best

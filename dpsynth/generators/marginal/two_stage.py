@@ -1,7 +1,7 @@
 """Two stages of marginals measured all at once: a tree of dependent pairs, then what is missed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import comb, inf
 from typing import ClassVar, final
@@ -23,6 +23,7 @@ from dpsynth.generators.marginal.one_ways import (
     measure_one_ways,
     measure_one_ways_by_size,
 )
+from dpsynth.generators.marginal.purchase import bought_in_groups, relative_noise
 from dpsynth.generators.marginal.rare_codes import MergedData, independent, likely_counts
 from dpsynth.generators.marginal.resolution import Groups, Resolved, coarser
 from dpsynth.generators.marginal.shortlist import Shortlist, covering, shortlist
@@ -52,18 +53,20 @@ class TwoStage(Generator):
     leaves them worse than `one_way_error`. Codes that, by their one-way marginals, have too few
     records for a pair to tell them from noise are merged before the stages (`rare_codes`), and
     shared out again when rows are drawn. What a list holds is measured code by code, or in coarser
-    groups where these show most of a dependence for less noise (`resolution`). A stage whose errors
-    would be noisier than a part of the number of records is left out, and its budget goes to what
-    is left; where none is left, columns are independent, with the counts that a prior of few large
-    cells makes of the noisy ones. All of it follows from public sigmas and from answers that were
-    paid for.
+    groups where these show most of a dependence for less noise (`resolution`); and of it only what
+    one-way marginals do not say, which has less noise for the same cost (`purchase`). A stage
+    whose errors would be noisier than a part of the number of records is left out, and its budget
+    goes to what is left; where none is left, columns are independent, with the counts that a prior
+    of few large cells makes of the noisy ones. All of it follows from public sigmas and from
+    answers that were paid for.
 
     With a `label`, marginals that hold it count `label_weight` times their gain when lists are
     made, so that classifiers learn more from the table and marginals fit less well on average.
 
-    Relation: both. Sensitivities and proofs: `MarginalQuery` for the measurements, `FitErrorsQuery`
-    for the errors. Each purchase is a charge of its own; models, lists and shares are
-    post-processing.
+    Relation: both. Sensitivities and proofs: `MarginalQuery` for one-way marginals,
+    `InteractionQuery` for larger measurements (`MarginalQuery` under pure epsilon),
+    `FitErrorsQuery` for the errors. Each purchase is a charge of its own; models, lists and shares
+    are post-processing.
     Cost: the whole budget: `one_way_share` or more, then `first_share` of the rest, then the
     remainder; of each stage, `error_share` for the errors. A stage that lists nothing leaves its
     measurements' part to what follows, in the end to the one-way marginals.
@@ -89,11 +92,12 @@ class TwoStage(Generator):
         InvalidValueError: a hyperparameter out of its range.
         UnknownNameError: on fitting, before anything is spent, a label that the domain lacks.
 
-    Reference: McKenna et al. 2022 (error less expected noise); Dong, Roth & Su 2022, corollary 2
-        (composition of Gaussian mechanisms, errors and measurements alike).
+    Reference: McKenna et al. 2022 (error less expected noise); Xiao et al. 2023 (residuals instead
+        of marginals); Dong, Roth & Su 2022, corollary 2 (composition of Gaussian mechanisms, errors
+        and measurements alike).
     """
 
-    one_way_share: float = 0.15
+    one_way_share: float = 0.25
     one_way_error: float = 0.015
     most_one_way_share: float = 0.5
     first_share: float = 0.6
@@ -143,12 +147,15 @@ class TwoStage(Generator):
         plan = self._plan(private, total)
         least = self.merge_below * private.sigma_for(private.remaining, queries=len(attributes))
         data = MergedData.of(private, ones, total=total, least=least, keep=self.label)
-        model, found = fitted(data.view, data.merged(ones)), list[NoisyMarginal]()
+        model, found = (
+            fitted(data.view, data.one_ways(ones, (), total=total)),
+            list[NoisyMarginal](),
+        )
         counts = {a: model.marginal((a,)) for a in data.view.domain.attributes}
         coarse = coarser(data.columns, counts, least=least, keep=self.label)
         for sets, share in plan:
             if hurried():
-                measured = [*data.merged(ones), *found]
+                measured = [*data.one_ways(ones, found, total=total), *found]
                 model, everything = spend_rest(
                     data.view, model, measured, largest_tree=self.largest_tree
                 )
@@ -159,14 +166,14 @@ class TwoStage(Generator):
             if not bought:
                 continue
             found += bought
-            measured = [*data.merged(ones), *found]
+            measured = [*data.one_ways(ones, found, total=total), *found]
             model = fitted(data.view, measured, start=model, steps=_STEPS)
         if private.remaining > 1e-6 * private.ledger.capacity:
             ones += measure_one_ways_by_size(
                 private, amount=private.remaining, before=ones, total=total
             )
             if found:
-                measured = [*data.merged(ones), *found]
+                measured = [*data.one_ways(ones, found, total=total), *found]
                 model = fitted(data.view, measured, start=model, steps=_STEPS)
         model = data.refined(model) if found else independent(private, ones)
         return GraphicalSyntheticModel.of(private, model, [*ones, *found])
@@ -232,7 +239,10 @@ class TwoStage(Generator):
         def sigma_of(share: float) -> float:
             return private.sigma_for(rest * share)
 
-        at = {clique: Resolved.of(clique, of, coarse) for clique, of in expected.items()}
+        at = {
+            clique: Resolved.of(clique, of, coarse, noise=partial(relative_noise, private))
+            for clique, of in expected.items()
+        }
         chosen = self._list(model, sets, gains, at, doubt=doubt, sigma_of=sigma_of)
         if chosen is None:
             return []
@@ -303,41 +313,6 @@ class TwoStage(Generator):
             return pairs
         most = min(room, self.largest_marginal)
         return pairs + smallest(domain, all_k_ways(attributes, 3), most_cells=most)
-
-
-def bought_in_groups(
-    private: PrivateData,
-    chosen: Shortlist,
-    coarse: Sequence[Groups],
-    *,
-    sigma_of: Callable[[float], float],
-) -> list[NoisyMarginal]:
-    """Return the measurements of a list, those of each resolution charged together.
-
-    Args:
-        private: records at the finest resolution.
-        chosen: what to measure.
-        coarse: the coarser resolutions.
-        sigma_of: share of the budget -> standard deviation of a marginal's noise.
-    """
-    found: list[NoisyMarginal] = []
-    for level in sorted(set(chosen.levels)):
-        own = [i for i, of in enumerate(chosen.levels) if of == level]
-        cliques = [chosen.cliques[i] for i in own]
-        sigmas = [sigma_of(chosen.shares[i]) for i in own]
-        groups = {
-            a: tuple(int(g) for g in of)
-            for a, of in (coarse[level - 1].items() if level else ())
-            if of.max() + 1 < len(of) and any(a in clique for clique in cliques)
-        }
-        view = private.merged(groups) if groups else private
-        names = dict(zip(private.domain.attributes, view.domain.attributes, strict=True))
-        bought = view.marginals([[names[a] for a in c] for c in cliques], sigmas=sigmas)
-        found += [
-            replace(m, clique=clique, groups=tuple(groups.get(a) for a in clique))
-            for m, clique in zip(bought, cliques, strict=True)
-        ]
-    return found
 
 
 def _predicted(

@@ -1,0 +1,77 @@
+"""Buying a list of cliques: each at its resolution, and no more of it than is not known already."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+
+from dpsynth.curator.interactions import CELL_CEILING
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.generators.marginal.resolution import Groups
+from dpsynth.generators.marginal.shortlist import Shortlist
+from dpsynth.pgm.measurement import NoisyMarginal
+
+
+def relative_noise(private: PrivateData, shape: tuple[int, ...]) -> float:
+    """Return the noise of what is bought of a clique, in that of a marginal of the same cost.
+
+    Interactions are bought (`InteractionQuery`) where they have less: one-way marginals are known
+    from measurements of their own, and what a larger marginal says of them is paid for twice.
+
+    Args:
+        private: its accountant and relation decide.
+        shape: numbers of codes.
+    """
+    if sum(n > 1 for n in shape) < 2 or prod(shape) > CELL_CEILING:
+        return 1.0
+    return min(1.0, private.interaction_noise(shape))
+
+
+def bought_in_groups(
+    private: PrivateData,
+    chosen: Shortlist,
+    coarse: Sequence[Groups],
+    *,
+    sigma_of: Callable[[float], float],
+) -> list[NoisyMarginal]:
+    """Return the measurements of a list, those of each resolution charged together.
+
+    Args:
+        private: records at the finest resolution.
+        chosen: what to measure.
+        coarse: the coarser resolutions.
+        sigma_of: share of the budget -> standard deviation of a marginal's noise.
+    """
+    found: list[NoisyMarginal] = []
+    for level in sorted(set(chosen.levels)):
+        own = [i for i, of in enumerate(chosen.levels) if of == level]
+        cliques = [chosen.cliques[i] for i in own]
+        sigmas = [sigma_of(chosen.shares[i]) for i in own]
+        groups = {
+            a: tuple(int(g) for g in of)
+            for a, of in (coarse[level - 1].items() if level else ())
+            if of.max() + 1 < len(of) and any(a in clique for clique in cliques)
+        }
+        view = private.merged(groups) if groups else private
+        names = dict(zip(private.domain.attributes, view.domain.attributes, strict=True))
+        bought = _bought(view, [tuple(names[a] for a in c) for c in cliques], sigmas)
+        found += [
+            replace(m, clique=clique, groups=tuple(groups.get(a) for a in clique))
+            for m, clique in zip(bought, cliques, strict=True)
+        ]
+    return found
+
+
+def _bought(
+    view: PrivateData, cliques: Sequence[tuple[str, ...]], sigmas: Sequence[float]
+) -> list[NoisyMarginal]:
+    """Return interactions where these have less noise than a marginal, which has `sigmas`."""
+    sizes = view.domain.sizes
+    noise = [relative_noise(view, tuple(sizes[a] for a in clique)) for clique in cliques]
+    found: dict[int, NoisyMarginal] = {}
+    for centred, measure in ((True, view.interactions), (False, view.marginals)):
+        own = [i for i, of in enumerate(noise) if (of < 1.0) == centred]
+        if own:
+            scaled = [sigmas[i] * noise[i] for i in own]
+            answers = measure([cliques[i] for i in own], sigmas=scaled)
+            found |= dict(zip(own, answers, strict=True))
+    return [found[i] for i in range(len(cliques))]
