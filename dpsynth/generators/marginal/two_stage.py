@@ -99,10 +99,10 @@ class TwoStage(Generator):
 
     one_way_share: float = 0.25
     one_way_error: float = 0.015
-    most_one_way_share: float = 0.5
+    most_one_way_share: float = 0.7
     first_share: float = 0.6
     error_share: float = 0.1
-    drowned_pairs: float = 0.3
+    drowned_pairs: float = 0.39
     drowned_triples: float = 0.05
     merge_below: float = 3.0
     kappa: float = 2.0
