@@ -1,5 +1,6 @@
 """Two stages buy what is dependent, see what pairs cannot show, and leave what noise drowns."""
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,21 @@ def test_the_planted_pairs_are_bought_in_the_first_stage() -> None:
     bought = measured(seen[stages[0] : stages[1]])
     assert set(bought) >= set(PLANTED)
     assert len(bought) <= 6  # noise may make a few of the other 13 look worth it
+
+
+def test_pairs_of_columns_that_hardly_vary_are_not_asked_where_noise_hides_them() -> None:
+    codes = np.random.default_rng(4).integers(0, 4, (20_000, 6))
+    codes[:, 1] = codes[:, 0]
+    codes[:, 3:] = np.random.default_rng(5).random((20_000, 3)) < 0.02  # two differ in 4 of 100
+    table = coded_table(codes, (4, 4, 4, 2, 2, 2))
+    asked: list[tuple[tuple[str, ...], ...]] = []
+    for epsilon in (0.1, 10.0):
+        _, _, seen = fit(TwoStage(), table, epsilon=epsilon)
+        asked.append(next(o.query for o in seen if isinstance(o.query, FitErrorsQuery)).candidates)
+        assert ("c0", "c1") in measured(seen)
+    assert set(combinations(("c0", "c1", "c2"), 2)) <= set(asked[0])
+    assert not set(combinations(("c3", "c4", "c5"), 2)) & set(asked[0])
+    assert len(asked[1]) == 15
 
 
 def test_a_triple_whose_pairs_show_nothing_is_found() -> None:

@@ -16,6 +16,7 @@ from dpsynth.generators.graphical import fitted
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
 from dpsynth.generators.marginal.pair_list import choose_pairs, dependence, unexplained
 from dpsynth.generators.marginal.pair_mixture import PairEvidence, PairMixture
+from dpsynth.generators.marginal.prospects import differing
 from dpsynth.generators.marginal.workload import record_skipped
 from dpsynth.generators.mixture import MixtureSyntheticModel
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
@@ -166,12 +167,8 @@ def _single_noise(
 
 def _largest(columns: GraphicalModel, pairs: Sequence[Clique]) -> Array:
     """Return about the L1 distance from independence of each pair where one decides the other."""
-    total = columns.total
-    differ = {
-        a: 1.0 - float(((columns.marginal((a,)) / total) ** 2).sum())
-        for a in columns.domain.attributes
-    }
-    return np.array([2.0 * total * np.sqrt(differ[a] * differ[b]) for a, b in pairs])
+    moved = differing(columns)
+    return np.array([2.0 * columns.total * np.sqrt(moved[a] * moved[b]) for a, b in pairs])
 
 
 def _consistent(estimates: Residuals, cliques: Sequence[Clique]) -> list[NoisyMarginal]:

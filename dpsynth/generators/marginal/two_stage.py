@@ -23,6 +23,7 @@ from dpsynth.generators.marginal.one_ways import (
     measure_one_ways,
     measure_one_ways_by_size,
 )
+from dpsynth.generators.marginal.prospects import most_dependence, worth_asking
 from dpsynth.generators.marginal.purchase import bought_in_groups, relative_noise
 from dpsynth.generators.marginal.rare_codes import MergedData, independent, likely_counts
 from dpsynth.generators.marginal.resolution import Groups, Resolved, coarser
@@ -43,11 +44,12 @@ class TwoStage(Generator):
 
     Each stage buys the errors of all its candidates under the current model as one noisy vector,
     lists marginals whose gain outweighs what noise will cost them, and measures the list at once.
-    The first stage scores pairs; of the pairs with the largest gains (`shortlist`) and of pairs and
-    triples in a junction tree grown from them (`hosted_shortlist`) it takes the list that should
-    leave the smaller error; an attribute that it leaves alone joins it in coarse groups
-    (`covering`). The second scores triples too, against the fitted model, so that what the first
-    has explained is not bought again, and has the rest of the junction tree for them.
+    The first stage scores pairs, but for those whose columns vary so little that noise would hide
+    all they can have in common (`prospects`); of the pairs with the largest gains (`shortlist`)
+    and of pairs and triples in a junction tree grown from them (`hosted_shortlist`) it takes the
+    list that should leave the smaller error; an attribute that it leaves alone joins it in coarse
+    groups (`covering`). The second scores triples too, against the fitted model, so that what the
+    first has explained is not bought again, and has the rest of the junction tree for them.
 
     What noise would drown is not bought. One-way marginals get more than their share where it
     leaves them worse than `one_way_error`. Codes that, by their one-way marginals, have too few
@@ -223,7 +225,11 @@ class TwoStage(Generator):
         rng: np.random.Generator,
     ) -> list[NoisyMarginal]:
         """Return the measurements of one stage, none where nothing is worth its noise."""
-        candidates = self._candidates(private.domain, sets)
+        candidates, most = self._candidates(private.domain, sets), dict[Clique, float]()
+        if sets == 2:
+            most = most_dependence(model, candidates)
+            share = amount * self.error_share
+            candidates = worth_asking(most, lambda n: private.sigma_for(share, queries=n))
         if not candidates:
             return []
         expected, blur = _predicted(model, candidates, rng=rng)
@@ -233,7 +239,10 @@ class TwoStage(Generator):
             amount=amount * self.error_share,
             label=f"errors of {len(candidates)} marginals",
         )
-        gains = {c: float(e) - blur[c] for c, e in zip(candidates, errors, strict=True)}
+        gains = {
+            c: min(float(e) - blur[c], most.get(c, inf))
+            for c, e in zip(candidates, errors, strict=True)
+        }
         rest = amount * (1 - self.error_share)
 
         def sigma_of(share: float) -> float:
