@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import dpsynth
+from dpsynth.curator.interactions import InteractionQuery
 from dpsynth.curator.queries import FitErrorsQuery, MarginalQuery
 from dpsynth.data.domain import Clique
 from dpsynth.data.table import Table
@@ -21,6 +22,7 @@ from tests.generators.planted import PLANTED, fit, pair_error, planted_table
 from tests.tables import coded_table
 
 TABLE = planted_table()
+BOUGHT = MarginalQuery | InteractionQuery
 SMALL = Residual(rows=400, classes=60)
 
 
@@ -42,9 +44,13 @@ def test_what_is_measured_is_what_is_charged(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(residual, "Residuals", type("Noted", (), {"estimate": staticmethod(noted)}))
     _, private, seen = fit(SMALL, TABLE, epsilon=5.0)
-    asked = [o for o in seen if isinstance(o.query, MarginalQuery)]
+    asked = [o for o in seen if isinstance(o.query, BOUGHT)]
     assert [m.clique for m in used] == [o.query.clique for o in asked]  # pyright: ignore[reportAttributeAccessIssue]
-    assert [m.sigma for m in used] == [o.event.sigma for o in asked]  # pyright: ignore[reportAttributeAccessIssue]
+    # What cliques hold beyond their one-way marginals is asked for times their cells.
+    scales = [m.values.size if m.centred else 1 for m in used]
+    sigmas = [m.sigma * scale for m, scale in zip(used, scales, strict=True)]
+    assert sigmas == pytest.approx([o.event.sigma for o in asked])  # pyright: ignore[reportAttributeAccessIssue]
+    assert {len(m.clique) for m in used if m.centred} == {2}
     # Under Gaussian DP each event costs (sensitivity / sigma)^2; errors and marginals are all.
     costs = [(o.event.sensitivity / o.event.sigma) ** 2 for o in seen]  # pyright: ignore[reportAttributeAccessIssue]
     capacity = private.ledger.capacity
@@ -55,7 +61,7 @@ def test_what_is_measured_is_what_is_charged(monkeypatch: pytest.MonkeyPatch) ->
 def test_the_planted_pairs_are_bought_and_learned() -> None:
     floor, _, _ = fit(Independent(), TABLE)
     model, _, seen = fit(SMALL, TABLE)
-    asked = {o.query.clique for o in seen if isinstance(o.query, MarginalQuery)}
+    asked = {o.query.clique for o in seen if isinstance(o.query, BOUGHT)}
     assert set(PLANTED) <= asked
     assert pair_error(TABLE, model) < 0.3 * pair_error(TABLE, floor)
 
@@ -63,7 +69,7 @@ def test_the_planted_pairs_are_bought_and_learned() -> None:
 def test_where_noise_drowns_errors_only_one_ways_are_bought() -> None:
     model, _, seen = fit(SMALL, alike_table(30, 200), epsilon=0.2)
     assert not any(isinstance(o.query, FitErrorsQuery) for o in seen)
-    assert {len(o.query.clique) for o in seen if isinstance(o.query, MarginalQuery)} == {1}
+    assert {len(o.query.clique) for o in seen if isinstance(o.query, BOUGHT)} == {1}
     assert isinstance(model, MixtureSyntheticModel)
     assert [len(part.components) for part in model.parts] == [1]
 
@@ -73,7 +79,7 @@ def test_where_noise_drowns_errors_only_one_ways_are_bought() -> None:
 def test_wide_tables(columns: int, epsilon: float, bought: bool) -> None:
     table = alike_table(columns, 800, sizes=2)
     model, _, seen = fit(Residual(rows=100, classes=50), table, epsilon=epsilon)
-    pairs = [o for o in seen if isinstance(o.query, MarginalQuery) and len(o.query.clique) == 2]
+    pairs = [o for o in seen if isinstance(o.query, BOUGHT) and len(o.query.clique) == 2]
     assert bool(pairs) == bought
     assert model.sample_codes(20, rng=np.random.default_rng(0)).shape == (20, columns)
 
@@ -139,6 +145,7 @@ def test_a_list_is_worth_its_noise(sigma: float, single_error: float, pairs: set
         PAIRS,
         np.array([900.0, 0.0, 500.0]),
         [np.full((3, 3), 1000.0)] * 3,
+        np.ones(3),
         single_error=single_error,
         spent=0.2,
         sigma_of=lambda share: sigma / share**0.5,
@@ -147,10 +154,27 @@ def test_a_list_is_worth_its_noise(sigma: float, single_error: float, pairs: set
     assert sum(found.shares) + found.again == pytest.approx(1.0)
 
 
+def test_of_two_pairs_that_gain_the_same_the_one_of_less_noise_is_cheaper() -> None:
+    for sigma, pairs in ((150.0, PAIRS[1:2]), (10.0, PAIRS[:2])):
+        found = choose_pairs(
+            PAIRS,
+            np.array([300.0, 300.0, 0.0]),
+            [np.full((3, 3), 1000.0)] * 3,
+            np.array([1.0, 0.5, 1.0]),
+            single_error=0.0,
+            spent=0.2,
+            sigma_of=lambda share, sigma=sigma: sigma / share**0.5,
+        )
+        assert set(found.pairs) == set(pairs)
+    shares = dict(zip(found.pairs, found.shares, strict=True))
+    assert shares[PAIRS[1]] / shares[PAIRS[0]] == pytest.approx(0.5 ** (2 / 3))
+
+
 def test_noise_costs_no_more_than_what_is_expected() -> None:
-    expected = [np.array([1000.0, 1.0]), np.array([1000.0, 1000.0])]
-    costs = NoiseCosts.of(expected, lowest=1.0, highest=100.0)
-    few, many = costs.at(50.0)
+    expected = [np.array([1000.0, 1.0]), np.array([1000.0, 1000.0]), np.full(2, 1000.0)]
+    costs = NoiseCosts.of(expected, np.array([1.0, 1.0, 0.5]), lowest=1.0, highest=100.0)
+    few, many, less = costs.at(50.0)
+    assert less == pytest.approx(0.5 * many, rel=0.02)
     assert many == pytest.approx(2 * 50 * (2 / np.pi) ** 0.5, rel=0.02)
     assert few == pytest.approx(2.0 + 50 * (2 / np.pi) ** 0.5, rel=0.02)
 

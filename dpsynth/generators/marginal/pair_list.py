@@ -102,17 +102,25 @@ class NoiseCosts:
     costs: Array
 
     @classmethod
-    def of(cls, expected: Sequence[Array], *, lowest: float, highest: float) -> "NoiseCosts":
+    def of(
+        cls, expected: Sequence[Array], noise: Array, *, lowest: float, highest: float
+    ) -> "NoiseCosts":
         """Return the costs of pairs of these expected counts, for noise between two bounds.
 
         Args:
             expected: counts of each pair, in records.
+            noise: of each pair, in the standard deviation that is asked for.
             lowest: least standard deviation that will be asked for, above 0.
             highest: the greatest.
         """
         grid = np.linspace(np.log(lowest), np.log(highest), _GRID)
         sizes = MEAN_SIZE * np.exp(grid)
-        costs = np.array([[np.minimum(2 * e, size).sum() for size in sizes] for e in expected])
+        costs = np.array(
+            [
+                [np.minimum(2 * e, relative * size).sum() for size in sizes]
+                for e, relative in zip(expected, noise, strict=True)
+            ]
+        )
         return cls(grid=grid, costs=costs)
 
     def at(self, sigma: float) -> Array:
@@ -127,6 +135,7 @@ def choose_pairs(
     pairs: Sequence[Clique],
     gains: Array,
     expected: Sequence[Array],
+    noise: Array,
     *,
     single_error: float,
     spent: float,
@@ -143,6 +152,7 @@ def choose_pairs(
         pairs: all candidates.
         gains: g of each, in records.
         expected: counts of each if its attributes were independent.
+        noise: of what is bought of each, in that of a marginal of the same cost.
         single_error: L1 error that the 1-ways' noise causes, summed over all pairs.
         spent: what the 1-ways have cost so far, as a share of the rest.
         sigma_of: share of the rest -> standard deviation of a marginal's noise.
@@ -152,7 +162,8 @@ def choose_pairs(
     """
     top = int(np.log(len(pairs)) / np.log(_GROWTH))
     lengths = sorted({min(len(pairs), round(_GROWTH**k)) for k in range(top + 2)})
-    costs = NoiseCosts.of(expected, lowest=sigma_of(1.0), highest=sigma_of(0.2 / len(pairs)))
+    bounds = {"lowest": sigma_of(1.0), "highest": sigma_of(0.2 / len(pairs))}
+    costs = NoiseCosts.of(expected, noise, **bounds)
     best, chosen, kept = -1.0, np.empty(0, dtype=np.intp), 1.0
     for again in _AGAIN:
         saved = single_error * (1.0 - np.sqrt(spent / (spent + again)))
@@ -161,8 +172,8 @@ def choose_pairs(
         for length in lengths:
             gained, order = saved, np.empty(0, dtype=np.intp)
             if length:
-                noise = costs.at(sigma_of((1.0 - again) / length))
-                left = gains * (1.0 - noise / np.hypot(gains, noise))
+                cost = costs.at(sigma_of((1.0 - again) / length))
+                left = gains * (1.0 - cost / np.hypot(gains, cost))
                 order = np.argsort(-left, kind="stable")[:length]
                 gained += float(left[order].sum())
             if gained > best:
@@ -170,13 +181,13 @@ def choose_pairs(
     listed = [int(i) for i in chosen]
     return PairList(
         pairs=tuple(pairs[i] for i in listed),
-        shares=_shares([expected[i] for i in listed], sigma_of, rest=1.0 - kept),
+        shares=_shares([expected[i] for i in listed], noise[listed], sigma_of, rest=1.0 - kept),
         again=kept,
     )
 
 
 def _shares(
-    expected: Sequence[Array], sigma_of: Callable[[float], float], *, rest: float
+    expected: Sequence[Array], noise: Array, sigma_of: Callable[[float], float], *, rest: float
 ) -> tuple[float, ...]:
     """Return shares that sum to `rest`, in proportion to the cells that noise costs, to the 2/3.
 
@@ -186,6 +197,9 @@ def _shares(
     if not expected:
         return ()
     even = MEAN_SIZE * sigma_of(rest / len(expected))
-    paying = np.array([max(1, int((2 * e > even).sum())) for e in expected], dtype=np.float64)
-    wanted = paying ** (2 / 3)
+    paying = [
+        max(1, int((2 * e > even * relative).sum()))
+        for e, relative in zip(expected, noise, strict=True)
+    ]
+    wanted = (noise * np.array(paying)) ** (2 / 3)
     return tuple(float(share) for share in rest * wanted / wanted.sum())

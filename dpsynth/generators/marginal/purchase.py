@@ -6,6 +6,7 @@ from math import prod
 
 from dpsynth.curator.interactions import CELL_CEILING
 from dpsynth.curator.private_data import PrivateData
+from dpsynth.data.domain import Clique
 from dpsynth.generators.marginal.resolution import Groups
 from dpsynth.generators.marginal.shortlist import Shortlist
 from dpsynth.pgm.measurement import NoisyMarginal
@@ -53,22 +54,28 @@ def bought_in_groups(
         }
         view = private.merged(groups) if groups else private
         names = dict(zip(private.domain.attributes, view.domain.attributes, strict=True))
-        bought = _bought(view, [tuple(names[a] for a in c) for c in cliques], sigmas)
+        answers = bought(view, [tuple(names[a] for a in c) for c in cliques], sigmas)
         found += [
             replace(m, clique=clique, groups=tuple(groups.get(a) for a in clique))
-            for m, clique in zip(bought, cliques, strict=True)
+            for m, clique in zip(answers, cliques, strict=True)
         ]
     return found
 
 
-def _bought(
-    view: PrivateData, cliques: Sequence[tuple[str, ...]], sigmas: Sequence[float]
+def bought(
+    private: PrivateData, cliques: Sequence[Clique], sigmas: Sequence[float]
 ) -> list[NoisyMarginal]:
-    """Return interactions where these have less noise than a marginal, which has `sigmas`."""
-    sizes = view.domain.sizes
-    noise = [relative_noise(view, tuple(sizes[a] for a in clique)) for clique in cliques]
+    """Return interactions of cliques where these have less noise than marginals, else those.
+
+    Args:
+        private: the one door to the records.
+        cliques: at least one.
+        sigmas: standard deviation of the noise of each if it is a marginal; it is charged for.
+    """
+    sizes = private.domain.sizes
+    noise = [relative_noise(private, tuple(sizes[a] for a in clique)) for clique in cliques]
     found: dict[int, NoisyMarginal] = {}
-    for centred, measure in ((True, view.interactions), (False, view.marginals)):
+    for centred, measure in ((True, private.interactions), (False, private.marginals)):
         own = [i for i, of in enumerate(noise) if (of < 1.0) == centred]
         if own:
             scaled = [sigmas[i] * noise[i] for i in own]

@@ -17,6 +17,7 @@ from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
 from dpsynth.generators.marginal.pair_list import choose_pairs, dependence, unexplained
 from dpsynth.generators.marginal.pair_mixture import PairEvidence, PairMixture
 from dpsynth.generators.marginal.prospects import differing
+from dpsynth.generators.marginal.purchase import bought, relative_noise
 from dpsynth.generators.marginal.workload import record_skipped
 from dpsynth.generators.mixture import MixtureSyntheticModel
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
@@ -41,8 +42,12 @@ class Residual(Generator):
     spanning forest of the strongest pairs gives a first model; a mixture of product distributions,
     which answers all pairs by one matrix product, is fitted to it and to the measured pairs.
 
-    Relation: both. Sensitivities and proofs: `MarginalQuery` for the measurements, `FitErrorsQuery`
-    for the errors. Each purchase is a charge of its own; everything else is post-processing.
+    Of a pair only what its columns do not say is bought, which has less noise for the same cost
+    (`purchase`).
+
+    Relation: both. Sensitivities and proofs: `MarginalQuery` for one-way marginals,
+    `InteractionQuery` for pairs, `FitErrorsQuery` for the errors. Each purchase is a charge of its
+    own; everything else is post-processing.
     Cost: the whole budget: `one_way_share`, then `error_share` of the rest for the errors (nothing
     where their noise would be a quarter of the records), then pairs and, where that gains more,
     the one-way marginals once more.
@@ -124,6 +129,7 @@ class Residual(Generator):
             pairs,
             unexplained(pairs, distances, _largest(columns, pairs)),
             [expected[c] for c in pairs],
+            np.array([relative_noise(private, expected[c].shape) for c in pairs]),
             single_error=float(noise.sum()),
             spent=spent / rest,
             sigma_of=lambda share: private.sigma_for(rest * share),
@@ -131,7 +137,7 @@ class Residual(Generator):
         if not chosen.pairs:
             return []
         sigmas = [private.sigma_for(rest * share) for share in chosen.shares]
-        return private.marginals(chosen.pairs, sigmas=sigmas)
+        return bought(private, chosen.pairs, sigmas)
 
 
 def _narrow(domain: Domain, largest_width: int) -> Clique:
