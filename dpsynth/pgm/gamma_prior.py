@@ -7,20 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from dpsynth.pgm.halvings import Halvings
-
 Array = NDArray[np.float64]
 
 _SHAPES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0)
 """Shapes of the prior that are weighed against one another: from a few huge cells to equal ones."""
 # Where tables of the integral end and its limits at either side take over.
 _LOWEST, _HIGHEST, _STEP = -40.0, 12.0, 0.05
-_HALVINGS = 40
+_BISECTIONS = 40
 # Shapes of less weight are left out of the means.
 _NEGLIGIBLE = 1e-4
 
 
-def posterior_counts(values: Array, *, sigma: float, total: float, ordered: int = 0) -> Array:
+def posterior_counts(values: Array, *, sigma: float, total: float) -> Array:
     """Return the expected counts of a marginal given its noisy values, summing to `total`.
 
     A priori the counts are independent draws of one gamma distribution with mean total / cells. Its
@@ -29,53 +27,40 @@ def posterior_counts(values: Array, *, sigma: float, total: float, ordered: int 
     explains count as almost nothing, while large ones are left alone; a linear shrinkage would pull
     both alike. That the sum is known acts as one common shift of the values.
 
-    Cells that stand in an order may be level over stretches, as ages are: there a gamma draw is
-    the count of a stretch, and all ways of halving the cells into stretches are averaged too.
-
     Args:
         values: noisy counts, of any shape, at least one.
         sigma: standard deviation of their Gaussian noise.
         total: number of records, above 0.
-        ordered: how many of the first cells stand in an order; 0: none.
 
     Reference: Robbins 1956 (empirical Bayes); with a gamma prior and Gaussian noise the marginal
-        likelihood is a parabolic cylinder function (DLMF 12.5.1). Averages over all dyadic
-        partitions by one recursion: Willems, Shtarkov & Tjalkens 1995 (context-tree weighting).
+        likelihood is a parabolic cylinder function (DLMF 12.5.1).
     """
     noisy, whole = values.ravel() / sigma, total / sigma
     if noisy.size == 1:
         return np.full(values.shape, total)
-    halvings = Halvings.of(noisy.size, ordered=ordered)
-    sizes = halvings.sizes
-    # A level stretch of m cells says as much as one value of their sum over sqrt(m).
-    roots = np.sqrt(sizes)
-    pooled = halvings.sums(noisy) / roots
-    beside = np.maximum(halvings.sums(noisy**2) - pooled**2, 0.0)  # noise, where it is level
     shapes = np.array(_SHAPES)[:, None]
     # The prior's factor exp(-rate c) is a shift of the value: what is left of it is c^(shape - 1).
-    rates = shapes * noisy.size / (whole * roots)
-    integrals = np.array(
-        [_log_integral(pooled - r, a) for r, a in zip(rates, _SHAPES, strict=True)]
-    )
-    likely = shapes * np.log(rates) - gammaln(shapes) + integrals - 0.5 * (pooled**2 + beside)
-    evidence, parts = halvings.weigh(likely)
+    rates = shapes * noisy.size / whole
+    integrals = np.array([_log_integral(noisy - r, a) for r, a in zip(rates, _SHAPES, strict=True)])
+    likely = shapes * np.log(rates) - gammaln(shapes) + integrals - 0.5 * noisy**2
+    evidence = likely.sum(axis=1)
     weights = np.exp(evidence - np.logaddexp.reduce(evidence))
 
     def counts(shift: float) -> Array:
-        levels = np.zeros_like(pooled)
-        for shape, rate, weight, part in zip(_SHAPES, rates, weights, parts, strict=True):
+        found = np.zeros_like(noisy)
+        for shape, rate, weight in zip(_SHAPES, rates, weights, strict=True):
             if weight > _NEGLIGIBLE:
-                levels += weight * part * _mean(pooled - rate + shift * roots, shape) / roots
-        return np.maximum(halvings.spread(levels), 0.0)
+                found += weight * _mean(noisy - rate + shift, shape)
+        return np.maximum(found, 0.0)
 
-    found = counts(_shift(counts, whole, reach=float(np.abs(pooled).max() + rates.max())))
+    found = counts(_shift(counts, whole, reach=float(np.abs(noisy).max() + rates.max())))
     return (found * (total / found.sum())).reshape(values.shape)
 
 
 def _shift(counts: Callable[[float], Array], total: float, *, reach: float) -> float:
     """Return the shift of all values at which the counts sum to the total."""
     low, high = -2 * (reach + total + 10.0), 2 * (reach + total + 10.0)
-    for _ in range(_HALVINGS):
+    for _ in range(_BISECTIONS):
         shift = 0.5 * (low + high)
         low, high = (low, shift) if counts(shift).sum() > total else (shift, high)
     return low

@@ -1,0 +1,244 @@
+"""What counts of ordered codes probably were before noise: shares halved again and again."""
+
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from itertools import pairwise
+from typing import Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betainc
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+_SPLIT = 0.9
+"""Prior probability that a stretch of more than one code is halved and not left level."""
+_SHAPES = (0.05, 0.2, 0.5, 1.0, 3.0)
+"""Beta shapes of the share of a first half, equally probable: from all or nothing to about half."""
+_POINTS = 48
+"""Places where the count of a stretch is looked for."""
+_REACH = 6.0
+"""How far from the noisy sum, in deviations of its noise."""
+_TABLE = 4096
+_CHUNK = 2**20  # numbers in one array of pairs of counts
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Level:
+    """Stretches after as many halvings; the halves of those of several codes are the next level.
+
+    Args:
+        low: first code of each stretch.
+        high: the code after its last one.
+        neighbours: whether all its codes stand in an order, so that they may be level.
+    """
+
+    low: Indices
+    high: Indices
+    neighbours: NDArray[np.bool_]
+
+    @cached_property
+    def halved(self) -> Indices:
+        """The stretches of more than one code."""
+        return np.flatnonzero(self.high - self.low > 1)
+
+
+def levels_of(codes: int, *, ordered: int) -> list[Level]:
+    """Return all stretches of codes of which the first `ordered` are neighbours, the whole first.
+
+    Each other code is split off the whole before.
+    """
+    spans, found = [(0, codes)], list[Level]()
+    while spans:
+        low, high = np.array(spans, dtype=np.intp).T
+        found.append(Level(low=low, high=high, neighbours=high <= ordered))
+        halves: list[tuple[int, int]] = []
+        for start, end in spans:
+            if end - start > 1:
+                middle = end - 1 if end > ordered else (start + end) // 2
+                halves += [(start, middle), (middle, end)]
+        spans = halves
+    return found
+
+
+def cascade_counts(values: Array, *, sigma: float, total: float, ordered: int) -> Array:
+    """Return the expected counts of ordered codes given noisy ones, summing to `total`.
+
+    A priori a stretch of codes is level with a small probability, and otherwise its count is shared
+    by its two halves, in shares of a mixture of symmetric beta laws: from nearly all in one half,
+    as atoms are, to nearly equal ones. So are those of the halves, down to single codes (a Polya
+    tree). The evidence of a stretch is a function of its count, from which follows that of the
+    stretch it is half of; chances of counts are passed back. Exact but for the grids of counts.
+
+    Args:
+        values: noisy counts, one axis, at least one.
+        sigma: standard deviation of their Gaussian noise.
+        total: number of records, above 0.
+        ordered: how many of the first codes stand in an order; each other is a code of its own.
+
+    Reference: Lavine 1992 (Polya trees); Ma 2017 (stretches left level); Pearl 1988, section 4
+        (messages up and down a tree).
+    """
+    if values.size == 1:
+        return np.full(1, total)
+    levels = levels_of(values.size, ordered=ordered)
+    stages = [_Stage.of(at, values, sigma=sigma, total=total) for at in levels]
+    for stage, halves in reversed([*pairwise(stages)]):
+        stage.gather(halves)
+    found = np.zeros(values.size)
+    chances = np.full((1, _POINTS), 1.0 / _POINTS)  # the whole has one count, so many times
+    for stage, halves in zip(stages, [*stages[1:], None], strict=True):
+        stage.spread(chances, found)
+        chances = chances if halves is None else stage.scatter(chances, halves)
+    return found * (total / found.sum())
+
+
+@final
+@dataclass(kw_only=True, eq=False)
+class _Stage:
+    """One level: for each stretch (rows) a grid of counts, and what is known of each count.
+
+    Args:
+        at: the stretches.
+        low: least count of each grid, in records.
+        step: distance between its counts; 0 of the whole, whose count is known.
+        deviation: of the noise of each stretch's sum.
+        evidence: log-likelihood of the values in the stretch, given its count.
+        level: how probably the stretch is level, given its count and the values.
+        shares: for each chunk of the halved stretches the log-evidence of a count (second axis)
+            and of the first half's (third).
+    """
+
+    at: Level
+    low: Array
+    step: Array
+    deviation: Array
+    evidence: Array
+    level: Array
+    shares: list[Array] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, at: Level, values: Array, *, sigma: float, total: float) -> Self:
+        """Return the stage as if every stretch were level, which those of one code are."""
+        sizes = at.high - at.low
+        ends = np.stack([at.low, at.high], axis=1).ravel()
+        sums = np.add.reduceat(np.append(values, 0.0), ends)[::2]
+        rough = np.append(values, 0.0)
+        for low, high, mean in zip(at.low, at.high, sums / sizes, strict=True):
+            rough[low:high] -= mean
+        squares = np.add.reduceat(rough**2, ends)[::2]
+        deviation = sigma * np.sqrt(sizes)
+        low = np.clip(sums - _REACH * deviation, 0.0, np.maximum(total - deviation, 0.0))
+        high = np.clip(sums + _REACH * deviation, np.minimum(deviation, total), total)
+        if len(sizes) == 1 and sizes[0] == len(values):
+            low, high = np.full(1, total), np.full(1, total)
+        step = (high - low) / (_POINTS - 1)
+        counts = low[:, None] + step[:, None] * np.arange(_POINTS)
+        misses = (counts - sums[:, None]) ** 2 / sizes[:, None] + squares[:, None]
+        return cls(
+            at=at,
+            low=low,
+            step=step,
+            deviation=deviation,
+            evidence=-0.5 * misses / sigma**2,
+            level=np.ones_like(counts),
+        )
+
+    @property
+    def counts(self) -> Array:
+        """The counts of all grids."""
+        return self.low[:, None] + self.step[:, None] * np.arange(_POINTS)
+
+    def gather(self, halves: "_Stage") -> None:
+        """Take in what the halves say, if the stretches are not level."""
+        for part in self._chunks():
+            rows = self.at.halved[part]
+            self.shares.append(self._shared(rows, part, halves))
+            shared = np.logaddexp.reduce(self.shares[-1], axis=2)
+            level = np.log1p(-_SPLIT) + self.evidence[rows]
+            level[~self.at.neighbours[rows]] = -np.inf
+            both = np.logaddexp(level, np.log(_SPLIT) + shared)
+            self.level[rows] = np.exp(level - both)
+            self.evidence[rows] = both
+
+    def scatter(self, chances: Array, halves: "_Stage") -> Array:
+        """Return the chances of the halves' counts, from those of the stretches' counts."""
+        found = np.zeros_like(halves.evidence)
+        for part, shares in zip(self._chunks(), self.shares, strict=True):
+            rows = self.at.halved[part]
+            joint = np.exp(shares - np.logaddexp.reduce(shares, axis=2)[:, :, None])
+            joint *= (chances[rows] * (1 - self.level[rows]))[:, :, None]
+            first = _firsts(part)
+            found[first] = joint.sum(axis=1)
+            place, over = halves.place(first + 1, self._rest(rows, first, halves))
+            place += _POINTS * np.arange(len(rows))[:, None, None]
+            size = len(rows) * _POINTS
+            other = np.bincount(place.ravel(), (joint * (1 - over)).ravel(), size)
+            other += np.bincount(place.ravel() + 1, (joint * over).ravel(), size)
+            found[first + 1] = other.reshape(len(rows), _POINTS)
+        return found
+
+    def spread(self, chances: Array, found: Array) -> None:
+        """Add to `found` the expected counts of the codes of stretches that are level."""
+        expected = (chances * self.level * self.counts).sum(axis=1)
+        for low, high, count in zip(self.at.low, self.at.high, expected, strict=True):
+            found[low:high] += count / (high - low)
+
+    def place(self, rows: Indices, counts: Array) -> tuple[Indices, Array]:
+        """Return the place of counts in the grids of `rows`, and how far on the next one is."""
+        step = np.maximum(self.step[rows], 1e-300)[:, None, None]
+        where = np.clip((counts - self.low[rows][:, None, None]) / step, 0.0, _POINTS - 1.0)
+        place = np.minimum(where.astype(np.intp), _POINTS - 2)
+        return place, where - place
+
+    def _chunks(self) -> list[slice]:
+        rows, size = len(self.at.halved), max(1, _CHUNK // _POINTS**2)
+        return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+    def _rest(self, rows: Indices, first: Indices, halves: "_Stage") -> Array:
+        """Return the counts of second halves, for those of stretches and of their first halves."""
+        return self.counts[rows][:, :, None] - halves.counts[first][:, None, :]
+
+    def _shared(self, rows: Indices, part: slice, halves: "_Stage") -> Array:
+        """Return the log-evidence of counts of stretches and of their first halves."""
+        first = _firsts(part)
+        edges = halves.counts[first] + 0.5 * halves.step[first][:, None]
+        totals = np.maximum(self.counts[rows], 1e-300)
+        below = np.zeros((len(rows), _POINTS, _POINTS + 1))
+        below[:, :, 1:-1] = _share_below(edges[:, None, :-1] / totals[:, :, None])
+        below[:, :, -1] = 1.0  # what lies beyond a grid is at its ends
+        with np.errstate(divide="ignore"):
+            prior = np.log(np.maximum(np.diff(below, axis=2), 0.0))
+        rest = self._rest(rows, first, halves)
+        place, over = halves.place(first + 1, rest)
+        known, index = halves.evidence[first + 1], np.arange(len(first))[:, None, None]
+        other = (1 - over) * known[index, place] + over * known[index, place + 1]
+        low = halves.low[first + 1][:, None, None]
+        high = low + (halves.step[first + 1] * (_POINTS - 1))[:, None, None]
+        outside = np.maximum(low - rest, 0.0) + np.maximum(rest - high, 0.0)
+        other -= 0.5 * (outside / halves.deviation[first + 1][:, None, None]) ** 2
+        return prior + halves.evidence[first][:, None, :] + other
+
+
+def _firsts(part: slice) -> Indices:
+    """Return where the next level has the first halves of a chunk of the halved stretches."""
+    return 2 * np.arange(part.start, part.stop)
+
+
+def _share_below(share: Array) -> Array:
+    """Return the prior probability that a first half has at most this share."""
+    near = np.clip(np.minimum(share, 1.0 - share), 0.0, 0.5)
+    where = np.sqrt(np.sqrt(2.0 * near)) * _TABLE
+    place = np.minimum(where.astype(np.intp), _TABLE - 1)
+    table = _shares_below()
+    tail = table[place] + (where - place) * (table[place + 1] - table[place])
+    return np.where(share <= 0.5, tail, 1.0 - tail)
+
+
+@cache
+def _shares_below() -> Array:
+    """Return the mixture's distribution function up to one half, even in the fourth root."""
+    shares = 0.5 * (np.arange(_TABLE + 1) / _TABLE) ** 4
+    return np.mean([betainc(a, a, shares) for a in _SHAPES], axis=0)
