@@ -1,5 +1,7 @@
 """Which codes are merged, what is said of their noise, and that the way back is lossless."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,7 +82,8 @@ def test_what_is_said_of_a_group_is_the_noise_of_a_sum() -> None:
         accountant="gdp",
     )
     ones = measure_one_ways(private, amount=private.remaining * 0.2)
-    data = MergedData.of(private, ones, total=3000.0, least=100.0, keep="c2")
+    counts = likely_counts(ones, private.schema, total=3000.0)
+    data = MergedData.of(private, counts, least=100.0, keep="c2")
     merged = data.merged(ones)
     sizes = data.view.domain.sizes
     assert [m.values.size for m in merged] == list(sizes.values())
@@ -91,6 +94,16 @@ def test_what_is_said_of_a_group_is_the_noise_of_a_sum() -> None:
         # Noise in the total is that of all its cells, however they are grouped.
         cells = [one.values.size * one.sigma**2, sum_of.values.size * sum_of.sigma**2]
         assert cells[0] == pytest.approx(cells[1])
+    # Beside interactions a fit is told likely counts, firmly; beside marginals the noisy ones.
+    pair = NoisyMarginal(clique=("c2",) * 2, values=np.zeros((3, 3)), sigma=1.0, centred=True)
+    told = data.one_ways(ones, counts, [pair])
+    assert told[2].values == pytest.approx(counts["c2"])
+    assert [m.sigma / n.sigma for m, n in zip(told, merged, strict=True)] == pytest.approx(
+        [0.2] * len(merged)
+    )
+    noisy = data.one_ways(ones, counts, [replace(pair, centred=False)])
+    for m, n in zip(noisy, merged, strict=True):
+        assert m.values == pytest.approx(n.values)
     model = data.refined(fitted(data.view, merged))
     assert model.domain.attributes[:3] == ("c0", "c1", "c2")
     assert model.marginal(("c0",)).sum() == pytest.approx(3000.0, rel=0.1)

@@ -1,7 +1,7 @@
 """Rare codes merged: a cell that noise would drown says nothing, and two of them cost the same."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Self, final
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn, Column
+from dpsynth.data.domain import Clique
 from dpsynth.data.schema import Schema
-from dpsynth.generators.graphical import total_of
 from dpsynth.pgm.cascade import cascade_counts
 from dpsynth.pgm.gamma_prior import posterior_counts
 from dpsynth.pgm.measurement import NoisyMarginal
@@ -46,9 +46,8 @@ class MergedData:
     def of(
         cls,
         private: PrivateData,
-        measured: Sequence[NoisyMarginal],
+        counts: Mapping[str, Array],
         *,
-        total: float,
         least: float,
         keep: str | None = None,
     ) -> Self:
@@ -56,13 +55,11 @@ class MergedData:
 
         Args:
             private: the records.
-            measured: what was bought of single attributes.
-            total: number of records, public.
+            counts: expected records of each code of every attribute; public.
             least: codes of fewer expected records are merged: neighbours where codes are numbers,
                 all of them into one group otherwise.
             keep: an attribute that is not merged.
         """
-        counts = likely_counts(measured, private.schema, total=total)
         groups: dict[str, NDArray[np.intp]] = {}
         for attribute, of in counts.items():
             found = rare_groups(private.schema.column(attribute), of, least=least)
@@ -86,7 +83,10 @@ class MergedData:
         return {name: column(of.get(name, name)) for name in self.view.domain.attributes}
 
     def one_ways(
-        self, measured: Sequence[NoisyMarginal], beside: Sequence[NoisyMarginal], *, total: float
+        self,
+        measured: Sequence[NoisyMarginal],
+        counts: Mapping[str, Array],
+        beside: Sequence[NoisyMarginal],
     ) -> list[NoisyMarginal]:
         """Return what a fit of the view should be told of single attributes.
 
@@ -96,21 +96,13 @@ class MergedData:
 
         Args:
             measured: one-way measurements of codes, of an attribute perhaps several.
+            counts: the likely counts of all of them.
             beside: larger measurements of the view.
-            total: number of records, public.
         """
-        if not all(m.centred for m in beside):
-            return self.merged(measured)
-        precisions: dict[str, float] = {}
-        for marginal in measured:
-            before = precisions.get(marginal.clique[0], 0.0)
-            precisions[marginal.clique[0]] = before + marginal.sigma**-2
-        counts = likely_counts(measured, self.private.schema, total=total)
-        likely = [
-            NoisyMarginal(clique=(a,), values=of, sigma=_FIRM * precisions[a] ** -0.5)
-            for a, of in counts.items()
-        ]
-        return self.merged(likely)
+        pooled = pooled_one_ways(measured)
+        if all(m.centred for m in beside):
+            pooled = [replace(m, values=counts[m.clique[0]], sigma=_FIRM * m.sigma) for m in pooled]
+        return self.merged(pooled)
 
     def merged(self, measured: Sequence[NoisyMarginal]) -> list[NoisyMarginal]:
         """Return one-way measurements of codes as such of groups; their noise is that of sums.
@@ -148,16 +140,9 @@ def likely_counts(
         schema: which attributes are numbers, whose codes stand in an order.
         total: number of records, public.
     """
-    weights: dict[str, float] = {}
-    sums: dict[str, Array] = {}
-    for marginal in measured:
-        (attribute,) = marginal.clique
-        precision = marginal.sigma**-2
-        weights[attribute] = weights.get(attribute, 0.0) + precision
-        sums[attribute] = sums.get(attribute, 0.0) + precision * marginal.values
     found: dict[str, Array] = {}
-    for attribute, weighted in sums.items():
-        values, sigma = weighted / weights[attribute], weights[attribute] ** -0.5
+    for marginal in pooled_one_ways(measured):
+        (attribute,), values, sigma = marginal.clique, marginal.values, marginal.sigma
         ordered = _ordered(schema.column(attribute), len(values))
         if 1 < ordered <= _MOST_ORDERED:
             found[attribute] = cascade_counts(values, sigma=sigma, total=total, ordered=ordered)
@@ -166,20 +151,37 @@ def likely_counts(
     return found
 
 
+def pooled_one_ways(measured: Sequence[NoisyMarginal]) -> list[NoisyMarginal]:
+    """Return one measurement of each attribute, the mean of all by their precisions.
+
+    Args:
+        measured: one-way measurements, of an attribute perhaps several.
+    """
+    precisions: dict[Clique, float] = {}
+    sums: dict[Clique, Array] = {}
+    for m in measured:
+        precision = m.sigma**-2
+        precisions[m.clique] = precisions.get(m.clique, 0.0) + precision
+        sums[m.clique] = sums.get(m.clique, 0.0) + precision * m.values
+    return [
+        NoisyMarginal(clique=c, values=of / precisions[c], sigma=precisions[c] ** -0.5)
+        for c, of in sums.items()
+    ]
+
+
 def _ordered(column: Column, codes: int) -> int:
     """Return how many of the first codes stand in an order; a missing value has no neighbour."""
     return 0 if isinstance(column, CategoricalColumn) else codes - column.missing
 
 
-def independent(private: PrivateData, measured: Sequence[NoisyMarginal]) -> GraphicalModel:
-    """Return the model of independent attributes with their likely counts.
+def independent(private: PrivateData, likely: Mapping[str, Array]) -> GraphicalModel:
+    """Return the model of independent attributes with these counts.
 
     Args:
         private: for its public facts.
-        measured: one-way measurements, of an attribute perhaps several.
+        likely: counts of each attribute, at least one, which sum to the number of records.
     """
-    total = total_of(private, measured)
-    likely = likely_counts(measured, private.schema, total=total)
+    total = float(next(iter(likely.values())).sum())
     # A count that underflows is no structural zero.
     tiny = np.finfo(np.float64).tiny
     return GraphicalModel(

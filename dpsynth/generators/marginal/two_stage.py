@@ -148,16 +148,15 @@ class TwoStage(Generator):
         total = total_of(private, ones)
         plan = self._plan(private, total)
         least = self.merge_below * private.sigma_for(private.remaining, queries=len(attributes))
-        data = MergedData.of(private, ones, total=total, least=least, keep=self.label)
-        model, found = (
-            fitted(data.view, data.one_ways(ones, (), total=total)),
-            list[NoisyMarginal](),
-        )
+        likely = likely_counts(ones, private.schema, total=total)
+        data = MergedData.of(private, likely, least=least, keep=self.label)
+        found = list[NoisyMarginal]()
+        model = fitted(data.view, data.one_ways(ones, likely, found))
         counts = {a: model.marginal((a,)) for a in data.view.domain.attributes}
         coarse = coarser(data.columns, counts, least=least, keep=self.label)
         for sets, share in plan:
             if hurried():
-                measured = [*data.one_ways(ones, found, total=total), *found]
+                measured = [*data.merged(ones), *found]  # which what follows will mend
                 model, everything = spend_rest(
                     data.view, model, measured, largest_tree=self.largest_tree
                 )
@@ -168,16 +167,18 @@ class TwoStage(Generator):
             if not bought:
                 continue
             found += bought
-            measured = [*data.one_ways(ones, found, total=total), *found]
+            measured = [*data.one_ways(ones, likely, found), *found]
             model = fitted(data.view, measured, start=model, steps=_STEPS)
         if private.remaining > 1e-6 * private.ledger.capacity:
             ones += measure_one_ways_by_size(
                 private, amount=private.remaining, before=ones, total=total
             )
+            total = total_of(private, ones)
+            likely = likely_counts(ones, private.schema, total=total)
             if found:
-                measured = [*data.one_ways(ones, found, total=total), *found]
+                measured = [*data.one_ways(ones, likely, found), *found]
                 model = fitted(data.view, measured, start=model, steps=_STEPS)
-        model = data.refined(model) if found else independent(private, ones)
+        model = data.refined(model) if found else independent(private, likely)
         return GraphicalSyntheticModel.of(private, model, [*ones, *found])
 
     def _one_ways(self, private: PrivateData) -> list[NoisyMarginal]:
