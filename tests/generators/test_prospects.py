@@ -56,14 +56,14 @@ def test_a_column_of_one_value_differs_from_nothing() -> None:
     assert moved == {"a": 0.0, "b": pytest.approx(0.42)}
 
 
-def test_pairs_are_asked_as_long_as_all_of_them_can_show_twice_the_noise() -> None:
+def test_pairs_are_asked_as_long_as_all_of_them_can_show_more_than_noise() -> None:
     pairs = list(combinations("abcd", 2))
     most = dict(zip(pairs, [10.0, 1.0, 8.0, 6.0, 3.9, 5.0], strict=True))
 
     def asked(unit: float) -> list[tuple[str, ...]]:
         return worth_asking(most, lambda queries: unit * queries**0.5)
 
-    assert asked(0.1) == pairs
-    assert asked(1.0) == [pairs[0], pairs[2], pairs[3], pairs[5]]  # 2 sqrt(5) is above 3.9
-    assert asked(4.9) == [pairs[0]]
-    assert asked(5.1) == []
+    assert asked(0.2) == pairs
+    assert asked(2.0) == [pairs[0], pairs[2], pairs[3], pairs[5]]  # 2 sqrt(5) is above 3.9
+    assert asked(9.9) == [pairs[0]]
+    assert asked(10.1) == []

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dpsynth.data.domain import Clique
 from dpsynth.pgm.model import GraphicalModel
 
-_BEYOND_NOISE = 2.0
-
 
 def differing(model: GraphicalModel) -> dict[str, float]:
     """Return attribute -> how probably two records differ in it, from 0 to 1."""
@@ -31,7 +29,7 @@ def most_dependence(model: GraphicalModel, pairs: Sequence[Clique]) -> dict[Cliq
 
 
 def worth_asking(most: Mapping[Clique, float], noise: Callable[[int], float]) -> list[Clique]:
-    """Return the pairs that could show more than noise hides: as many as hold of it together.
+    """Return the pairs that could show more than noise hides: as many as hold of them together.
 
     The fewer are asked for their errors at once, the less noise these have.
 
@@ -42,7 +40,7 @@ def worth_asking(most: Mapping[Clique, float], noise: Callable[[int], float]) ->
     ranked = sorted(most, key=lambda pair: -most[pair])
 
     def hidden(i: int) -> float:
-        return _BEYOND_NOISE * noise(i + 1) - most[ranked[i]]
+        return noise(i + 1) - most[ranked[i]]
 
     asked = set(ranked[: bisect_right(range(len(ranked)), 0.0, key=hidden)])
     return [pair for pair in most if pair in asked]
