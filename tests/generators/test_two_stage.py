@@ -45,7 +45,7 @@ def test_pairs_of_columns_that_hardly_vary_are_not_asked_where_noise_hides_them(
     codes[:, 3:] = np.random.default_rng(5).random((20_000, 3)) < 0.02  # two differ in 4 of 100
     table = coded_table(codes, (4, 4, 4, 2, 2, 2))
     asked: list[tuple[tuple[str, ...], ...]] = []
-    for epsilon in (0.1, 10.0):
+    for epsilon in (0.05, 10.0):
         _, _, seen = fit(TwoStage(), table, epsilon=epsilon)
         asked.append(next(o.query for o in seen if isinstance(o.query, FitErrorsQuery)).candidates)
         assert ("c0", "c1") in measured(seen)
