@@ -19,7 +19,7 @@ _SHAPES = (0.05, 0.2, 0.5, 1.0, 3.0)
 _POINTS = 48
 """Places where the count of a stretch is looked for."""
 _REACH = 6.0
-"""How far from the noisy sum, in deviations of its noise."""
+"""How far from the noisy sum, in deviations; beyond, evidence falls as a Gaussian does."""
 _TABLE = 4096
 _CHUNK = 2**20  # numbers in one array of pairs of counts
 
@@ -130,8 +130,11 @@ class _Stage:
             rough[low:high] -= mean
         squares = np.add.reduceat(rough**2, ends)[::2]
         deviation = sigma * np.sqrt(sizes)
-        low = np.clip(sums - _REACH * deviation, 0.0, np.maximum(total - deviation, 0.0))
-        high = np.clip(sums + _REACH * deviation, np.minimum(deviation, total), total)
+        # A total that is not the sum of the values moves them all.
+        moved = sums + (total - values.sum()) * sizes / values.size
+        low, high = np.minimum(sums, moved), np.maximum(sums, moved)
+        low = np.clip(low - _REACH * deviation, 0.0, np.maximum(total - deviation, 0.0))
+        high = np.clip(high + _REACH * deviation, np.minimum(deviation, total), total)
         if len(sizes) == 1 and sizes[0] == len(values):
             low, high = np.full(1, total), np.full(1, total)
         step = (high - low) / (_POINTS - 1)
@@ -173,6 +176,7 @@ class _Stage:
             first = _firsts(part)
             found[first] = joint.sum(axis=1)
             place, over = halves.place(first + 1, self._rest(rows, first, halves))
+            over = np.clip(over, 0.0, 1.0)
             place += _POINTS * np.arange(len(rows))[:, None, None]
             size = len(rows) * _POINTS
             other = np.bincount(place.ravel(), (joint * (1 - over)).ravel(), size)
@@ -187,10 +191,11 @@ class _Stage:
             found[low:high] += count / (high - low)
 
     def place(self, rows: Indices, counts: Array) -> tuple[Indices, Array]:
-        """Return the place of counts in the grids of `rows`, and how far on the next one is."""
+        """Return the place of counts in the grids of `rows`, and how far on they are to the next:
+        from 0 to 1, but beyond the grids."""
         step = np.maximum(self.step[rows], 1e-300)[:, None, None]
-        where = np.clip((counts - self.low[rows][:, None, None]) / step, 0.0, _POINTS - 1.0)
-        place = np.minimum(where.astype(np.intp), _POINTS - 2)
+        where = (counts - self.low[rows][:, None, None]) / step
+        place = np.clip(where, 0.0, _POINTS - 2.0).astype(np.intp)
         return place, where - place
 
     def _chunks(self) -> list[slice]:
@@ -214,11 +219,12 @@ class _Stage:
         rest = self._rest(rows, first, halves)
         place, over = halves.place(first + 1, rest)
         known, index = halves.evidence[first + 1], np.arange(len(first))[:, None, None]
-        other = (1 - over) * known[index, place] + over * known[index, place + 1]
-        low = halves.low[first + 1][:, None, None]
-        high = low + (halves.step[first + 1] * (_POINTS - 1))[:, None, None]
-        outside = np.maximum(low - rest, 0.0) + np.maximum(rest - high, 0.0)
-        other -= 0.5 * (outside / halves.deviation[first + 1][:, None, None]) ** 2
+        here, slope = known[index, place], known[index, place + 1] - known[index, place]
+        inside = np.clip(over, 0.0, 1.0)
+        beyond = (over - inside) * slope
+        steps = halves.step[first + 1] / halves.deviation[first + 1]
+        curve = 0.5 * ((over - inside) * steps[:, None, None]) ** 2
+        other = here + inside * slope + np.minimum(beyond, 0.0) - curve
         return prior + halves.evidence[first][:, None, :] + other
 
 

@@ -80,6 +80,14 @@ def test_several_codes_by_draws_from_the_prior(values: tuple[float, ...], ordere
     assert np.abs(counts.mean(axis=0) - found).max() > 5.0
 
 
+def test_a_total_far_from_the_sum_moves_all_codes() -> None:
+    values = np.array([310.0, 300.0, 290.0, 100.0])
+    for more in (600.0, -200.0):
+        total = float(values.sum() + more)
+        found = cascade_counts(values, sigma=4.0, total=total, ordered=4)
+        assert found == pytest.approx(values + more / 4, abs=8.0)
+
+
 def test_counts_add_up_and_none_is_negative() -> None:
     rng = np.random.default_rng(0)
     for cells, sigma, level in product((1, 2, 7, 300), (1e-3, 30.0, 1e5), (-50.0, 0.0, 1e4)):
