@@ -46,7 +46,8 @@ def measured_marginals(
 def measured_interactions(
     answering: Answering, cliques: Sequence[Sequence[str]], *, sigmas: Sequence[float]
 ) -> list[NoisyMarginal]:
-    """Charge and answer `InteractionQuery`s together, in records; arguments as above.
+    """Charge and answer `InteractionQuery`s together, in records; arguments as above. The ledger
+    calls several of them by their number.
 
     Raises:
         BudgetExceededError: the budget does not cover it; nothing has changed.
@@ -61,7 +62,7 @@ def measured_interactions(
         query = InteractionQuery(clique=tuple(clique), shape=tuple(sizes[a] for a in clique))
         cells = query.cells(answering.pricing.domain)
         asked.append((f"interactions {','.join(clique)}", query, sigma * cells))
-    answers = answering.measure(asked)
+    answers = answering.measure(asked, f"{len(asked)} interactions" if len(asked) > 1 else None)
     return [
         NoisyMarginal(clique=tuple(c), values=v / v.size, sigma=sigma, centred=True)
         for c, sigma, v in zip(cliques, sigmas, answers, strict=True)

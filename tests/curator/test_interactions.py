@@ -143,7 +143,9 @@ def test_all_are_charged_together_or_not_at_all() -> None:
         private.interactions(cliques, sigmas=[1.0])
     assert private.remaining == before
     private.interactions(cliques, sigmas=[20.0, 30.0])
-    assert len(private.receipt().entries) == 1
+    private.interactions(cliques[:1], sigmas=[40.0])
+    labels = [entry.label for entry in private.receipt().entries]
+    assert labels == ["2 interactions", "interactions c0,c1"]
 
 
 @pytest.mark.statistical

@@ -69,6 +69,13 @@ ACCESSES: dict[str, Callable[[PrivateData, float], Any]] = {
     "marginals": lambda p, a: p.marginals(
         [("c0",), ("c1", "c2")], sigmas=[p.sigma_for(a, queries=2)] * 2
     ),
+    "interactions": lambda p, a: p.interactions(
+        [("c0", "c1"), ("c1", "c2")],
+        sigmas=[
+            p.sigma_for(a, queries=2) * p.interaction_noise((p.domain.sizes[c], p.domain.sizes[d]))
+            for c, d in (("c0", "c1"), ("c1", "c2"))
+        ],
+    ),
     "count": lambda p, a: p.count(sigma=p.sigma_for(a)),
     "select_worst": lambda p, a: p.select_worst(
         [("c0", "c1"), ("c1", "c2")], flat, epsilon=p.selection_epsilon_for(a)
