@@ -58,8 +58,8 @@ class TwoStage(Generator):
     groups where these show most of a dependence for less noise (`resolution`); and of it only what
     one-way marginals do not say, which has less noise for the same cost (`purchase`). A stage
     whose errors would be noisier than a part of the number of records is left out, and its budget
-    goes to what is left; where none is left, columns are independent, with the counts that a prior
-    of few large cells makes of the noisy ones. All of it follows from public sigmas and from
+    goes to what is left; where none is left, columns are independent, with the counts that priors
+    make of the noisy ones (`likely_counts`). All of it follows from public sigmas and from
     answers that were paid for.
 
     With a `label`, marginals that hold it count `label_weight` times their gain when lists are
