@@ -124,8 +124,8 @@ class _Stage:
         """Return the stage as if every stretch were level, which those of one code are."""
         sizes = at.high - at.low
         ends = np.stack([at.low, at.high], axis=1).ravel()
-        sums = np.add.reduceat(np.append(values, 0.0), ends)[::2]
-        rough = np.append(values, 0.0)
+        rough = np.append(values, 0.0)  # an end may be the number of values
+        sums = np.add.reduceat(rough, ends)[::2]
         for low, high, mean in zip(at.low, at.high, sums / sizes, strict=True):
             rough[low:high] -= mean
         squares = np.add.reduceat(rough**2, ends)[::2]

@@ -52,8 +52,9 @@ def test_a_column_that_copies_another_is_as_far_as_can_be() -> None:
 
 
 def test_a_column_of_one_value_differs_from_nothing() -> None:
-    moved = differing(columns_of(np.array([[70.0, 30.0], [0.0, 0.0]])))
-    assert moved == {"a": 0.0, "b": pytest.approx(0.42)}
+    model = columns_of(np.array([[70.0, 30.0], [0.0, 0.0]]))
+    assert differing(model) == {"a": 0.0, "b": pytest.approx(0.42)}
+    assert most_dependence(model, [("a", "b")])["a", "b"] == 0.0
 
 
 def test_pairs_are_asked_as_long_as_all_of_them_can_show_more_than_noise() -> None:

@@ -162,8 +162,8 @@ def choose_pairs(
     """
     top = int(np.log(len(pairs)) / np.log(_GROWTH))
     lengths = sorted({min(len(pairs), round(_GROWTH**k)) for k in range(top + 2)})
-    bounds = {"lowest": sigma_of(1.0), "highest": sigma_of(0.2 / len(pairs))}
-    costs = NoiseCosts.of(expected, noise, **bounds)
+    lowest, highest = sigma_of(1.0), sigma_of(0.2 / len(pairs))
+    costs = NoiseCosts.of(expected, noise, lowest=lowest, highest=highest)
     best, chosen, kept = -1.0, np.empty(0, dtype=np.intp), 1.0
     for again in _AGAIN:
         saved = single_error * (1.0 - np.sqrt(spent / (spent + again)))

@@ -144,11 +144,10 @@ class TwoStage(Generator):
             return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
         # What is too large to be considered is said once, here.
         affordable(private.domain, all_k_ways(attributes, 2), most_cells=self._room(private.domain))
-        ones = self._one_ways(private)
+        ones, likely = self._one_ways(private)
         total = total_of(private, ones)
         plan = self._plan(private, total)
         least = self.merge_below * private.sigma_for(private.remaining, queries=len(attributes))
-        likely = likely_counts(ones, private.schema, total=total)
         data = MergedData.of(private, likely, least=least, keep=self.label)
         found = list[NoisyMarginal]()
         model = fitted(data.view, data.one_ways(ones, likely, found))
@@ -173,21 +172,22 @@ class TwoStage(Generator):
             ones += measure_one_ways_by_size(
                 private, amount=private.remaining, before=ones, total=total
             )
-            total = total_of(private, ones)
-            likely = likely_counts(ones, private.schema, total=total)
+            likely = _likely(private, ones)
             if found:
                 measured = [*data.one_ways(ones, likely, found), *found]
                 model = fitted(data.view, measured, start=model, steps=_STEPS)
         model = data.refined(model) if found else independent(private, likely)
         return GraphicalSyntheticModel.of(private, model, [*ones, *found])
 
-    def _one_ways(self, private: PrivateData) -> list[NoisyMarginal]:
-        """Return one-way marginals, after a second purchase where the first is poor: twice measured
-        is as good as measured once for the price of both."""
+    def _one_ways(
+        self, private: PrivateData
+    ) -> tuple[list[NoisyMarginal], dict[str, NDArray[np.float64]]]:
+        """Return one-way marginals and their likely counts, after a second purchase where the first
+        is poor: twice measured is as good as measured once for the price of both."""
         budget = private.remaining
         measured = measure_one_ways_by_size(private, amount=budget * self.one_way_share)
         total = total_of(private, measured)
-        counts = likely_counts(measured, private.schema, total=total)
+        counts = _likely(private, measured)
         costs = [noise_cost(counts[m.clique[0]], sigma=m.sigma, kappa=self.kappa) for m in measured]
         error = sum(costs) / len(costs) / (2 * total)
         wanted = self.one_way_share * (error / self.one_way_error) ** 2
@@ -196,7 +196,8 @@ class TwoStage(Generator):
             measured += measure_one_ways_by_size(
                 private, amount=budget * more, before=measured, total=total
             )
-        return measured
+            counts = _likely(private, measured)
+        return measured, counts
 
     def _plan(self, private: PrivateData, total: float) -> list[tuple[int, float]]:
         """Return the stages that noise does not drown: attributes of their largest candidates, and
@@ -323,6 +324,11 @@ class TwoStage(Generator):
             return pairs
         most = min(room, self.largest_marginal)
         return pairs + smallest(domain, all_k_ways(attributes, 3), most_cells=most)
+
+
+def _likely(private: PrivateData, ones: Sequence[NoisyMarginal]) -> dict[str, NDArray[np.float64]]:
+    """Return the likely counts of all attributes, which sum to what is known of the records."""
+    return likely_counts(ones, private.schema, total=total_of(private, ones))
 
 
 def _predicted(
