@@ -1,27 +1,26 @@
 """What counts of ordered codes probably were before noise: shares halved again and again."""
 
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import pairwise
 from typing import Self, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc
+
+from dpsynth.pgm.column_kinds import KINDS, PLACES, place_of, shares_below
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 _SPLIT = 0.9
 """Prior probability that a stretch of more than one code is halved and not left level."""
-_SHAPES = (0.05, 0.2, 0.5, 1.0, 3.0)
-"""Beta shapes of the share of a first half, equally probable: from all or nothing to about half."""
 _POINTS = 48
 """Places where the count of a stretch is looked for."""
 _REACH = 6.0
 """How far from the noisy sum, in deviations; beyond, evidence falls as a Gaussian does."""
-_TABLE = 4096
-_CHUNK = 2**20  # numbers in one array of pairs of counts
+_IMPOSSIBLE = -1e300  # log-evidence
+_CHUNK = 2**17  # numbers in one array of pairs of counts
 
 
 @final
@@ -33,11 +32,13 @@ class Level:
         low: first code of each stretch.
         high: the code after its last one.
         neighbours: whether all its codes stand in an order, so that they may be level.
+        place: of each, as in PLACES; their number where codes stand in no order.
     """
 
     low: Indices
     high: Indices
     neighbours: NDArray[np.bool_]
+    place: Indices
 
     @cached_property
     def halved(self) -> Indices:
@@ -53,7 +54,11 @@ def levels_of(codes: int, *, ordered: int) -> list[Level]:
     spans, found = [(0, codes)], list[Level]()
     while spans:
         low, high = np.array(spans, dtype=np.intp).T
-        found.append(Level(low=low, high=high, neighbours=high <= ordered))
+        neighbours = high <= ordered
+        depth = len(found) - (codes - ordered)
+        place = np.array([place_of(int(start), depth) for start in low], dtype=np.intp)
+        place[~neighbours] = len(PLACES)
+        found.append(Level(low=low, high=high, neighbours=neighbours, place=place))
         halves: list[tuple[int, int]] = []
         for start, end in spans:
             if end - start > 1:
@@ -67,10 +72,11 @@ def cascade_counts(values: Array, *, sigma: float, total: float, ordered: int) -
     """Return the expected counts of ordered codes given noisy ones, summing to `total`.
 
     A priori a stretch of codes is level with a small probability, and otherwise its count is shared
-    by its two halves, in shares of a mixture of symmetric beta laws: from nearly all in one half,
-    as atoms are, to nearly equal ones. So are those of the halves, down to single codes (a Polya
-    tree). The evidence of a stretch is a function of its count, from which follows that of the
-    stretch it is half of; chances of counts are passed back. Exact but for the grids of counts.
+    by its two halves, in shares of a mixture of beta laws. So are those of the halves, down to
+    single codes (a Polya tree). The mixtures are those of a few kinds of columns (`column_kinds`),
+    whose answers are averaged by how probable each makes the values. The evidence of a stretch is
+    a function of its count, from which follows that of the stretch it is half of; chances of
+    counts are passed back. Exact but for the grids of counts.
 
     Args:
         values: noisy counts, one axis, at least one.
@@ -88,7 +94,7 @@ def cascade_counts(values: Array, *, sigma: float, total: float, ordered: int) -
     for stage, halves in reversed([*pairwise(stages)]):
         stage.gather(halves)
     found = np.zeros(values.size)
-    chances = np.full((1, _POINTS), 1.0 / _POINTS)  # the whole has one count, so many times
+    chances = stages[0].kinds()
     for stage, halves in zip(stages, [*stages[1:], None], strict=True):
         stage.spread(chances, found)
         chances = chances if halves is None else stage.scatter(chances, halves)
@@ -98,17 +104,17 @@ def cascade_counts(values: Array, *, sigma: float, total: float, ordered: int) -
 @final
 @dataclass(kw_only=True, eq=False)
 class _Stage:
-    """One level: for each stretch (rows) a grid of counts, and what is known of each count.
+    """One level: for each stretch a grid of counts, and what each kind of columns says of them.
 
     Args:
         at: the stretches.
         low: least count of each grid, in records.
         step: distance between its counts; 0 of the whole, whose count is known.
         deviation: of the noise of each stretch's sum.
-        evidence: log-likelihood of the values in the stretch, given its count.
-        level: how probably the stretch is level, given its count and the values.
-        shares: for each chunk of the halved stretches the log-evidence of a count (second axis)
-            and of the first half's (third).
+        evidence: kinds x stretches x counts: log-likelihood of the values in the stretch.
+        level: of the same shape: how probably the stretch is level.
+        shares: for each chunk of the halved stretches, and each count (third axis), how probable
+            each of the first half is (fourth), if they are not level.
     """
 
     at: Level
@@ -117,7 +123,7 @@ class _Stage:
     deviation: Array
     evidence: Array
     level: Array
-    shares: list[Array] = field(default_factory=list)
+    shares: list[NDArray[np.float32]] = field(default_factory=list)
 
     @classmethod
     def of(cls, at: Level, values: Array, *, sigma: float, total: float) -> Self:
@@ -145,8 +151,8 @@ class _Stage:
             low=low,
             step=step,
             deviation=deviation,
-            evidence=-0.5 * misses / sigma**2,
-            level=np.ones_like(counts),
+            evidence=np.stack([-0.5 * misses / sigma**2] * len(KINDS)),
+            level=np.ones((len(KINDS), *counts.shape)),
         )
 
     @property
@@ -158,35 +164,46 @@ class _Stage:
         """Take in what the halves say, if the stretches are not level."""
         for part in self._chunks():
             rows = self.at.halved[part]
-            self.shares.append(self._shared(rows, part, halves))
-            shared = np.logaddexp.reduce(self.shares[-1], axis=2)
-            level = np.log1p(-_SPLIT) + self.evidence[rows]
-            level[~self.at.neighbours[rows]] = -np.inf
+            shares = self._shared(rows, part, halves)
+            highest = np.maximum(shares.max(axis=3, keepdims=True), _IMPOSSIBLE)
+            shares = np.exp(np.subtract(shares, highest, out=shares), out=shares)
+            sums = np.maximum(shares.sum(axis=3, keepdims=True), np.finfo(np.float64).tiny)
+            self.shares.append((shares / sums).astype(np.float32))
+            shared = (np.log(sums) + highest)[:, :, :, 0]
+            level = np.log1p(-_SPLIT) + self.evidence[:, rows]
+            level[:, ~self.at.neighbours[rows]] = -np.inf
             both = np.logaddexp(level, np.log(_SPLIT) + shared)
-            self.level[rows] = np.exp(level - both)
-            self.evidence[rows] = both
+            self.level[:, rows] = np.exp(level - both)
+            self.evidence[:, rows] = both
+
+    def kinds(self) -> Array:
+        """Return how probable each kind is, the stretch being the whole: its grid has one count, as
+        often as places."""
+        logs = self.evidence[:, :, :1] + np.log([[[kind.weight]] for kind in KINDS])
+        chances = np.exp(logs - logs.max())
+        return np.repeat(chances / (_POINTS * chances.sum()), _POINTS, axis=2)
 
     def scatter(self, chances: Array, halves: "_Stage") -> Array:
         """Return the chances of the halves' counts, from those of the stretches' counts."""
         found = np.zeros_like(halves.evidence)
         for part, shares in zip(self._chunks(), self.shares, strict=True):
             rows = self.at.halved[part]
-            joint = np.exp(shares - np.logaddexp.reduce(shares, axis=2)[:, :, None])
-            joint *= (chances[rows] * (1 - self.level[rows]))[:, :, None]
+            joint = shares * (chances[:, rows] * (1 - self.level[:, rows]))[:, :, :, None]
             first = _firsts(part)
-            found[first] = joint.sum(axis=1)
+            found[:, first] = joint.sum(axis=2)
             place, over = halves.place(first + 1, self._rest(rows, first, halves))
             over = np.clip(over, 0.0, 1.0)
             place += _POINTS * np.arange(len(rows))[:, None, None]
             size = len(rows) * _POINTS
-            other = np.bincount(place.ravel(), (joint * (1 - over)).ravel(), size)
-            other += np.bincount(place.ravel() + 1, (joint * over).ravel(), size)
-            found[first + 1] = other.reshape(len(rows), _POINTS)
+            for kind, of in enumerate(joint):
+                other = np.bincount(place.ravel(), (of * (1 - over)).ravel(), size)
+                other += np.bincount(place.ravel() + 1, (of * over).ravel(), size)
+                found[kind, first + 1] = other.reshape(len(rows), _POINTS)
         return found
 
     def spread(self, chances: Array, found: Array) -> None:
         """Add to `found` the expected counts of the codes of stretches that are level."""
-        expected = (chances * self.level * self.counts).sum(axis=1)
+        expected = (chances * self.level * self.counts).sum(axis=(0, 2))
         for low, high, count in zip(self.at.low, self.at.high, expected, strict=True):
             found[low:high] += count / (high - low)
 
@@ -199,7 +216,7 @@ class _Stage:
         return place, where - place
 
     def _chunks(self) -> list[slice]:
-        rows, size = len(self.at.halved), max(1, _CHUNK // _POINTS**2)
+        rows, size = len(self.at.halved), max(1, _CHUNK // (len(KINDS) * _POINTS**2))
         return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
     def _rest(self, rows: Indices, first: Indices, halves: "_Stage") -> Array:
@@ -207,44 +224,27 @@ class _Stage:
         return self.counts[rows][:, :, None] - halves.counts[first][:, None, :]
 
     def _shared(self, rows: Indices, part: slice, halves: "_Stage") -> Array:
-        """Return the log-evidence of counts of stretches and of their first halves."""
+        """Return the log-evidence of counts of stretches (third axis) and of their first halves."""
         first = _firsts(part)
         edges = halves.counts[first] + 0.5 * halves.step[first][:, None]
         totals = np.maximum(self.counts[rows], 1e-300)
-        below = np.zeros((len(rows), _POINTS, _POINTS + 1))
-        below[:, :, 1:-1] = _share_below(edges[:, None, :-1] / totals[:, :, None])
-        below[:, :, -1] = 1.0  # what lies beyond a grid is at its ends
+        below = np.zeros((len(KINDS), len(rows), _POINTS, _POINTS + 1))
+        shares = edges[:, None, :-1] / totals[:, :, None]
+        below[:, :, :, 1:-1] = shares_below(shares, self.at.place[rows])
+        below[:, :, :, -1] = 1.0  # what lies beyond a grid is at its ends
         with np.errstate(divide="ignore"):
-            prior = np.log(np.maximum(np.diff(below, axis=2), 0.0))
-        rest = self._rest(rows, first, halves)
-        place, over = halves.place(first + 1, rest)
-        known, index = halves.evidence[first + 1], np.arange(len(first))[:, None, None]
-        here, slope = known[index, place], known[index, place + 1] - known[index, place]
+            prior = np.log(np.maximum(np.diff(below, axis=3), 0.0))
+        place, over = halves.place(first + 1, self._rest(rows, first, halves))
+        known, index = halves.evidence[:, first + 1], np.arange(len(first))[:, None, None]
+        here = known[:, index, place]
+        slope = known[:, index, place + 1] - here
         inside = np.clip(over, 0.0, 1.0)
-        beyond = (over - inside) * slope
         steps = halves.step[first + 1] / halves.deviation[first + 1]
         curve = 0.5 * ((over - inside) * steps[:, None, None]) ** 2
-        other = here + inside * slope + np.minimum(beyond, 0.0) - curve
-        return prior + halves.evidence[first][:, None, :] + other
+        other = here + inside * slope + np.minimum((over - inside) * slope, 0.0) - curve
+        return prior + halves.evidence[:, first][:, :, None, :] + other
 
 
 def _firsts(part: slice) -> Indices:
     """Return where the next level has the first halves of a chunk of the halved stretches."""
     return 2 * np.arange(part.start, part.stop)
-
-
-def _share_below(share: Array) -> Array:
-    """Return the prior probability that a first half has at most this share."""
-    near = np.clip(np.minimum(share, 1.0 - share), 0.0, 0.5)
-    where = np.sqrt(np.sqrt(2.0 * near)) * _TABLE
-    place = np.minimum(where.astype(np.intp), _TABLE - 1)
-    table = _shares_below()
-    tail = table[place] + (where - place) * (table[place + 1] - table[place])
-    return np.where(share <= 0.5, tail, 1.0 - tail)
-
-
-@cache
-def _shares_below() -> Array:
-    """Return the mixture's distribution function up to one half, even in the fourth root."""
-    shares = 0.5 * (np.arange(_TABLE + 1) / _TABLE) ** 4
-    return np.mean([betainc(a, a, shares) for a in _SHAPES], axis=0)

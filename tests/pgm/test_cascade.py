@@ -4,10 +4,14 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.stats import beta
+from scipy.stats import beta, norm
 
-from dpsynth.pgm.cascade import _SHAPES, _SPLIT, _share_below, cascade_counts, levels_of
+from dpsynth.pgm.cascade import _SPLIT, cascade_counts, levels_of
+from dpsynth.pgm.column_kinds import KINDS, PLACES, Kind, place_of, shares_below
 from dpsynth.pgm.gamma_prior import posterior_counts
+
+EVEN = KINDS[-1].laws[0]
+SUM = sum(kind.weight for kind in KINDS)
 
 
 def test_stretches_are_halved_down_to_single_codes() -> None:
@@ -22,37 +26,80 @@ def test_stretches_are_halved_down_to_single_codes() -> None:
     first, second, *_ = levels_of(6, ordered=5)
     assert first.neighbours.tolist() == [False]
     assert second.neighbours.tolist() == [True, False]
+    none = len(PLACES)
+    assert [at.place.tolist() for at in levels_of(6, ordered=5)] == [
+        [none],
+        [PLACES.index("whole"), none],
+        [PLACES.index("first"), PLACES.index("second")],
+        [PLACES.index(p) for p in ("first", "later", "later", "later")],
+        [PLACES.index("deep")] * 2,
+    ]
 
 
-def test_shares_are_a_mixture_of_beta_laws() -> None:
-    shares = np.concatenate([[-0.5, 0.0, 1e-9], np.linspace(0.001, 0.999, 41), [1.0, 3.0]])
-    expected = np.mean([beta.cdf(shares, a, a) for a in _SHAPES], axis=0)
-    inside = (shares > 0) & (shares < 1)
-    assert _share_below(shares)[inside] == pytest.approx(expected[inside], abs=1e-4)
+def mixture(kind: Kind, place: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return shapes and probabilities of a kind's beta laws; the even ones of no place."""
+    means, concentrations, weights = np.array((*kind.laws, EVEN)[place]).T
+    return means * concentrations, (1 - means) * concentrations, weights / weights.sum()
+
+
+def test_shares_are_mixtures_of_beta_laws() -> None:
+    shares = np.concatenate([[0.0, 1e-9], np.linspace(0.001, 0.999, 41), [1.0]])
+    places = range(len(PLACES) + 1)
+    found = shares_below(np.tile(shares, (len(places), 1)), np.array(places))
+    for kind, place in product(range(len(KINDS)), places):
+        a, b, weights = mixture(KINDS[kind], place)
+        expected = beta.cdf(shares[:, None], a, b) @ weights
+        assert found[kind, place, 1:-1] == pytest.approx(expected[1:-1], abs=1e-4)
+    assert shares_below(np.array([[-0.5, 3.0]]), np.array([0])) == pytest.approx(
+        np.tile([0.0, 1.0], (len(KINDS), 1, 1)), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("values", [(70.0, 30.0), (5.0, 95.0), (-20.0, 115.0), (45.0, 60.0)])
 def test_two_codes_by_integration(values: tuple[float, float]) -> None:
     total, sigma = 100.0, 15.0
-    # Midpoints of equally probable parts of the prior's law.
-    shares = np.concatenate([beta.ppf((np.arange(20_000) + 0.5) / 20_000, a, a) for a in _SHAPES])
-    weights = np.full(len(shares), _SPLIT / len(shares))
-    shares, weights = np.append(shares, 0.5), np.append(weights, 1 - _SPLIT)
-    misses = (values[0] - total * shares) ** 2 + (values[1] - total * (1 - shares)) ** 2
-    weights *= np.exp(-0.5 * misses / sigma**2)
-    expected = total * float(shares @ weights / weights.sum())
+
+    def likelihood(shares: np.ndarray) -> np.ndarray:
+        return norm.pdf((values[0] - total * shares) / sigma) * norm.pdf(
+            (values[1] - total * (1 - shares)) / sigma
+        )
+
+    sums = np.zeros(2)
+    for kind in KINDS:
+        # Midpoints of equally probable parts of each law.
+        middles = (np.arange(20_000)[:, None] + 0.5) / 20_000
+        a, b, weights = mixture(kind, PLACES.index("whole"))
+        shares = beta.ppf(middles, a, b)
+        for power in (0, 1):
+            halved = (likelihood(shares) * shares**power).mean(axis=0) @ weights
+            level = likelihood(np.array(0.5)) * 0.5**power
+            sums[power] += kind.weight * (_SPLIT * halved + (1 - _SPLIT) * level)
+    expected = total * sums[1] / sums[0]
     found = cascade_counts(np.array(values), sigma=sigma, total=total, ordered=2)
     assert found == pytest.approx([expected, total - expected], abs=0.5)
 
 
-def drawn(rng: np.random.Generator, draws: int, low: int, high: int, ordered: int) -> np.ndarray:
-    """Return shares of the codes from `low` on, drawn from the prior: one row a draw."""
+def drawn(  # noqa: PLR0917
+    rng: np.random.Generator,
+    draws: int,
+    kind: Kind,
+    span: tuple[int, int],
+    ordered: int,
+    depth: int = 0,
+) -> np.ndarray:
+    """Return shares of the codes of a stretch, drawn from the prior: one row a draw."""
+    low, high = span
     if high - low == 1:
         return np.ones((draws, 1))
     alone = high > ordered
     middle = high - 1 if alone else (low + high) // 2
-    share = rng.beta(*[rng.choice(_SHAPES, draws)] * 2)[:, None]
-    halves = [drawn(rng, draws, *ends, ordered) for ends in ((low, middle), (middle, high))]
+    a, b, weights = mixture(kind, len(PLACES) if alone else place_of(low, depth))
+    law = rng.choice(len(weights), draws, p=weights)
+    share = rng.beta(a[law], b[law])[:, None]
+    deeper = 0 if alone else depth + 1
+    halves = [
+        drawn(rng, draws, kind, ends, ordered, deeper) for ends in ((low, middle), (middle, high))
+    ]
     found = np.concatenate([share * halves[0], (1 - share) * halves[1]], axis=1)
     level = (rng.random(draws) > _SPLIT) & (not alone)
     found[level] = 1.0 / (high - low)
@@ -70,7 +117,13 @@ def test_several_codes_by_draws_from_the_prior(values: tuple[float, ...], ordere
     the values the prior's means are further away than that."""
     rng = np.random.default_rng(1)
     total, sigma, noisy = 200.0, 25.0, np.array(values, dtype=np.float64)
-    counts = total * drawn(rng, 1_000_000, 0, len(noisy), ordered)
+    draws = rng.multinomial(1_000_000, np.array([k.weight for k in KINDS]) / SUM)
+    counts = total * np.concatenate(
+        [
+            drawn(rng, n, kind, (0, len(noisy)), ordered)
+            for kind, n in zip(KINDS, draws, strict=True)
+        ]
+    )
     logs = -0.5 * ((counts - noisy) ** 2).sum(axis=1) / sigma**2
     weights = np.exp(logs - logs.max())
     assert weights.sum() ** 2 / (weights**2).sum() > 10_000

@@ -24,7 +24,7 @@ _FIRM = 0.2
 """Part of their noise with which likely counts enter a fit beside interactions, which say nothing
 of one-way marginals: noise that is cut off at 0 in their cells would be made up for there."""
 _MOST_ORDERED = 1024
-"""Most codes in an order whose neighbours are looked at, at a millisecond for three of them."""
+"""Most codes in an order whose neighbours are looked at, at about a millisecond each."""
 
 
 @final
