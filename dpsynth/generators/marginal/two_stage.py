@@ -39,6 +39,22 @@ _STEPS = 300
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class _Stage:
+    """What a stage scores, and what it may spend.
+
+    Args:
+        sets: attributes of its largest candidates.
+        share: part of what is left before it.
+        errors: part of that for the errors.
+    """
+
+    sets: int
+    share: float
+    errors: float
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class TwoStage(Generator):
     """One-way marginals; a tree of pairs and triples grown from noisy errors; then what is missed.
 
@@ -70,8 +86,9 @@ class TwoStage(Generator):
     `FitErrorsQuery` for the errors. Each purchase is a charge of its own; models, lists and shares
     are post-processing.
     Cost: the whole budget: `one_way_share` or more, then `first_share` of the rest, then the
-    remainder; of each stage, `error_share` for the errors. A stage that lists nothing leaves its
-    measurements' part to what follows, in the end to the one-way marginals.
+    remainder; of each stage, `error_share` for the errors, or up to `most_error_share`. A stage
+    that lists nothing leaves its measurements' part to what follows, in the end to the one-way
+    marginals.
 
     Args:
         one_way_share: part of the budget for one-way marginals.
@@ -79,6 +96,9 @@ class TwoStage(Generator):
         most_one_way_share: largest part of the budget for them.
         first_share: part of the rest for the first stage.
         error_share: part of a stage for the errors.
+        most_error_share: part of a single stage for them where their noise is large.
+        clear_pairs: noise of a pair's error, in numbers of records, above which a single stage
+            gives them more than `error_share`.
         drowned_pairs: largest noise of a pair's error, in numbers of records.
         drowned_triples: the same of the second stage.
         merge_below: codes of fewer expected records are merged, in standard deviations of the noise
@@ -104,6 +124,8 @@ class TwoStage(Generator):
     most_one_way_share: float = 0.7
     first_share: float = 0.6
     error_share: float = 0.1
+    most_error_share: float = 0.25
+    clear_pairs: float = 0.12
     drowned_pairs: float = 0.39
     drowned_triples: float = 0.05
     merge_below: float = 3.0
@@ -127,8 +149,9 @@ class TwoStage(Generator):
             "most_one_way_share",
             "first_share",
             "error_share",
+            "most_error_share",
         )
-        for field in ("drowned_pairs", "drowned_triples", "merge_below", "kappa"):
+        for field in ("clear_pairs", "drowned_pairs", "drowned_triples", "merge_below", "kappa"):
             if not 0 < getattr(self, field) < inf:
                 raise InvalidValueError(field, getattr(self, field), "a finite number above 0")
         if not 1 <= self.label_weight < inf:
@@ -153,7 +176,7 @@ class TwoStage(Generator):
         model = fitted(data.view, data.one_ways(ones, likely, found))
         counts = {a: model.marginal((a,)) for a in data.view.domain.attributes}
         coarse = coarser(data.columns, counts, least=least, keep=self.label)
-        for sets, share in plan:
+        for stage in plan:
             if hurried():
                 measured = [*data.merged(ones), *found]  # which what follows will mend
                 model, everything = spend_rest(
@@ -161,8 +184,7 @@ class TwoStage(Generator):
                 )
                 found += everything[len(measured) :]
                 break
-            amount = private.remaining * share
-            bought = self._stage(data.view, model, sets, coarse, amount=amount, rng=rng)
+            bought = self._stage(data.view, model, stage, coarse, rng=rng)
             if not bought:
                 continue
             found += bought
@@ -199,12 +221,12 @@ class TwoStage(Generator):
             counts = _likely(private, measured)
         return measured, counts
 
-    def _plan(self, private: PrivateData, total: float) -> list[tuple[int, float]]:
-        """Return the stages that noise does not drown: attributes of their largest candidates, and
-        shares of what is left.
+    def _plan(self, private: PrivateData, total: float) -> list[_Stage]:
+        """Return the stages that noise does not drown.
 
         The noise of the errors is that of as many marginals for the same amount: exactly under
-        add/remove, and less than what it will be, by at most sqrt(2), under replace.
+        add/remove, and less than what it will be, by at most sqrt(2), under replace. Where it is
+        large, a stage that is all there will be spends more on knowing what to measure.
         """
 
         def noise(sets: int, share: float) -> float:
@@ -213,24 +235,33 @@ class TwoStage(Generator):
             return private.sigma_for(amount, queries=candidates) / total
 
         if noise(3, 1 - self.first_share) <= self.drowned_triples:
-            return [(2, self.first_share), (3, 1.0)]
-        return [(2, 1.0)] if noise(2, 1.0) <= self.drowned_pairs else []
+            return [
+                _Stage(sets=2, share=self.first_share, errors=self.error_share),
+                _Stage(sets=3, share=1.0, errors=self.error_share),
+            ]
+        found = noise(2, 1.0)
+        if found > self.drowned_pairs:
+            return []
+        wanted = self.error_share * (found / self.clear_pairs) ** 2
+        most = max(self.error_share, self.most_error_share)
+        errors = min(max(wanted, self.error_share), most)
+        return [_Stage(sets=2, share=1.0, errors=errors)]
 
     def _stage(
         self,
         private: PrivateData,
         model: GraphicalModel,
-        sets: int,
+        stage: _Stage,
         coarse: Sequence[Groups],
         *,
-        amount: float,
         rng: np.random.Generator,
     ) -> list[NoisyMarginal]:
         """Return the measurements of one stage, none where nothing is worth its noise."""
+        sets, amount = stage.sets, private.remaining * stage.share
         candidates, most = self._candidates(private.domain, sets), dict[Clique, float]()
         if sets == 2:
             most = most_dependence(model, candidates)
-            share = amount * self.error_share
+            share = amount * stage.errors
             candidates = worth_asking(most, lambda n: private.sigma_for(share, queries=n))
         if not candidates:
             return []
@@ -238,14 +269,14 @@ class TwoStage(Generator):
         errors, doubt = private.fit_errors(
             candidates,
             expected.__getitem__,
-            amount=amount * self.error_share,
+            amount=amount * stage.errors,
             label=f"errors of {len(candidates)} marginals",
         )
         gains = {
             c: min(float(e) - blur[c], most.get(c, inf))
             for c, e in zip(candidates, errors, strict=True)
         }
-        rest = amount * (1 - self.error_share)
+        rest = amount * (1 - stage.errors)
 
         def sigma_of(share: float) -> float:
             return private.sigma_for(rest * share)
