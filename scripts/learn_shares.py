@@ -205,7 +205,7 @@ def written(shares: Array, mixtures: Array, *, least: float = 0.03) -> str:
     """Return the kinds as they stand in `column_kinds.py`; laws of less than `least` are left."""
     lines: list[str] = []
     for share, places in zip(shares, mixtures, strict=True):
-        lines.append(f"    Kind(\n        weight={share:.2f},\n        laws=(")
+        lines.append(f"    InOrder(\n        weight={share:.2f},\n        laws=(")
         for weights in places:
             order = [i for i in np.argsort(-weights, kind="stable") if weights[i] >= least]
             laws = (f"({LAWS[i][0]:g}, {LAWS[i][1]:g}, {weights[i]:.2f})" for i in order)

@@ -1,20 +1,19 @@
 """What counts of ordered codes probably were before noise: shares halved again and again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise
 from typing import Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.pgm.column_kinds import KINDS, PLACES, place_of, shares_below
+from dpsynth.pgm.column_kinds import NUMBERS, PLACES, Halving, Kind, place_of
+from dpsynth.pgm.share_laws import shares_below
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-_SPLIT = 0.9
-"""Prior probability that a stretch of more than one code is halved and not left level."""
 _POINTS = 48
 """Places where the count of a stretch is looked for."""
 _REACH = 6.0
@@ -32,18 +31,15 @@ class Level:
         low: first code of each stretch.
         high: the code after its last one.
         neighbours: whether all its codes stand in an order, so that they may be level.
-        place: of each, as in PLACES; their number where codes stand in no order.
+        halved: which stretches have more than one code.
+        halvings: of those.
     """
 
     low: Indices
     high: Indices
     neighbours: NDArray[np.bool_]
-    place: Indices
-
-    @cached_property
-    def halved(self) -> Indices:
-        """The stretches of more than one code."""
-        return np.flatnonzero(self.high - self.low > 1)
+    halved: Indices
+    halvings: tuple[Halving, ...]
 
 
 def levels_of(codes: int, *, ordered: int) -> list[Level]:
@@ -54,21 +50,36 @@ def levels_of(codes: int, *, ordered: int) -> list[Level]:
     spans, found = [(0, codes)], list[Level]()
     while spans:
         low, high = np.array(spans, dtype=np.intp).T
-        neighbours = high <= ordered
         depth = len(found) - (codes - ordered)
-        place = np.array([place_of(int(start), depth) for start in low], dtype=np.intp)
-        place[~neighbours] = len(PLACES)
-        found.append(Level(low=low, high=high, neighbours=neighbours, place=place))
-        halves: list[tuple[int, int]] = []
+        halves, halvings = list[tuple[int, int]](), list[Halving]()
         for start, end in spans:
-            if end - start > 1:
-                middle = end - 1 if end > ordered else (start + end) // 2
-                halves += [(start, middle), (middle, end)]
+            if end - start == 1:
+                continue
+            middle = (start + end) // 2 if end <= ordered else end - 1
+            halves += [(start, middle), (middle, end)]
+            place = place_of(start, depth) if end <= ordered else len(PLACES)
+            halvings.append(Halving(place=place, first=middle - start, second=end - middle))
+        found.append(
+            Level(
+                low=low,
+                high=high,
+                neighbours=high <= ordered,
+                halved=np.flatnonzero(high - low > 1),
+                halvings=tuple(halvings),
+            )
+        )
         spans = halves
     return found
 
 
-def cascade_counts(values: Array, *, sigma: float, total: float, ordered: int) -> Array:
+def cascade_counts(
+    values: Array,
+    *,
+    sigma: float,
+    total: float,
+    ordered: int,
+    kinds: Sequence[Kind] = NUMBERS,
+) -> Array:
     """Return the expected counts of ordered codes given noisy ones, summing to `total`.
 
     A priori a stretch of codes is level with a small probability, and otherwise its count is shared
@@ -83,6 +94,7 @@ def cascade_counts(values: Array, *, sigma: float, total: float, ordered: int) -
         sigma: standard deviation of their Gaussian noise.
         total: number of records, above 0.
         ordered: how many of the first codes stand in an order; each other is a code of its own.
+        kinds: what columns may be like.
 
     Reference: Lavine 1992 (Polya trees); Ma 2017 (stretches left level); Pearl 1988, section 4
         (messages up and down a tree).
@@ -90,11 +102,11 @@ def cascade_counts(values: Array, *, sigma: float, total: float, ordered: int) -
     if values.size == 1:
         return np.full(1, total)
     levels = levels_of(values.size, ordered=ordered)
-    stages = [_Stage.of(at, values, sigma=sigma, total=total) for at in levels]
+    stages = [_Stage.of(at, values, kinds, sigma=sigma, total=total) for at in levels]
     for stage, halves in reversed([*pairwise(stages)]):
         stage.gather(halves)
     found = np.zeros(values.size)
-    chances = stages[0].kinds()
+    chances = stages[0].likely_kinds()
     for stage, halves in zip(stages, [*stages[1:], None], strict=True):
         stage.spread(chances, found)
         chances = chances if halves is None else stage.scatter(chances, halves)
@@ -108,6 +120,7 @@ class _Stage:
 
     Args:
         at: the stretches.
+        kinds: what columns may be like.
         low: least count of each grid, in records.
         step: distance between its counts; 0 of the whole, whose count is known.
         deviation: of the noise of each stretch's sum.
@@ -118,6 +131,7 @@ class _Stage:
     """
 
     at: Level
+    kinds: Sequence[Kind]
     low: Array
     step: Array
     deviation: Array
@@ -126,7 +140,9 @@ class _Stage:
     shares: list[NDArray[np.float32]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, at: Level, values: Array, *, sigma: float, total: float) -> Self:
+    def of(
+        cls, at: Level, values: Array, kinds: Sequence[Kind], *, sigma: float, total: float
+    ) -> Self:
         """Return the stage as if every stretch were level, which those of one code are."""
         sizes = at.high - at.low
         ends = np.stack([at.low, at.high], axis=1).ravel()
@@ -148,11 +164,12 @@ class _Stage:
         misses = (counts - sums[:, None]) ** 2 / sizes[:, None] + squares[:, None]
         return cls(
             at=at,
+            kinds=kinds,
             low=low,
             step=step,
             deviation=deviation,
-            evidence=np.stack([-0.5 * misses / sigma**2] * len(KINDS)),
-            level=np.ones((len(KINDS), *counts.shape)),
+            evidence=np.stack([-0.5 * misses / sigma**2] * len(kinds)),
+            level=np.ones((len(kinds), *counts.shape)),
         )
 
     @property
@@ -170,16 +187,18 @@ class _Stage:
             sums = np.maximum(shares.sum(axis=3, keepdims=True), np.finfo(np.float64).tiny)
             self.shares.append((shares / sums).astype(np.float32))
             shared = (np.log(sums) + highest)[:, :, :, 0]
-            level = np.log1p(-_SPLIT) + self.evidence[:, rows]
+            split = np.array([kind.split for kind in self.kinds])[:, None, None]
+            with np.errstate(divide="ignore"):
+                level = np.log1p(-split) + self.evidence[:, rows]
             level[:, ~self.at.neighbours[rows]] = -np.inf
-            both = np.logaddexp(level, np.log(_SPLIT) + shared)
+            both = np.logaddexp(level, np.log(split) + shared)
             self.level[:, rows] = np.exp(level - both)
             self.evidence[:, rows] = both
 
-    def kinds(self) -> Array:
+    def likely_kinds(self) -> Array:
         """Return how probable each kind is, the stretch being the whole: its grid has one count, as
         often as places."""
-        logs = self.evidence[:, :, :1] + np.log([[[kind.weight]] for kind in KINDS])
+        logs = self.evidence[:, :, :1] + np.log([[[kind.weight]] for kind in self.kinds])
         chances = np.exp(logs - logs.max())
         return np.repeat(chances / (_POINTS * chances.sum()), _POINTS, axis=2)
 
@@ -216,7 +235,7 @@ class _Stage:
         return place, where - place
 
     def _chunks(self) -> list[slice]:
-        rows, size = len(self.at.halved), max(1, _CHUNK // (len(KINDS) * _POINTS**2))
+        rows, size = len(self.at.halved), max(1, _CHUNK // (len(self.kinds) * _POINTS**2))
         return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
     def _rest(self, rows: Indices, first: Indices, halves: "_Stage") -> Array:
@@ -228,9 +247,9 @@ class _Stage:
         first = _firsts(part)
         edges = halves.counts[first] + 0.5 * halves.step[first][:, None]
         totals = np.maximum(self.counts[rows], 1e-300)
-        below = np.zeros((len(KINDS), len(rows), _POINTS, _POINTS + 1))
+        below = np.zeros((len(self.kinds), len(rows), _POINTS, _POINTS + 1))
         shares = edges[:, None, :-1] / totals[:, :, None]
-        below[:, :, :, 1:-1] = shares_below(shares, self.at.place[rows])
+        below[:, :, :, 1:-1] = shares_below(self.kinds, shares, self.at.halvings[part])
         below[:, :, :, -1] = 1.0  # what lies beyond a grid is at its ends
         with np.errstate(divide="ignore"):
             prior = np.log(np.maximum(np.diff(below, axis=3), 0.0))

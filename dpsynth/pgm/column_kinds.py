@@ -1,42 +1,99 @@
-"""How ordered columns share their records between halves of their codes: a few kinds of columns."""
+"""How columns share their records between halves of their codes: a few kinds of columns."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from typing import final
+from typing import TypeAlias, final
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import betainc
-
-Array = NDArray[np.float64]
-Law = tuple[float, float, float]
+Law: TypeAlias = tuple[float, float, float]
+"""Two shapes of a beta law, and its weight."""
 
 PLACES = ("whole", "first", "second", "later", "deep")
 """Where in a column a stretch of codes is: all of it; what begins with its first code; its second
 half; the other quarters but the first; anything shorter."""
 _WHOLE, _FIRST, _SECOND, _LATER, _DEEP = range(len(PLACES))
-_TABLE = 4096
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Kind:
-    """A kind of columns: mixtures of beta laws of the share that a stretch's first half has.
+class Halving:
+    """A stretch of codes and its halves.
 
     Args:
-        weight: prior probability of the kind.
-        laws: for each of PLACES (mean, concentration, weight) of each law.
+        place: as in PLACES; their number where its codes stand in no order.
+        first: codes of its first half.
+        second: codes of the other.
+    """
+
+    place: int
+    first: int
+    second: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind(ABC):
+    """What a column may be like.
+
+    Args:
+        weight: prior probability of the kind, but for a factor that all kinds share.
     """
 
     weight: float
-    laws: tuple[tuple[Law, ...], ...]
+
+    @property
+    @abstractmethod
+    def split(self) -> float:
+        """The probability that a stretch of neighbours is halved, and not left level."""
+
+    @abstractmethod
+    def mixture(self, at: Halving) -> Iterable[Law]:
+        """Return the beta laws of the share that a stretch's first half has."""
 
 
-_EVEN: tuple[Law, ...] = tuple((0.5, 2 * shape, 0.2) for shape in (0.05, 0.2, 0.5, 1.0, 3.0))
+@final
+@dataclass(frozen=True, kw_only=True)
+class InOrder(Kind):
+    """Neighbours are alike, and what a stretch is like depends on where it is.
+
+    Args:
+        laws: for each of PLACES (mean, concentration, weight) of beta laws.
+    """
+
+    laws: tuple[tuple[tuple[float, float, float], ...], ...]
+
+    @property
+    def split(self) -> float:
+        return 0.9
+
+    def mixture(self, at: Halving) -> Iterable[Law]:
+        laws = (*self.laws, _EVEN)[at.place]
+        return [(mean * c, (1 - mean) * c, weight) for mean, c, weight in laws]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class InNoOrder(Kind):
+    """No code is a neighbour of another: shares of a symmetric Dirichlet law.
+
+    Args:
+        shape: of the law: small if a few codes have nearly everything.
+    """
+
+    shape: float
+
+    @property
+    def split(self) -> float:
+        return 1.0
+
+    def mixture(self, at: Halving) -> Iterable[Law]:
+        return [(self.shape * at.first, self.shape * at.second, 1.0)]
+
+
+_EVEN = tuple((0.5, 2 * shape, 0.2) for shape in (0.05, 0.2, 0.5, 1.0, 3.0))
 """From all or nothing to about half: what is supposed where nothing was learnt."""
 # fmt: off
-KINDS: tuple[Kind, ...] = (
-    Kind(
+_LEARNT = (
+    InOrder(
         weight=0.28,
         laws=(
             ((0.5, 6, 0.37), (0.5, 100, 0.32), (0.75, 20, 0.14), (0.75, 6, 0.09), (0.9, 20, 0.06)),
@@ -47,7 +104,7 @@ KINDS: tuple[Kind, ...] = (
             ((0.5, 100, 0.73), (0.5, 20, 0.23)),
         ),
     ),
-    Kind(
+    InOrder(
         weight=0.13,
         laws=(
             ((0.75, 2, 0.49), (0.5, 20, 0.21), (0.25, 6, 0.16), (0.1, 6, 0.06), (0.9, 6, 0.04)),
@@ -61,7 +118,7 @@ KINDS: tuple[Kind, ...] = (
              (0.75, 20, 0.05), (0.5, 6, 0.04), (0.25, 6, 0.03), (0.5, 2, 0.03)),
         ),
     ),
-    Kind(
+    InOrder(
         weight=0.36,
         laws=(
             ((0.9, 6, 0.20), (0.25, 6, 0.20), (0.1, 6, 0.17), (0.5, 2, 0.09), (0.5, 6, 0.09),
@@ -74,7 +131,7 @@ KINDS: tuple[Kind, ...] = (
             ((0.5, 20, 0.41), (0.5, 6, 0.34), (0.5, 100, 0.05), (0.25, 6, 0.05), (0.5, 2, 0.03)),
         ),
     ),
-    Kind(
+    InOrder(
         weight=0.23,
         laws=(
             ((0.9, 6, 1.00),),
@@ -84,13 +141,20 @@ KINDS: tuple[Kind, ...] = (
             ((0.5, 20, 0.52), (0.5, 100, 0.30), (0.75, 20, 0.18)),
         ),
     ),
-    Kind(weight=0.11, laws=(_EVEN,) * len(PLACES)),
 )
 # fmt: on
-"""Level columns, columns of a few values, peaks, columns that fall; last, what fits anything.
+"""Level columns, columns of a few values, peaks, columns that fall.
 
 Learnt from 6,056 numeric columns of 839 public tables (`scripts/learn_shares.py`), none of which is
 among those that benchmarks here are run on. Laws of less than .03 are left out."""
+NUMBERS: tuple[Kind, ...] = (*_LEARNT, InOrder(weight=0.11, laws=(_EVEN,) * len(PLACES)))
+"""Kinds of columns of numbers: those of public tables, and what fits anything."""
+CATEGORIES: tuple[Kind, ...] = (
+    *_LEARNT,
+    *(InNoOrder(weight=0.2, shape=shape) for shape in (0.05, 0.15, 0.5, 1.5, 5.0)),
+)
+"""Kinds of columns of categories: as numbers, since lists are often in an order of some kind, or in
+none."""
 
 
 def place_of(low: int, depth: int) -> int:
@@ -103,39 +167,3 @@ def place_of(low: int, depth: int) -> int:
     if low == 0:
         return _WHOLE if depth == 0 else _FIRST
     return {1: _SECOND, 2: _LATER}.get(depth, _DEEP)
-
-
-def shares_below(share: Array, place: NDArray[np.intp]) -> Array:
-    """Return the prior probability that a first half has at most this share: a first axis of KINDS.
-
-    Args:
-        share: of stretches (first axis).
-        place: of each stretch, as in PLACES; their number where its codes are in no order, of which
-            nothing was learnt.
-    """
-    near = np.clip(np.minimum(share, 1.0 - share), 0.0, 0.5)
-    where = np.sqrt(np.sqrt(2.0 * near)) * _TABLE
-    point = np.minimum(where.astype(np.intp), _TABLE - 1)
-    second = share > 0.5
-    rows = np.arange(len(place)).reshape(-1, *(1,) * (share.ndim - 1))
-    start = (second * len(place) + rows) * (_TABLE + 1) + point
-    tables = _tails()[:, :, place].reshape(len(KINDS), -1)
-    tail = np.take(tables, start, axis=1)
-    tail += (where - point) * (np.take(tables, start + 1, axis=1) - tail)
-    return np.where(second, 1.0 - tail, tail)
-
-
-@cache
-def _tails() -> Array:
-    """Return the mixtures' distribution functions, evenly in the fourth root of the distance to
-    either end: kinds x two ends (share 0 and 1) x places and none x points."""
-    shares = 0.5 * (np.arange(_TABLE + 1) / _TABLE) ** 4
-    tails = np.zeros((len(KINDS), 2, len(PLACES) + 1, _TABLE + 1))
-    for kind, place in np.ndindex(len(KINDS), len(PLACES) + 1):
-        mixture = (*KINDS[kind].laws, _EVEN)[place]
-        whole = sum(weight for *_, weight in mixture)
-        for mean, concentration, weight in mixture:
-            a, b = mean * concentration, (1 - mean) * concentration
-            tails[kind, 0, place] += weight / whole * betainc(a, b, shares)
-            tails[kind, 1, place] += weight / whole * betainc(b, a, shares)
-    return tails

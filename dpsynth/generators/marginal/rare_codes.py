@@ -13,6 +13,7 @@ from dpsynth.data.columns import CategoricalColumn, Column
 from dpsynth.data.domain import Clique
 from dpsynth.data.schema import Schema
 from dpsynth.pgm.cascade import cascade_counts
+from dpsynth.pgm.column_kinds import CATEGORIES, NUMBERS
 from dpsynth.pgm.gamma_prior import posterior_counts
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
@@ -132,8 +133,9 @@ def likely_counts(
 ) -> dict[str, Array]:
     """Return attribute -> posterior mean counts, from all measurements of it alone.
 
-    Numbers have neighbours, which a cascade of shares knows (`cascade_counts`); categories, and
-    numbers of very many codes, have a common gamma prior (`posterior_counts`).
+    Numbers have neighbours, and so may categories in the order that they are declared in; a cascade
+    of shares weighs what columns may be like (`cascade_counts`). Very many codes have a common
+    gamma prior (`posterior_counts`).
 
     Args:
         measured: one-way measurements, of an attribute perhaps several.
@@ -143,9 +145,13 @@ def likely_counts(
     found: dict[str, Array] = {}
     for marginal in pooled_one_ways(measured):
         (attribute,), values, sigma = marginal.clique, marginal.values, marginal.sigma
-        ordered = _ordered(schema.column(attribute), len(values))
+        column = schema.column(attribute)
+        ordered = len(values) - column.missing
         if 1 < ordered <= _MOST_ORDERED:
-            found[attribute] = cascade_counts(values, sigma=sigma, total=total, ordered=ordered)
+            kinds = CATEGORIES if isinstance(column, CategoricalColumn) else NUMBERS
+            found[attribute] = cascade_counts(
+                values, sigma=sigma, total=total, ordered=ordered, kinds=kinds
+            )
         else:
             found[attribute] = posterior_counts(values, sigma=sigma, total=total)
     return found
@@ -167,11 +173,6 @@ def pooled_one_ways(measured: Sequence[NoisyMarginal]) -> list[NoisyMarginal]:
         NoisyMarginal(clique=c, values=of / precisions[c], sigma=precisions[c] ** -0.5)
         for c, of in sums.items()
     ]
-
-
-def _ordered(column: Column, codes: int) -> int:
-    """Return how many of the first codes stand in an order; a missing value has no neighbour."""
-    return 0 if isinstance(column, CategoricalColumn) else codes - column.missing
 
 
 def independent(private: PrivateData, likely: Mapping[str, Array]) -> GraphicalModel:

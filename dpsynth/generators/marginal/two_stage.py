@@ -119,8 +119,8 @@ class TwoStage(Generator):
         and measurements alike).
     """
 
-    one_way_share: float = 0.25
-    one_way_error: float = 0.015
+    one_way_share: float = 0.3
+    one_way_error: float = 0.02
     most_one_way_share: float = 0.7
     first_share: float = 0.6
     error_share: float = 0.1
