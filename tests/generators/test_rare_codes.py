@@ -15,6 +15,8 @@ from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.one_ways import measure_one_ways
 from dpsynth.generators.marginal.rare_codes import MergedData, likely_counts, rare_groups
 from dpsynth.generators.marginal.two_stage import TwoStage
+from dpsynth.pgm.cascade import cascade_counts
+from dpsynth.pgm.column_kinds import CATEGORIES, NUMBERS
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.noise import ResearchNoise
@@ -71,6 +73,22 @@ def test_counts_of_numbers_are_smooth_and_those_of_categories_are_not() -> None:
         assert found[8] == pytest.approx(900.0, rel=0.05)
         spread[numbers] = found[:8].tolist()
     assert np.ptp(spread[True]) < 0.3 * np.ptp(spread[False])
+
+
+def test_numbers_and_categories_have_kinds_of_their_own() -> None:
+    noisy = np.array([310.0, -20.0, 290.0, 35.0, 270.0, 15.0, 330.0, -5.0])
+    measured = [NoisyMarginal(clique=("c",), values=noisy, sigma=60.0)]
+    columns = {
+        NUMBERS: FloatColumn(name="c", lower=0.0, upper=8.0, bins=8),
+        CATEGORIES: CategoricalColumn(name="c", categories=tuple(range(8))),
+    }
+    for kinds, column in columns.items():
+        found = likely_counts(measured, Schema(columns=(column,)), total=1200.0)["c"]
+        wanted = cascade_counts(noisy, sigma=60.0, total=1200.0, ordered=8, kinds=kinds)
+        assert found == pytest.approx(wanted)
+        other = NUMBERS if kinds is CATEGORIES else CATEGORIES
+        wrong = cascade_counts(noisy, sigma=60.0, total=1200.0, ordered=8, kinds=other)
+        assert np.abs(found - wrong).max() > 5.0
 
 
 def test_what_is_said_of_a_group_is_the_noise_of_a_sum() -> None:
