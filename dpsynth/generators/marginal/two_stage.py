@@ -126,7 +126,7 @@ class TwoStage(Generator):
     error_share: float = 0.1
     most_error_share: float = 0.25
     clear_pairs: float = 0.12
-    drowned_pairs: float = 0.39
+    drowned_pairs: float = 0.6
     drowned_triples: float = 0.05
     merge_below: float = 3.0
     kappa: float = 2.0
