@@ -94,7 +94,7 @@ def test_everything_is_spent_and_the_shares_are_kept() -> None:
         assert private.remaining < 1e-5 * private.ledger.capacity
     costs = {entry.label: entry.cost for entry in private.ledger.entries}
     rest = private.ledger.capacity * 0.7
-    assert costs["errors of 15 marginals"] == pytest.approx(rest * 0.6 * 0.1, rel=1e-6)
+    assert costs["errors of 15 marginals"] == pytest.approx(rest * 0.65 * 0.1, rel=1e-6)
 
 
 def test_what_no_stage_wants_goes_to_the_one_way_marginals() -> None:

@@ -122,7 +122,7 @@ class TwoStage(Generator):
     one_way_share: float = 0.3
     one_way_error: float = 0.02
     most_one_way_share: float = 0.7
-    first_share: float = 0.6
+    first_share: float = 0.65
     error_share: float = 0.1
     most_error_share: float = 0.25
     clear_pairs: float = 0.12
