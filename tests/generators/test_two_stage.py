@@ -31,7 +31,7 @@ def measured(seen) -> list[tuple[str, ...]]:
 
 
 def test_the_planted_pairs_are_bought_in_the_first_stage() -> None:
-    _, _, seen = fit(TwoStage(), TABLE, epsilon=1.5)
+    _, _, seen = fit(TwoStage(first_share=0.6), TABLE, epsilon=1.0)
     stages = [i for i, o in enumerate(seen) if isinstance(o.query, FitErrorsQuery)]
     assert len(stages) == 2
     bought = measured(seen[stages[0] : stages[1]])
