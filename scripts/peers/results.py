@@ -74,7 +74,8 @@ def ratios(rows: Iterable[Row], *, ours: str = "ours/two_stage") -> str:
         best = min(peers, key=lambda name: _mean(group[name], "tvd_3way"))
         least = _mean(group[best], "tvd_3way")
         half = found.get((data, epsilon / 2), {}).get(ours)
-        areas = [_mean(group[name], "tstr_auc") for name in peers if "tstr_auc" in group[name][0]]
+        judged = [name for name in peers if "tstr_auc" in group[name][0]]
+        ablest = max(judged, key=lambda name: _mean(group[name], "tstr_auc"), default=None)
         lines.append(
             (
                 data,
@@ -84,7 +85,7 @@ def ratios(rows: Iterable[Row], *, ours: str = "ours/two_stage") -> str:
                 f"{_mean(group[ours], 'tvd_3way') / least:.2f}",
                 "" if half is None else f"{_mean(half, 'tvd_3way') / least:.2f}",
                 _number([scores.get("tstr_auc") for scores in group[ours]]),
-                f"{max(areas):.4f}" if areas else "",
+                _number([scores["tstr_auc"] for scores in group[ablest]] if ablest else []),
             )
         )
     return Grid(
