@@ -1,7 +1,6 @@
 """How columns share their records between halves of their codes: a few kinds of columns."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias, final
 
@@ -46,7 +45,7 @@ class Kind(ABC):
         """The probability that a stretch of neighbours is halved, and not left level."""
 
     @abstractmethod
-    def mixture(self, at: Halving) -> Iterable[Law]:
+    def mixture(self, at: Halving) -> tuple[Law, ...]:
         """Return the beta laws of the share that a stretch's first half has."""
 
 
@@ -65,9 +64,9 @@ class InOrder(Kind):
     def split(self) -> float:
         return 0.9
 
-    def mixture(self, at: Halving) -> Iterable[Law]:
+    def mixture(self, at: Halving) -> tuple[Law, ...]:
         laws = (*self.laws, _EVEN)[at.place]
-        return [(mean * c, (1 - mean) * c, weight) for mean, c, weight in laws]
+        return tuple((mean * c, (1 - mean) * c, weight) for mean, c, weight in laws)
 
 
 @final
@@ -85,8 +84,8 @@ class InNoOrder(Kind):
     def split(self) -> float:
         return 1.0
 
-    def mixture(self, at: Halving) -> Iterable[Law]:
-        return [(self.shape * at.first, self.shape * at.second, 1.0)]
+    def mixture(self, at: Halving) -> tuple[Law, ...]:
+        return ((self.shape * at.first, self.shape * at.second, 1.0),)
 
 
 _EVEN = tuple((0.5, 2 * shape, 0.2) for shape in (0.05, 0.2, 0.5, 1.0, 3.0))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc
 
-from dpsynth.pgm.column_kinds import Halving, Kind
+from dpsynth.pgm.column_kinds import Halving, Kind, Law
 
 Array = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ def shares_below(kinds: Sequence[Kind], share: Array, halvings: Sequence[Halving
     """
     distinct = list(dict.fromkeys(halvings))
     which = np.array([distinct.index(halving) for halving in halvings])
-    tables = np.stack([[_tails(kind, halving) for halving in distinct] for kind in kinds])
+    tables = np.stack([[_tails(kind.mixture(at)) for at in distinct] for kind in kinds])
     near = np.clip(np.minimum(share, 1.0 - share), 0.0, 0.5)
     where = np.sqrt(np.sqrt(2.0 * near)) * _TABLE
     point = np.minimum(where.astype(np.intp), _TABLE - 1)
@@ -38,11 +38,10 @@ def shares_below(kinds: Sequence[Kind], share: Array, halvings: Sequence[Halving
 
 
 @lru_cache(maxsize=1024)
-def _tails(kind: Kind, at: Halving) -> Array:
+def _tails(mixture: tuple[Law, ...]) -> Array:
     """Return a mixture's distribution function, evenly in the fourth root of the distance to either
     end: two ends (share 0 and 1) x points."""
     shares = 0.5 * (np.arange(_TABLE + 1) / _TABLE) ** 4
-    mixture = list(kind.mixture(at))
     tails = np.zeros((2, _TABLE + 1))
     for a, b, weight in mixture:
         tails += weight * np.stack([betainc(a, b, shares), betainc(b, a, shares)])
