@@ -20,14 +20,15 @@ import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import betaln
 
-from dpsynth.pgm.column_kinds import PLACES, place_of
+from dpsynth.pgm.cascade import levels_of
+from dpsynth.pgm.column_kinds import EVEN, PLACES
 
 Array = NDArray[np.float64]
 
@@ -132,19 +133,14 @@ def splits_of(columns: list[tuple[NDArray[np.int64], float]]) -> Splits:
     """Return all halvings of columns, each with its weight."""
     rows: list[tuple[int, int, float, float]] = []
     for column, (counts, _) in enumerate(columns):
-        scale = min(1.0, MOST_RECORDS / counts.sum())
-        spans, depth = [(0, len(counts))], 0
-        while spans:
-            halves: list[tuple[int, int]] = []
-            for low, high in spans:
-                middle = (low + high) // 2
-                if high - low < 2:
-                    continue
-                first, second = counts[low:middle].sum(), counts[middle:high].sum()
+        before = np.append(0.0, np.cumsum(counts)) * min(1.0, MOST_RECORDS / counts.sum())
+        for level in levels_of(len(counts), ordered=len(counts)):
+            for low, halving in zip(level.low[level.halved], level.halvings, strict=True):
+                middle = low + halving.first
+                first = before[middle] - before[low]
+                second = before[middle + halving.second] - before[middle]
                 if first + second:
-                    rows.append((column, place_of(low, depth), first * scale, second * scale))
-                halves += [(low, middle), (middle, high)]
-            spans, depth = halves, depth + 1
+                    rows.append((column, halving.place, float(first), float(second)))
     column, place, first, second = np.array(rows).T
     return Splits(
         column=column.astype(np.intp),
@@ -214,7 +210,8 @@ def written(shares: Array, mixtures: Array, *, least: float = 0.03) -> str:
     return "\n".join(lines)
 
 
-def parse() -> Any:
+def parse() -> argparse.Namespace:
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--kinds", nargs="+", type=int, default=[4])
     parser.add_argument("--rounds", type=int, default=200)
@@ -236,7 +233,8 @@ def main() -> None:
         for part in (learning, names[1::2])
     ]
     print(f"{len(names)} tables, {sum(map(len, found.values()))} columns")
-    even = (np.ones(1), np.tile([0.2] * 5 + [0.0] * (len(LAWS) - 5), (1, len(PLACES), 1)))
+    weights = {(mean, concentration): weight for mean, concentration, weight in EVEN}
+    even = (np.ones(1), np.tile([weights.get(law, 0.0) for law in LAWS], (1, len(PLACES), 1)))
     for kinds in args.kinds:
         shares, mixtures = learnt(parts[0], kinds, rounds=args.rounds, seed=args.seed)
         if args.held_out:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Self, final
 
@@ -31,15 +32,18 @@ class Level:
         low: first code of each stretch.
         high: the code after its last one.
         neighbours: whether all its codes stand in an order, so that they may be level.
-        halved: which stretches have more than one code.
-        halvings: of those.
+        halvings: of the stretches of more than one code.
     """
 
     low: Indices
     high: Indices
     neighbours: NDArray[np.bool_]
-    halved: Indices
     halvings: tuple[Halving, ...]
+
+    @cached_property
+    def halved(self) -> Indices:
+        """The stretches of more than one code."""
+        return np.flatnonzero(self.high - self.low > 1)
 
 
 def levels_of(codes: int, *, ordered: int) -> list[Level]:
@@ -59,15 +63,8 @@ def levels_of(codes: int, *, ordered: int) -> list[Level]:
             halves += [(start, middle), (middle, end)]
             place = place_of(start, depth) if end <= ordered else len(PLACES)
             halvings.append(Halving(place=place, first=middle - start, second=end - middle))
-        found.append(
-            Level(
-                low=low,
-                high=high,
-                neighbours=high <= ordered,
-                halved=np.flatnonzero(high - low > 1),
-                halvings=tuple(halvings),
-            )
-        )
+        level = Level(low=low, high=high, neighbours=high <= ordered, halvings=tuple(halvings))
+        found.append(level)
         spans = halves
     return found
 

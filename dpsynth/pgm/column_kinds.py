@@ -65,7 +65,7 @@ class InOrder(Kind):
         return 0.9
 
     def mixture(self, at: Halving) -> tuple[Law, ...]:
-        laws = (*self.laws, _EVEN)[at.place]
+        laws = (*self.laws, EVEN)[at.place]
         return tuple((mean * c, (1 - mean) * c, weight) for mean, c, weight in laws)
 
 
@@ -88,7 +88,7 @@ class InNoOrder(Kind):
         return ((self.shape * at.first, self.shape * at.second, 1.0),)
 
 
-_EVEN = tuple((0.5, 2 * shape, 0.2) for shape in (0.05, 0.2, 0.5, 1.0, 3.0))
+EVEN = tuple((0.5, 2 * shape, 0.2) for shape in (0.05, 0.2, 0.5, 1.0, 3.0))
 """From all or nothing to about half: what is supposed where nothing was learnt."""
 # fmt: off
 _LEARNT = (
@@ -146,7 +146,7 @@ _LEARNT = (
 
 Learnt from 6,056 numeric columns of 839 public tables (`scripts/learn_shares.py`), none of which is
 among those that benchmarks here are run on. Laws of less than .03 are left out."""
-NUMBERS: tuple[Kind, ...] = (*_LEARNT, InOrder(weight=0.11, laws=(_EVEN,) * len(PLACES)))
+NUMBERS: tuple[Kind, ...] = (*_LEARNT, InOrder(weight=0.11, laws=(EVEN,) * len(PLACES)))
 """Kinds of columns of numbers: those of public tables, and what fits anything."""
 CATEGORIES: tuple[Kind, ...] = (
     *_LEARNT,
