@@ -17,6 +17,13 @@ def test_codes_are_as_a_user_would_declare_them() -> None:
     assert (len(amounts), amounts.sum()) == (32, 400)
     assert amounts[0] < amounts[1]  # bins begin at 0
     assert amounts[-1] == 0  # and end at 2,000
+    from_zero, from_low = (
+        learn_shares.coded(pd.Series(np.linspace(low, 1730.0, 400))) for low in (600.0, 1010.0)
+    )
+    assert from_zero is not None
+    assert from_low is not None
+    assert from_zero[:9].sum() == 0  # 600 is near enough to 0
+    assert from_low[:3].all()  # 1,010 is not: bins begin at 1,000
     assert learn_shares.coded(pd.Series(np.arange(500))) is None  # names of rows
     assert learn_shares.coded(pd.Series(["a", "b", "c"] * 200)) is None
 
