@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
 from typing import final
 
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
-from dpsynth.pgm.cliques import maximal_cliques
+from dpsynth.pgm.triangulation import count_cells, triangulated
 
 # 2**24 cells are 128 MiB for one array of doubles; estimation holds about six such arrays.
 CELL_CEILING = 2**24
@@ -40,8 +39,7 @@ class JunctionTree:
     ) -> "JunctionTree":
         """Return a junction tree in which every one of `cliques` lies inside a clique.
 
-        Both greedy orders are tried, fewest fill-in edges and fewest cells, and the smaller tree
-        is kept. Nothing of the size of a clique is allocated.
+        Nothing of the size of a clique is allocated.
 
         Args:
             domain: all attributes of the model.
@@ -52,10 +50,15 @@ class JunctionTree:
             InvalidValueError: the tree would have more cells than `ceiling`.
             UnknownNameError: an attribute that the domain lacks.
 
-        Reference: Koller & Friedman 2009, sections 9.4.3 and 10.4 (greedy triangulation, maximum
-        spanning tree on the sizes of separators).
+        Reference: Koller & Friedman 2009, section 10.4 (maximum spanning tree on the sizes of
+        separators).
         """
-        return _built(domain, maximal_cliques(domain, cliques), ceiling)
+        found = triangulated(domain, cliques)
+        cells = count_cells(domain, found)
+        if cells > ceiling:
+            rule = f"at most {ceiling}: measure smaller cliques"
+            raise InvalidValueError("cells of the junction tree", cells, rule)
+        return _joined(domain, found)
 
     @property
     def cells(self) -> int:
@@ -65,82 +68,14 @@ class JunctionTree:
 
 # A fit and the model that it returns, and fits of one schema in a row, ask for the same trees.
 @lru_cache(64)
-def _built(domain: Domain, maximal: tuple[Clique, ...], ceiling: int) -> JunctionTree:
-    candidates = [triangulate(domain, maximal, by_fill=by_fill) for by_fill in (True, False)]
-    best = min(candidates, key=lambda found: count_cells(domain, found))
-    cells = count_cells(domain, best)
-    if cells > ceiling:
-        raise InvalidValueError(
-            "cells of the junction tree", cells, f"at most {ceiling}: measure smaller cliques"
-        )
-    order, parents = _spanning_tree(domain, best)
-    placed = tuple(best[i] for i in order)
+def _joined(domain: Domain, cliques: tuple[Clique, ...]) -> JunctionTree:
+    order, parents = _spanning_tree(domain, cliques)
+    placed = tuple(cliques[i] for i in order)
     separators = tuple(
         tuple(a for a in clique if parent >= 0 and a in placed[parent])
         for clique, parent in zip(placed, parents, strict=True)
     )
     return JunctionTree(domain=domain, cliques=placed, parents=parents, separators=separators)
-
-
-def count_cells(domain: Domain, cliques: Iterable[Clique]) -> int:
-    """Return the number of cells of `cliques` together, as an exact int."""
-    return sum(prod(domain.sizes[a] for a in clique) for clique in cliques)
-
-
-def triangulate(
-    domain: Domain, cliques: Iterable[Iterable[str]], *, by_fill: bool
-) -> tuple[Clique, ...]:
-    """Return the maximal cliques of a triangulated graph that holds all of `cliques`.
-
-    Args:
-        domain: all attributes; one without a neighbour becomes a clique of its own.
-        cliques: the sets of attributes that must be adjacent.
-        by_fill: eliminate the attribute that adds the fewest edges first, ties by the cells of
-            the clique it makes; otherwise the other way round.
-    """
-    sizes = list(domain.sizes.values())
-    neighbours = [0] * len(sizes)  # bit masks: unions and subset tests are single operations
-    for clique in cliques:
-        axes = domain.axes(domain.canonical(clique))
-        mask = sum(1 << i for i in axes)
-        for i in axes:
-            neighbours[i] |= mask & ~(1 << i)
-    left = set(range(len(sizes)))
-    price = {i: _price(neighbours, sizes, i, by_fill=by_fill) for i in left}
-    found: list[int] = []
-    while left:
-        chosen = min(left, key=lambda i: (price[i], i))
-        around = neighbours[chosen]
-        found.append(around | (1 << chosen))
-        left.remove(chosen)
-        stale = around
-        for i in _bits(around):
-            neighbours[i] = (neighbours[i] | around) & ~((1 << i) | (1 << chosen))
-            stale |= neighbours[i]
-        for i in _bits(stale):
-            price[i] = _price(neighbours, sizes, i, by_fill=by_fill)
-    names = domain.attributes
-    return maximal_cliques(domain, [[names[i] for i in _bits(mask)] for mask in found])
-
-
-def _price(
-    neighbours: Sequence[int], sizes: Sequence[int], chosen: int, *, by_fill: bool
-) -> tuple[int, int]:
-    around = neighbours[chosen]
-    cells, missing = sizes[chosen], 0
-    for i in _bits(around):
-        cells *= sizes[i]
-        missing += (around & ~neighbours[i]).bit_count() - 1
-    return (missing, cells) if by_fill else (cells, missing)
-
-
-def _bits(mask: int) -> list[int]:
-    found: list[int] = []
-    while mask:
-        low = mask & -mask
-        found.append(low.bit_length() - 1)
-        mask ^= low
-    return found
 
 
 def _spanning_tree(

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
-from dpsynth.pgm.junction_tree import JunctionTree, triangulate
+from dpsynth.pgm.junction_tree import JunctionTree
+from dpsynth.pgm.triangulation import triangulate
 from tests.pgm.brute_force import CLIQUE_SETS, DOMAIN, models
 
 

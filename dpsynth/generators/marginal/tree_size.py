@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from math import prod
 
 from dpsynth.data.domain import Clique, Domain
-from dpsynth.errors import InvalidValueError
 from dpsynth.pgm.junction_tree import JunctionTree
+from dpsynth.pgm.triangulation import count_cells, triangulated
 
 
 def tree_fits(domain: Domain, cliques: Sequence[Clique], most_cells: float) -> bool:
@@ -20,11 +20,7 @@ def tree_fits(domain: Domain, cliques: Sequence[Clique], most_cells: float) -> b
     # A clique above the limit is cheaper to see than a tree.
     if most_cells < 1 or any(domain.cells_of(c) > most_cells for c in cliques):
         return False
-    try:
-        JunctionTree.build(domain, cliques, ceiling=int(most_cells))
-    except InvalidValueError:
-        return False
-    return True
+    return count_cells(domain, triangulated(domain, cliques)) <= int(most_cells)
 
 
 def growth(tree: JunctionTree, pairs: Iterable[Clique]) -> dict[Clique, int]:
