@@ -14,10 +14,11 @@ ALLOWED: dict[str, set[str]] = {
     "registry": {"errors"},
     "atomic": {"errors"},
     "memory": set(),
+    "threads": set(),
     "parameters": {"errors"},
     "privacy": {"errors"},
     "data": {"errors", "atomic"},
-    "pgm": {"errors", "data.domain"},
+    "pgm": {"errors", "threads", "data.domain"},
     "curator": {"errors", "privacy", "data", "pgm.measurement"},
     "generators": {
         "errors",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.pgm.objective import Objective
+from dpsynth.threads import one_thread
 
 Array = NDArray[np.float64]
 
@@ -27,6 +28,7 @@ _WINDOW = 10
 _LEAST = 25
 
 
+@one_thread()
 def minimise(objective: Objective, *, steps: int, tolerance: float, until: float = inf) -> Array:
     """Return multipliers of low objective; zeros where no step is allowed.
 

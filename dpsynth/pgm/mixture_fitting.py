@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.domain import Domain
 from dpsynth.pgm.one_hot import OneHot
+from dpsynth.threads import one_thread
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -36,6 +37,7 @@ class PairTargets:
     weights: Array
 
 
+@one_thread()
 def fit_components(
     targets: PairTargets, start: Array, *, steps: int, enough: float = 0.0
 ) -> Single:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique
 from dpsynth.pgm.junction_tree import JunctionTree
+from dpsynth.threads import one_thread
 
 Array = NDArray[np.float64]
 
 
+@one_thread()
 def pair_marginals(
     tree: JunctionTree, marginals: Sequence[Array], pairs: Iterable[Clique]
 ) -> dict[Clique, Array]:

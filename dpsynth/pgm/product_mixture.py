@@ -12,6 +12,7 @@ from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.pgm.one_hot import OneHot
 from dpsynth.pgm.sampling import draw
+from dpsynth.threads import one_thread
 
 
 @final
@@ -46,6 +47,7 @@ class ProductMixture:
             worst = sums.flat[np.abs(sums - 1).argmax()]
             raise InvalidValueError("sum of the probabilities", float(worst), "1")
 
+    @one_thread()
     def pair_matrix(self) -> NDArray[np.float64]:
         """Return expected counts of all pairs of attributes, blocks as `OneHot` lays them out.
 

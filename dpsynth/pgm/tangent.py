@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.pgm.inference import Arrays, Calibration, Oracle, split
+from dpsynth.threads import one_thread
 
 Array = NDArray[np.float64]
 
@@ -79,6 +80,7 @@ class Tangent:
         """Return the covariance matrix of the cells' indicators, times `direction`."""
         return self.project(self.changes(direction))
 
+    @one_thread()
     def solve(self, change: Array, *, tolerance: float, steps: int) -> Array:
         """Return the direction whose `covariance` is `change`, by conjugate gradients.
 
