@@ -1,10 +1,11 @@
 """Linear algebra in one thread, so that its last digits are the same whatever the machine is."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -19,8 +20,34 @@ def one_thread() -> Iterator[None]:
     threads that wait for one another, or for a core that something else uses, cost up to ten times
     what they bring.
     """
-    with _pools().limit(limits=1, user_api="blas"):
+    _GATE.enter()
+    try:
         yield
+    finally:
+        _GATE.leave()
+
+
+@final
+class _Gate:
+    """Counts who is inside, since the setting is the process's: the last to leave gives it back."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._limit = Lock(), 0, ExitStack()
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._limit.enter_context(_pools().limit(limits=1, user_api="blas"))
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limit.close()
+
+
+_GATE = _Gate()
 
 
 @cache

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
@@ -48,6 +49,19 @@ def test_inside_there_is_one_and_after_as_many_as_before() -> None:
         assert threads() == before
         with pytest.raises(ZeroDivisionError), one_thread():
             raise ZeroDivisionError
+        assert threads() == before
+
+
+def test_who_leaves_first_does_not_give_back_what_another_still_needs() -> None:
+    with one_thread():
+        pass
+    with threadpool_limits(limits=2, user_api="blas"):
+        before = threads()
+        with ExitStack() as first, ExitStack() as second:
+            first.enter_context(one_thread())
+            second.enter_context(one_thread())
+            first.close()
+            assert threads() == {1}
         assert threads() == before
 
 

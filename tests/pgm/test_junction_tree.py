@@ -53,6 +53,13 @@ def test_a_cycle_is_filled_with_triangles() -> None:
     assert widths == [1, 3, 3, 3]  # a cycle of five needs three triangles; "e" stands alone
 
 
+def test_cliques_that_make_the_same_graph_have_the_same_tree() -> None:
+    pairs = [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")]
+    assert JunctionTree.build(DOMAIN, pairs) == JunctionTree.build(
+        DOMAIN, [("b", "a", "c"), ("d", "c")]
+    )
+
+
 def test_the_smaller_of_both_orders_is_kept() -> None:
     domain = Domain(sizes={"a": 50, "b": 2, "c": 50, "d": 2})
     square = [("a", "b"), ("b", "c"), ("c", "d"), ("d", "a")]
