@@ -10,7 +10,7 @@ from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from dpsynth.threads import one_thread
 
-# A tree of 40,000 cells: vectors that SciPy's library shares out among threads where it may.
+# Two cliques of 40,000 cells: vectors that SciPy's library shares out among threads where it may.
 FIT = """
 import hashlib, sys
 import numpy as np

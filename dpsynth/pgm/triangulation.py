@@ -25,21 +25,7 @@ def triangulated(domain: Domain, cliques: Iterable[Iterable[str]]) -> tuple[Cliq
 
     Reference: Koller & Friedman 2009, section 9.4.3 (greedy triangulation).
     """
-    return _smaller(domain, _graph(domain, cliques))
-
-
-def triangulate(
-    domain: Domain, cliques: Iterable[Iterable[str]], *, by_fill: bool
-) -> tuple[Clique, ...]:
-    """Return what `triangulated` does, by one of the two orders.
-
-    Args:
-        domain: all attributes.
-        cliques: the sets of attributes that must be adjacent.
-        by_fill: eliminate the attribute that adds the fewest edges first, ties by the cells of
-            the clique it makes; otherwise the other way round.
-    """
-    return _eliminated(domain, _graph(domain, cliques), by_fill=by_fill)
+    return _smaller(domain, adjacency(domain, cliques))
 
 
 def count_cells(domain: Domain, cliques: Iterable[Clique]) -> int:
@@ -47,7 +33,12 @@ def count_cells(domain: Domain, cliques: Iterable[Clique]) -> int:
     return sum(prod([domain.sizes[a] for a in clique]) for clique in cliques)
 
 
-def _graph(domain: Domain, cliques: Iterable[Iterable[str]]) -> Graph:
+def adjacency(domain: Domain, cliques: Iterable[Iterable[str]]) -> Graph:
+    """Return the graph in which the attributes of each of `cliques` are adjacent.
+
+    Raises:
+        UnknownNameError: an attribute that the domain lacks.
+    """
     axis = {a: i for i, a in enumerate(domain.attributes)}
     neighbours = [0] * len(axis)
     for clique in cliques:
@@ -58,14 +49,23 @@ def _graph(domain: Domain, cliques: Iterable[Iterable[str]]) -> Graph:
     return tuple(neighbours)
 
 
-# A search for what else has room in a tree asks for thousands, and for most of them again.
-@lru_cache(2**13)
+# A search for what else has room in a tree asks for thousands, and for most of them again. Of 100
+# attributes one takes about 15 kB.
+@lru_cache(2**11)
 def _smaller(domain: Domain, graph: Graph) -> tuple[Clique, ...]:
-    found = [_eliminated(domain, graph, by_fill=by_fill) for by_fill in (True, False)]
+    found = [triangulate(domain, graph, by_fill=by_fill) for by_fill in (True, False)]
     return min(found, key=lambda cliques: count_cells(domain, cliques))
 
 
-def _eliminated(domain: Domain, graph: Graph, *, by_fill: bool) -> tuple[Clique, ...]:
+def triangulate(domain: Domain, graph: Graph, *, by_fill: bool) -> tuple[Clique, ...]:
+    """Return the maximal cliques of `graph` after it is triangulated in one greedy order.
+
+    Args:
+        domain: all attributes.
+        graph: which of them are adjacent.
+        by_fill: eliminate the attribute that adds the fewest edges first, ties by the cells of
+            the clique it makes; otherwise the other way round.
+    """
     sizes, neighbours = domain.shape, list(graph)
     left = set(range(len(sizes)))
     price = {i: _price(neighbours, sizes, i, by_fill=by_fill) for i in left}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.pgm.junction_tree import JunctionTree
-from dpsynth.pgm.triangulation import triangulate
+from dpsynth.pgm.triangulation import adjacency, triangulate
 from tests.pgm.brute_force import CLIQUE_SETS, DOMAIN, models
 
 
@@ -65,7 +65,8 @@ def test_the_smaller_of_both_orders_is_kept() -> None:
     square = [("a", "b"), ("b", "c"), ("c", "d"), ("d", "a")]
     # Fill-in b-d makes two cliques of 200 cells; a-c would make two of 5,000.
     assert JunctionTree.build(domain, square).cells == 400
-    assert triangulate(domain, square, by_fill=False) == (("a", "b", "d"), ("b", "c", "d"))
+    graph = adjacency(domain, square)
+    assert triangulate(domain, graph, by_fill=False) == (("a", "b", "d"), ("b", "c", "d"))
 
 
 def test_too_large_is_refused_before_memory_is_spent() -> None:

@@ -20,7 +20,7 @@ def tree_fits(domain: Domain, cliques: Sequence[Clique], most_cells: float) -> b
     # A clique above the limit is cheaper to see than a tree.
     if most_cells < 1 or any(domain.cells_of(c) > most_cells for c in cliques):
         return False
-    return count_cells(domain, triangulated(domain, cliques)) <= int(most_cells)
+    return count_cells(domain, triangulated(domain, cliques)) <= most_cells
 
 
 def growth(tree: JunctionTree, pairs: Iterable[Clique]) -> dict[Clique, int]:
