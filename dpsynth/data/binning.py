@@ -1,4 +1,4 @@
-"""Bins of numeric columns: equal-width, half-open, the last one closed; public by construction."""
+"""Bins of numeric columns: half-open, the last one closed; declared or bought, hence public."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,11 @@ from dpsynth.data.columns import FloatColumn, IntegerColumn
 def integer_edges(column: IntegerColumn) -> NDArray[np.int64]:
     """Return where the bins start, and the first integer after the last bin.
 
-    Bin `b` holds the integers from edge `b` up to but not including edge `b + 1`; widths differ by
-    one at most, and no bin is empty.
+    Bin `b` holds the integers from edge `b` up to but not including edge `b + 1`; no bin is empty,
+    and unless the column has edges of its own, widths differ by one at most.
     """
+    if column.edges is not None:
+        return np.array(column.edges, dtype=np.int64)
     bins = column.size - column.missing
     # Python's integers: the product of a wide range and many bins exceeds 64 bits.
     starts = [column.lower + b * column.values // bins for b in range(bins + 1)]
@@ -23,5 +25,7 @@ def float_edges(column: FloatColumn) -> NDArray[np.float64]:
 
     A constant column has one bin, whose two edges are equal.
     """
+    if column.edges is not None:
+        return np.array(column.edges)
     bins = column.size - column.missing
     return np.linspace(column.lower, column.upper, bins + 1)

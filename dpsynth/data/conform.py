@@ -7,17 +7,20 @@ categories are looked up once per distinct value.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.columns import CategoricalColumn, Category, Column, FloatColumn, IntegerColumn
+from dpsynth.data.open_columns import OpenNumber
 from dpsynth.data.spelling import Values, plain_values, spelling, spellings
 from dpsynth.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Measured: TypeAlias = IntegerColumn | FloatColumn | OpenNumber
 
 _MISSING = -1
 CHUNK = 2**18
@@ -44,7 +47,7 @@ def conform(column: Column, values: Values) -> Any:
 def _conform(column: Column, values: Values) -> Any:
     if isinstance(column, CategoricalColumn):
         return _categorical(column, values)
-    numbers = _numbers(column, values)
+    numbers = within_bounds(column, parse_numbers(column, values))
     if isinstance(column, FloatColumn):
         return numbers
     return _integers(column, numbers)
@@ -69,7 +72,7 @@ def category_dtype(column: CategoricalColumn) -> "pd.CategoricalDtype":
 def _categorical(column: CategoricalColumn, values: Values) -> Any:
     import pandas as pd
 
-    codes, distinct = _factorize(column.name, values)
+    codes, distinct = factorize(column.name, values)
     used = np.bincount(codes[codes >= 0], minlength=len(distinct)) > 0
     known = spellings(column)
     # One place more, at the end, so that the code -1 of a missing value finds itself.
@@ -82,7 +85,7 @@ def _categorical(column: CategoricalColumn, values: Values) -> Any:
     return pd.Categorical.from_codes(codes, dtype=category_dtype(column))
 
 
-def _factorize(name: str, values: Values) -> tuple[NDArray[np.int64], list[object]]:
+def factorize(name: str, values: Values) -> tuple[NDArray[np.int64], list[object]]:
     """Return a code for each value, -1 where it is missing, and the distinct values in order."""
     import pandas as pd
 
@@ -106,9 +109,14 @@ def _lookup(column: CategoricalColumn, known: Mapping[Category | None, int], val
     )
 
 
-def _numbers(column: IntegerColumn | FloatColumn, values: Values) -> NDArray[np.float64]:
-    """Return the values as floats within bounds, NaN where missing."""
-    numbers = _parse(column, values)
+def within_bounds(
+    column: IntegerColumn | FloatColumn, numbers: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the numbers as they are, or clipped, NaN where missing.
+
+    Raises:
+        DataError: a number out of bounds, or missing, that the column does not allow.
+    """
     absent = np.isnan(numbers)
     if absent.any() and not column.missing:
         raise DataError(column.name, float("nan"), "its schema says missing = false")
@@ -117,17 +125,27 @@ def _numbers(column: IntegerColumn | FloatColumn, values: Values) -> NDArray[np.
         if column.on_invalid == "error":
             raise DataError(
                 column.name,
-                _plain(numbers[outside][0]),
-                f"values must lie between {column.lower} and {column.upper}",
+                _shown(column, numbers[outside][0]),
+                f"values must lie between {_bound(column, column.lower)} "
+                f"and {_bound(column, column.upper)}",
             )
         numbers = np.clip(numbers, column.lower, column.upper)
     return numbers
 
 
-def _parse(column: IntegerColumn | FloatColumn, values: Values) -> NDArray[np.float64]:
+def parse_numbers(column: Measured, values: Values) -> NDArray[np.float64]:
+    """Return the values of a numeric column as floats, NaN where missing; times as ticks.
+
+    Raises:
+        DataError: a value that is no number, or no time where the column has a clock.
+    """
     import pandas as pd
     from pandas.api import types
 
+    clock = column.clock if isinstance(column, IntegerColumn | OpenNumber) else None
+    if clock is not None:
+        ticks, absent = clock.ticks(column.name, values)
+        return np.where(absent, np.nan, ticks.astype(np.float64))
     if types.is_integer_dtype(values.dtype) or types.is_float_dtype(values.dtype):
         return values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     objects = plain_values(column.name, values)
@@ -159,6 +177,11 @@ def _integers(column: IntegerColumn, numbers: NDArray[np.float64]) -> Any:
     return pd.arrays.IntegerArray(integers, absent) if column.missing else integers
 
 
-def _plain(number: np.float64) -> int | float:
+def _bound(column: IntegerColumn | FloatColumn, bound: float) -> float | str:
+    clock = column.clock if isinstance(column, IntegerColumn) else None
+    return bound if clock is None else clock.text(bound)
+
+
+def _shown(column: IntegerColumn | FloatColumn, number: np.float64) -> float | str:
     value = float(number)
-    return int(value) if value.is_integer() else value
+    return _bound(column, int(value) if value.is_integer() else value)

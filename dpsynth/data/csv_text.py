@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.columns import CategoricalColumn, IntegerColumn
+from dpsynth.data.presenting import time_texts
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 
@@ -93,6 +94,9 @@ def _texts(table: Table, name: str) -> Any:
     """Return the values of a column as an Arrow array, missing ones null."""
     pa = import_module("pyarrow")
     column, values = table.schema.column(name), table.values(name)
+    if isinstance(column, IntegerColumn) and column.clock is not None:
+        texts = [None if t is None else _quoted(t) for t in time_texts(column, values)]
+        return pa.array(texts, pa.large_string())
     if not isinstance(column, CategoricalColumn):
         return pa.array(values, from_pandas=True)
     codes = pa.array(values.codes, mask=values.codes < 0)

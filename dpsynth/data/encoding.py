@@ -1,6 +1,6 @@
 """Schema -> integer codes and back: what every mechanism counts and every generator samples."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.binning import float_edges, integer_edges
-from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
+from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn
 from dpsynth.data.conform import CHUNK, category_dtype
 from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
+from dpsynth.data.values import Limits, draw_values
 from dpsynth.errors import InvalidValueError
 
 Codes: TypeAlias = NDArray[np.integer[Any]]
+Ranges: TypeAlias = Mapping[str, Limits]
 
 
 @final
@@ -62,40 +64,48 @@ class Codec:
                 codes[rows, i] = _encode(column, values[rows])
         return codes
 
-    def decode(self, codes: Codes, *, rng: np.random.Generator) -> Table:
-        """Return records drawn for `codes`: uniform within a bin, whole where they must be.
+    def decode(
+        self, codes: Codes, *, rng: np.random.Generator, ranges: Ranges | None = None
+    ) -> Table:
+        """Return records drawn for `codes`: as the column's pieces say within a bin, or uniform.
 
         Args:
             codes: one row a record, one column an attribute of the domain.
             rng: source of the values within bins; encoding them again gives the same codes.
+            ranges: column -> the least and the largest value that its numbers may have, of which
+                each bin in `codes` has some; None: any.
 
         Raises:
             InvalidValueError: a shape, dtype or code that the domain does not have.
             DataError: no rows.
         """
-        return self.decode_blocks([codes], rng=rng)
+        return self.decode_blocks([codes], rng=rng, ranges=ranges)
 
-    def decode_blocks(self, blocks: Iterable[Codes], *, rng: np.random.Generator) -> Table:
+    def decode_blocks(
+        self,
+        blocks: Iterable[Codes],
+        *,
+        rng: np.random.Generator,
+        ranges: Ranges | None = None,
+    ) -> Table:
         """Return one table of the records that `decode` returns of each block, in order.
 
         Args:
             blocks: arrays of codes; each is decoded before the next one is asked for, so that they
                 may draw from the same `rng`.
-            rng: as of `decode`; errors too.
+            rng, ranges: as of `decode`; errors too.
         """
-        import pandas as pd
-
-        decoded = [self._decode(codes, rng) for codes in blocks]
+        decoded = [self._decode(codes, ranges or {}, rng) for codes in blocks]
         columns = {
             column.name: _joined([block[i] for block in decoded])
             for i, column in enumerate(self.schema.columns)
         }
-        return Table(schema=self.schema, frame=pd.DataFrame(columns, copy=False))
+        return Table.canonical(self.schema, columns)
 
-    def _decode(self, codes: Codes, rng: np.random.Generator) -> list[Any]:
+    def _decode(self, codes: Codes, ranges: Ranges, rng: np.random.Generator) -> list[Any]:
         _check_codes(codes, self.domain)
         return [
-            _decode(column, codes[:, i].astype(np.int64), rng)
+            _decode(column, codes[:, i].astype(np.int64), ranges.get(column.name), rng)
             for i, column in enumerate(self.schema.columns)
         ]
 
@@ -133,7 +143,7 @@ def _encode(column: Column, values: Any) -> Any:
         numbers = values.to_numpy()
         return np.where(absent, last, _bin(float_edges(column), numbers))
     integers = values.to_numpy(dtype=np.int64, na_value=column.lower)
-    if column.size - column.missing == column.values:
+    if column.edges is None and column.size - column.missing == column.values:
         return np.where(absent, last, integers - column.lower)
     return np.where(absent, last, _bin(integer_edges(column), integers))
 
@@ -143,31 +153,18 @@ def _bin(edges: NDArray[Any], numbers: NDArray[Any]) -> NDArray[np.intp]:
     return np.searchsorted(edges[1:-1], numbers, side="right")
 
 
-def _decode(column: Column, codes: NDArray[np.int64], rng: np.random.Generator) -> Any:
+def _decode(
+    column: Column,
+    codes: NDArray[np.int64],
+    limits: Limits | None,
+    rng: np.random.Generator,
+) -> Any:
     import pandas as pd
 
     absent = (codes == column.size - 1) & column.missing
     if isinstance(column, CategoricalColumn):
         return pd.Categorical.from_codes(np.where(absent, -1, codes), dtype=category_dtype(column))
-    bins = np.where(absent, 0, codes)
+    drawn = draw_values(column, np.where(absent, 0, codes), limits=limits, rng=rng)
     if isinstance(column, FloatColumn):
-        return np.where(absent, np.nan, _reals(column, bins, rng))
-    integers = _integers(column, bins, rng)
-    return pd.arrays.IntegerArray(integers, absent) if column.missing else integers
-
-
-def _integers(
-    column: IntegerColumn, bins: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.int64]:
-    edges = integer_edges(column)
-    return rng.integers(edges[bins], edges[bins + 1])
-
-
-def _reals(
-    column: FloatColumn, bins: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.float64]:
-    edges = float_edges(column)
-    lower, upper = edges[bins], edges[bins + 1]
-    drawn = lower + rng.random(bins.size) * (upper - lower)
-    # Rounding can reach the upper edge, which belongs to the next bin.
-    return np.maximum(lower, np.minimum(drawn, np.nextafter(upper, lower)))
+        return np.where(absent, np.nan, drawn)
+    return pd.arrays.IntegerArray(drawn, absent) if column.missing else drawn

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from dpsynth.atomic import opened_atomically
-from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.columns import CategoricalColumn, Column
 from dpsynth.data.csv_text import csv_header, csv_lines, parse_csv
+from dpsynth.data.open_columns import OpenColumn, OpenText
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 from dpsynth.errors import DpsynthError, FileError, InvalidValueError
@@ -30,10 +31,19 @@ def load_file(path: str | Path, schema: Schema) -> Table:
 
 def load_csv(path: str | Path, schema: Schema) -> Table:
     """Return the records of a CSV file with a header line; errors as of `load_file`."""
-    categorical = [c.name for c in schema.columns if isinstance(c, CategoricalColumn)]
+    return Table.from_frame(schema, load_frame(path, schema.columns))
+
+
+def load_frame(path: str | Path, columns: Iterable[Column | OpenColumn]) -> "pd.DataFrame":
+    """Return what a CSV or Parquet file holds; what are texts to a column stay texts in CSV.
+
+    Errors as of `read_frame`.
+    """
+    if _is_parquet(path):
+        return _parse_parquet(path)
+    texts = [c.name for c in columns if isinstance(c, CategoricalColumn | OpenText)]
     with _opened(path) as file:
-        frame = parse_csv(file, texts=categorical)
-    return Table.from_frame(schema, frame)
+        return parse_csv(file, texts=texts)
 
 
 def load_parquet(path: str | Path, schema: Schema) -> Table:

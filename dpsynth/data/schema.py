@@ -8,6 +8,7 @@ from typing import cast, final
 from dpsynth.data import schema_toml
 from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
 from dpsynth.data.domain import Domain
+from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
 from dpsynth.errors import DpsynthError, FileError, SchemaError, UnknownNameError
 
 __all__ = ["CategoricalColumn", "Column", "FloatColumn", "IntegerColumn", "Schema"]
@@ -86,11 +87,17 @@ class Schema:
         """Return the schema that a TOML text describes (docs/data.md has the reference).
 
         Raises:
-            SchemaError: not TOML, a key that is missing or of a wrong type, a rule broken.
+            SchemaError: not TOML, a key that is missing or of a wrong type, a rule broken, or a
+                column of which something has to be bought (`OpenSchema` has those).
             UnknownNameError: a key that nothing answers to; close ones are named.
         """
         top, columns = schema_toml.read(text)
-        return cls(columns=columns, **top)
+        closed: list[Column] = []
+        for column in columns:
+            if isinstance(column, OpenText | OpenNumber):
+                raise SchemaError(column.name, None, _whats_open(column))
+            closed.append(column)
+        return cls(columns=tuple(closed), **top)
 
     @classmethod
     def load(cls, path: str | Path) -> "Schema":
@@ -100,17 +107,36 @@ class Schema:
             FileError: the file is missing or unreadable.
             SchemaError, UnknownNameError: as `from_toml`.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise FileError(path, "no such schema file") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise FileError(path, f"the schema cannot be read ({error})") from error
+        text = schema_text(path)
         try:
             return cls.from_toml(text)
         except DpsynthError as error:
             error.add_note(f"in {path}")
             raise
+
+
+def schema_text(path: str | Path) -> str:
+    """Return what a schema file holds.
+
+    Raises:
+        FileError: the file is missing or unreadable.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise FileError(path, "no such schema file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(path, f"the schema cannot be read ({error})") from error
+
+
+def _whats_open(column: OpenColumn) -> str:
+    """Return why a column cannot be used before something was bought."""
+    if isinstance(column, OpenText):
+        return "an open set of texts has no categories before they are bought"
+    bounds = [field for field in ("lower", "upper") if getattr(column, field) is None]
+    if bounds:
+        return f"the column needs the key {bounds[0]!r} unless it is bought"
+    return "its bins have to be bought"
 
 
 def _listed(field: str, value: object) -> tuple[object, ...]:

@@ -7,24 +7,19 @@ and flat lists only, so the few lines here write it, and no dependency is needed
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields
 from typing import Any, TypeAlias, cast
 
-from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
+from dpsynth.data.column_kinds import KEYS, column_keys, read_column
+from dpsynth.data.columns import Column
+from dpsynth.data.open_columns import OpenColumn
 from dpsynth.errors import SchemaError, UnknownNameError
 
 TomlTable: TypeAlias = Mapping[str, Any]
 
-KINDS: Mapping[str, type[Column]] = {
-    "categorical": CategoricalColumn,
-    "integer": IntegerColumn,
-    "float": FloatColumn,
-}
-
 TOP_KEYS = ("public_rows", "unit", "max_rows_per_unit", "inferred")
 
 
-def read(text: str) -> tuple[dict[str, Any], tuple[Column, ...]]:
+def read(text: str) -> tuple[dict[str, Any], tuple[Column | OpenColumn, ...]]:
     """Return the top-level keys and the columns of a schema written in TOML.
 
     Raises:
@@ -43,30 +38,25 @@ def read(text: str) -> tuple[dict[str, Any], tuple[Column, ...]]:
     return document, tuple(_read_column(table, i) for i, table in enumerate(listed, start=1))
 
 
-def _read_column(value: object, position: int) -> Column:
+def _read_column(value: object, position: int) -> Column | OpenColumn:
     if not isinstance(value, dict):
         raise SchemaError(None, value, "each column is a table that starts with [[column]]")
     table = cast("TomlTable", value)
     name = table.get("name")
     if not isinstance(name, str):
         raise SchemaError(None, name, f"column {position} needs a name, which is a text")
-    _check_keys(f"key of schema column {name!r}", table, _all_keys(table.get("kind")))
-    if "kind" not in table:
-        raise SchemaError(name, None, f"kind must be one of {', '.join(KINDS)}")
-    kind = table["kind"]
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise UnknownNameError(f"kind of schema column {name!r}", str(kind), KINDS)
-    column = KINDS[kind]
-    for field in fields(column):
-        if field.default is MISSING and field.name not in table:
-            raise SchemaError(name, None, f"a column of kind {kind!r} needs the key {field.name!r}")
-    return column(**{key: value for key, value in table.items() if key != "kind"})
+    kind = table.get("kind")
+    known = KEYS.get(kind, ()) if isinstance(kind, str) else ()
+    _check_keys(f"key of schema column {name!r}", table, known or _every_key())
+    if kind is None:
+        raise SchemaError(name, None, f"kind must be one of {', '.join(KEYS)}")
+    if not isinstance(kind, str) or kind not in KEYS:
+        raise UnknownNameError(f"kind of schema column {name!r}", str(kind), KEYS)
+    return read_column(kind, {key: item for key, item in table.items() if key != "kind"})
 
 
-def _all_keys(kind: object) -> tuple[str, ...]:
-    """Return the keys of a column of `kind`; those of every kind while it is unknown."""
-    known = [KINDS[kind]] if isinstance(kind, str) and kind in KINDS else KINDS.values()
-    return ("kind", *dict.fromkeys(f.name for column in known for f in fields(column)))
+def _every_key() -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for keys in KEYS.values() for key in keys))
 
 
 def _check_keys(kind: str, table: TomlTable, known: Iterable[str]) -> None:
@@ -76,14 +66,10 @@ def _check_keys(kind: str, table: TomlTable, known: Iterable[str]) -> None:
             raise UnknownNameError(kind, key, names)
 
 
-def write(top: TomlTable, columns: Iterable[Column]) -> str:
+def write(top: TomlTable, columns: Iterable[Column | OpenColumn]) -> str:
     """Return TOML for a schema; keys that are None are left out."""
     blocks = [_write_keys(top)]
-    names = {column: kind for kind, column in KINDS.items()}
-    for column in columns:
-        keys = {"name": column.name, "kind": names[type(column)]}
-        keys |= {f.name: getattr(column, f.name) for f in fields(column)}
-        blocks.append("[[column]]\n" + _write_keys(keys))
+    blocks += ["[[column]]\n" + _write_keys(column_keys(column)) for column in columns]
     return "\n".join(blocks)
 
 

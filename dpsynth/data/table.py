@@ -1,5 +1,6 @@
 """Records that fit their schema: checked when made, and never shown."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.columns import Column
 from dpsynth.data.conform import conform
+from dpsynth.data.presenting import presented
 from dpsynth.data.schema import Schema
 from dpsynth.errors import DataError, UnknownNameError
 
@@ -18,10 +20,11 @@ if TYPE_CHECKING:
 class Table:
     """Validated records under a schema.
 
-    Columns have the schema's order and dtypes: category (in the schema's order of categories),
-    int64 (Int64 where values may be missing), float64. Values out of bounds have been clipped, and
-    foreign categories sent to the declared one, where the schema says so. The representation shows
-    the schema only: no record, and not their number, which is secret under add/remove.
+    Columns have the schema's order. Inside they are categorical (in the schema's order), int64
+    (Int64 where values may be missing; times are ticks) or float64. Values out of bounds have been
+    clipped, and foreign categories sent to the declared one, where the schema says so. The
+    representation shows the schema only: no record, and not their number, which is secret under
+    add/remove.
 
     Args:
         schema: the public description.
@@ -37,7 +40,7 @@ class Table:
     def __init__(self, *, schema: Schema, frame: "pd.DataFrame") -> None:
         import pandas as pd
 
-        named = _check_names(schema, frame)
+        named = check_names(schema.names, frame)
         if len(named) == 0:
             raise DataError(None, "no rows", "at least one is needed")
         columns = {c.name: conform(c, named[c.name]) for c in schema.columns}
@@ -49,6 +52,26 @@ class Table:
         """Return the table of `frame`'s records; arguments and errors as of the class."""
         return cls(schema=schema, frame=frame)
 
+    @classmethod
+    def canonical(cls, schema: Schema, columns: "Mapping[str, Any]") -> "Table":
+        """Return the table of arrays that `conform` made, or a codec; they are not checked again.
+
+        Args:
+            schema: the public description.
+            columns: name -> array, in the schema's order and of one length.
+
+        Raises:
+            DataError: no rows.
+        """
+        import pandas as pd
+
+        table = cls.__new__(cls)
+        table._schema = schema
+        table._frame = pd.DataFrame(columns, copy=False)
+        if len(table._frame) == 0:
+            raise DataError(None, "no rows", "at least one is needed")
+        return table
+
     @property
     def schema(self) -> Schema:
         """The public description."""
@@ -56,11 +79,14 @@ class Table:
 
     @property
     def frame(self) -> "pd.DataFrame":
-        """A copy of the records: writing to it does not reach the table."""
-        return self._frame.copy()
+        """A copy of the records, in the dtypes that their columns declare."""
+        import pandas as pd
+
+        columns = {c.name: presented(c, self._frame[c.name].array) for c in self._schema.columns}
+        return pd.DataFrame(columns, copy=True)
 
     def values(self, name: str) -> Any:
-        """Return the pandas array of one column, to read and not to write.
+        """Return the pandas array of one column as it is kept, to read and not to write.
 
         Raises:
             UnknownNameError: no such column.
@@ -79,7 +105,8 @@ class Table:
         positions = np.asarray(indices)
         if positions.size and (positions.min() < 0 or positions.max() >= len(self)):
             raise DataError(None, "too few rows", "an index to take lies outside it")
-        return Table(schema=self._schema, frame=self._frame.take(positions))
+        taken = self._frame.take(positions).reset_index(drop=True)
+        return Table.canonical(self._schema, {n: taken[n].array for n in self._schema.names})
 
     def __repr__(self) -> str:
         columns = ", ".join(_describe(column) for column in self._schema.columns)
@@ -91,8 +118,13 @@ def _describe(column: Column) -> str:
     return f"{column.name}: {kind}[{column.size}]"
 
 
-def _check_names(schema: Schema, frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Return `frame` with its columns named by texts, once each, as the schema names them."""
+def check_names(expected: Sequence[str], frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return `frame` with its columns named by texts, once each, as a schema names them.
+
+    Raises:
+        UnknownNameError: a column that the schema or the frame lacks.
+        DataError: several columns of one name.
+    """
     import pandas as pd
 
     if not isinstance(frame, pd.DataFrame):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -101,10 +133,10 @@ def _check_names(schema: Schema, frame: "pd.DataFrame") -> "pd.DataFrame":
     for name in names:
         if names.count(name) > 1:
             raise DataError(name, "several columns of that name", "names must be unique")
-    for name in schema.names:
+    for name in expected:
         if name not in names:
             raise UnknownNameError("column of the table", name, names)
     for name in names:
-        if name not in schema.names:
-            raise UnknownNameError("column of the schema", name, schema.names)
+        if name not in expected:
+            raise UnknownNameError("column of the schema", name, expected)
     return frame.set_axis(names, axis="columns")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from dpsynth.data.clock import Clock
 from dpsynth.data.columns import BINS, INTEGER_CODES, CategoricalColumn, FloatColumn, IntegerColumn
+from dpsynth.data.open_columns import OpenNumber, OpenText
 from dpsynth.data.schema import Schema
 from dpsynth.registry import DATASETS
 
@@ -24,7 +26,10 @@ def test_the_examples_describe_one_schema() -> None:
     assert Schema.from_toml(toml) == names["schema"]
 
 
-@pytest.mark.parametrize("kind", [Schema, CategoricalColumn, IntegerColumn, FloatColumn])
+@pytest.mark.parametrize(
+    "kind",
+    [Schema, CategoricalColumn, IntegerColumn, FloatColumn, Clock, OpenNumber, OpenText],
+)
 def test_every_key_is_documented(kind: type) -> None:
     keys = {"[[column]]" if f.name == "columns" else f.name for f in fields(kind)} | {"kind"}
     rows = [line.split("|")[1] for line in TEXT.splitlines() if line.startswith("| `")]

@@ -1,0 +1,114 @@
+"""A schema of which something is still to be bought, and reading either kind of schema."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, final
+
+from dpsynth.data import schema_toml
+from dpsynth.data.columns import Column
+from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
+from dpsynth.data.presenting import with_dtypes
+from dpsynth.data.schema import Schema, schema_text
+from dpsynth.errors import DpsynthError, SchemaError
+
+_DTYPES = "dtypes of the frame"
+SETTINGS = tuple(f.name for f in fields(Schema) if f.name != "columns")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class OpenSchema:
+    """What is public about a table before its bounds, categories or bins have been bought.
+
+    Args:
+        columns: at least one, in order, names unique; some may be open.
+        settings: the other fields of a `Schema`.
+
+    Raises:
+        SchemaError: a field outside its rule.
+    """
+
+    columns: tuple[Column | OpenColumn, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple(self.columns))
+        object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+        for name in self.names:
+            if self.names.count(name) > 1:
+                raise SchemaError(None, name, "names of columns must be unique")
+        if not self.columns:
+            raise SchemaError(None, [], "at least one column is needed")
+        closed = [c for c in self.columns if not isinstance(c, OpenText | OpenNumber)]
+        if closed:
+            Schema(columns=tuple(closed), **self.settings)  # refuses settings that break a rule
+
+    def __hash__(self) -> int:
+        return hash((self.columns, tuple(sorted(self.settings.items()))))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns, in order."""
+        return tuple(c.name for c in self.columns)
+
+    @property
+    def open_columns(self) -> tuple[OpenColumn, ...]:
+        """The columns of which something is to be bought."""
+        return tuple(c for c in self.columns if isinstance(c, OpenText | OpenNumber))
+
+    @classmethod
+    def of(cls, schema: Schema) -> "OpenSchema":
+        """Return a closed schema as one of which nothing is open."""
+        settings = {name: getattr(schema, name) for name in SETTINGS}
+        return cls(columns=schema.columns, settings=settings)
+
+    def to_toml(self) -> str:
+        """Return the schema as TOML; `parse_schema` gives an equal one back."""
+        return schema_toml.write(self.settings, self.columns)
+
+
+def presented_as(schema: Schema | OpenSchema, frame: Any) -> Schema | OpenSchema:
+    """Return the schema whose columns have the dtypes of a frame, where they declare none.
+
+    Args:
+        schema: what is public about the records.
+        frame: has its columns; its dtypes are taken as public, which the schema then says.
+    """
+    columns = with_dtypes(schema.columns, frame)
+    shown = (*zip(columns, schema.columns, strict=True),)
+    if all(ours.dtype == theirs.dtype for ours, theirs in shown):
+        return schema
+    if isinstance(schema, Schema):
+        inferred = (*schema.inferred, _DTYPES)
+        return replace(schema, columns=columns, inferred=inferred)
+    settings = {**schema.settings, "inferred": (*schema.settings.get("inferred", ()), _DTYPES)}
+    return OpenSchema(columns=columns, settings=settings)
+
+
+def parse_schema(text: str) -> Schema | OpenSchema:
+    """Return the schema in a TOML text: an `OpenSchema` where a column of it is open.
+
+    Raises:
+        SchemaError, UnknownNameError: as `Schema.from_toml`.
+    """
+    top, columns = schema_toml.read(text)
+    found = OpenSchema(columns=columns, settings=top)
+    closed = [c for c in columns if not isinstance(c, OpenText | OpenNumber)]
+    return found if found.open_columns else Schema(columns=tuple(closed), **top)
+
+
+def load_schema(path: str | Path) -> Schema | OpenSchema:
+    """Return the schema in a TOML file.
+
+    Raises:
+        FileError: the file is missing or unreadable.
+        SchemaError, UnknownNameError: as `parse_schema`.
+    """
+    text = schema_text(path)
+    try:
+        return parse_schema(text)
+    except DpsynthError as error:
+        error.add_note(f"in {path}")
+        raise

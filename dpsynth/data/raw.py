@@ -1,0 +1,72 @@
+"""Raw values of open columns: converted and checked as far as is possible without bounds."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.data.column_rules import LARGEST_INTEGER
+from dpsynth.data.conform import factorize, parse_numbers
+from dpsynth.data.open_columns import OpenNumber, OpenText
+from dpsynth.data.spelling import spelling
+from dpsynth.errors import DataError
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RawTexts:
+    """Texts of an open column: secret.
+
+    Args:
+        texts: those that occur, sorted.
+        counts: how often each occurs.
+    """
+
+    texts: tuple[str, ...]
+    counts: NDArray[np.int64]
+
+
+def raw_numbers(column: OpenNumber, values: Any) -> NDArray[np.float64]:
+    """Return the values of an open column of numbers or times as floats, NaN where missing.
+
+    Negative zeros are zeros: they could not be told apart in the output.
+
+    Raises:
+        DataError: a value that is no number, infinite, or missing where the column forbids it; a
+            fraction, or a number beyond 2**53, among whole numbers.
+    """
+    numbers = parse_numbers(column, values) + 0.0
+    absent = np.isnan(numbers)
+    if absent.any() and not column.missing:
+        raise DataError(column.name, None, "its schema says missing = false")
+    present = numbers[~absent]
+    if np.isinf(present).any():
+        raise DataError(column.name, float("inf"), "values must be finite")
+    if column.whole:
+        if (present != np.floor(present)).any():
+            first = float(present[present != np.floor(present)][0])
+            raise DataError(column.name, first, "values must be whole numbers")
+        if (np.abs(present) > LARGEST_INTEGER).any():
+            largest = float(present[np.argmax(np.abs(present))])
+            raise DataError(column.name, largest, "whole numbers must lie within 2**53 of zero")
+    return numbers
+
+
+def raw_texts(column: OpenText, values: Any) -> RawTexts:
+    """Return the texts of an open column, and how often each occurs.
+
+    Raises:
+        DataError: a collection among them, or a missing value where the column forbids it.
+    """
+    codes, distinct = factorize(column.name, values)
+    spelled = np.array([str(spelling(value, str)) for value in distinct], dtype=object)
+    counts = np.bincount(codes[codes >= 0], minlength=len(distinct)).astype(np.int64)
+    absent = (codes < 0).any() or (counts[spelled == ""] > 0).any()
+    if absent and not column.missing:
+        raise DataError(column.name, None, "its schema says missing = false")
+    kept = (spelled != "") & (counts > 0)
+    # Several spellings of one text count together.
+    texts, where = np.unique(spelled[kept].astype(str), return_inverse=True)
+    together = np.bincount(where, weights=counts[kept], minlength=len(texts)).astype(np.int64)
+    return RawTexts(texts=tuple(texts.tolist()), counts=together)

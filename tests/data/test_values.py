@@ -1,0 +1,126 @@
+"""Values within bins follow the pieces, and codes survive whatever is drawn."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dpsynth.data.columns import FloatColumn, IntegerColumn, Piece
+from dpsynth.data.encoding import Codec
+from dpsynth.data.schema import Schema
+from dpsynth.data.values import draw_values, value_law
+from dpsynth.errors import InvalidValueError, SchemaError
+
+
+@st.composite
+def unequal(draw: st.DrawFn) -> FloatColumn | IntegerColumn:
+    """A column with bins and pieces between arbitrary edges."""
+    whole = draw(st.booleans())
+    points = sorted(draw(st.sets(st.integers(-(10**6), 10**6), min_size=2, max_size=12)))
+    inner = draw(st.sets(st.sampled_from(points[1:-1]) if len(points) > 2 else st.nothing()))
+    edges = [points[0], *sorted(inner), points[-1]]
+    pieces: list[Piece] = []
+    for low, high in pairwise(points):
+        weight = draw(st.sampled_from([0.0, 0.5, 3.0]))
+        atom = draw(st.booleans())
+        pieces.append((low, low + 1 if whole else low, weight) if atom else (low, high, weight))
+    missing = draw(st.booleans())
+    if whole:
+        return IntegerColumn(
+            name="x",
+            lower=edges[0],
+            upper=edges[-1] - 1,
+            edges=tuple(edges),
+            pieces=tuple(pieces),
+            missing=missing,
+        )
+    return FloatColumn(
+        name="x",
+        lower=edges[0],
+        upper=edges[-1],
+        edges=tuple(edges),
+        pieces=tuple(pieces),
+        decimals=draw(st.sampled_from([None, 0, 3])),
+        missing=missing,
+    )
+
+
+@given(column=unequal(), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=150, deadline=None)
+def test_codes_survive_drawing(column: FloatColumn | IntegerColumn, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    codec = Codec(schema=Schema(columns=(column,)))
+    codes = rng.integers(0, column.size, (60, 1))
+    drawn = codec.decode(codes, rng=rng)
+    assert np.array_equal(codec.encode(drawn), codes)
+
+
+def test_values_follow_the_weights() -> None:
+    column = FloatColumn(
+        name="x",
+        lower=0.0,
+        upper=10.0,
+        edges=(0.0, 4.0, 10.0),
+        pieces=((1.0, 1.0, 3.0), (2.0, 3.0, 1.0), (9.0, 9.0, 7.0)),
+    )
+    drawn = draw_values(column, np.repeat([0, 1], 4000), limits=None, rng=np.random.default_rng(0))
+    first, second = drawn[:4000], drawn[4000:]
+    assert (second == 9.0).all()
+    # 4,000 draws at probability 3/4: five standard deviations are .034.
+    assert abs((first == 1.0).mean() - 0.75) < 0.034
+    assert ((first == 1.0) | ((first >= 2.0) & (first < 3.0))).all()
+
+
+def test_equal_columns_with_other_pieces_are_not_mixed_up() -> None:
+    fields = {"name": "x", "lower": 0.0, "upper": 4.0, "bins": 1}
+    one = FloatColumn(**fields, pieces=((1.0, 1.0, 1.0),))  # type: ignore[arg-type]
+    other = FloatColumn(**fields, pieces=((2.0, 2.0, 1.0),))  # type: ignore[arg-type]
+    assert one == other
+    rng = np.random.default_rng(0)
+    zeros = np.zeros(3, dtype=np.int64)
+    assert draw_values(one, zeros, limits=None, rng=rng).tolist() == [1.0] * 3
+    assert draw_values(other, zeros, limits=None, rng=rng).tolist() == [2.0] * 3
+
+
+def test_decimals_are_those_of_texts() -> None:
+    column = FloatColumn(name="x", lower=0.0, upper=1.0, bins=3, decimals=2)
+    drawn = draw_values(
+        column, np.repeat([0, 1, 2], 300), limits=None, rng=np.random.default_rng(0)
+    )
+    assert all(float(f"{value:.2f}") == value for value in drawn)
+    assert len(np.unique(drawn)) > 90
+
+
+def test_limits_cut_bins_and_say_their_share() -> None:
+    column = IntegerColumn(name="x", lower=0, upper=99, bins=10)
+    law = value_law(column, (15, 40))
+    assert np.allclose(law.mass, [0, 0.5, 1, 1, 0.1, 0, 0, 0, 0, 0])
+    rng = np.random.default_rng(0)
+    drawn = draw_values(column, np.repeat([1, 2, 4], 50), limits=(15, 40), rng=rng)
+    assert drawn[:50].min() >= 15
+    assert drawn[50:100].min() >= 20
+    assert (drawn[100:] == 40).all()
+    with pytest.raises(InvalidValueError, match="within reach"):
+        draw_values(column, np.array([5]), limits=(15, 40), rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"edges": (0.0, 2.0, 1.0, 4.0)}, "edges must rise"),
+        ({"edges": (1.0, 4.0)}, "edges must rise"),
+        ({"edges": (0.0, 2.0, 4.0), "bins": 5}, "bins must be left out"),
+        ({"edges": "ab"}, "edges must be a list"),
+        ({"pieces": ((1.0, 2.0),)}, "a piece is a list"),
+        ({"pieces": ((2.0, 1.0, 1.0),)}, "in order"),
+        ({"pieces": ((0.0, 2.0, 1.0), (1.0, 3.0, 1.0))}, "in order"),
+        ({"pieces": ((0.0, 2.0, -1.0),)}, "at least 0"),
+        ({"decimals": 99}, "decimals must be"),
+        ({"dtype": "int8"}, "dtype must be"),
+    ],
+)
+def test_a_wrong_field_is_one_sentence(fields: dict[str, object], said: str) -> None:
+    with pytest.raises(SchemaError, match=said):
+        FloatColumn(name="x", lower=0.0, upper=4.0, **fields)  # type: ignore[arg-type]
