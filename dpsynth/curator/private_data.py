@@ -57,6 +57,8 @@ class PrivateData:
         budget: the guarantee that everything bought here keeps together.
         noise: source of all privacy noise; its mode (research, release) becomes the receipt's.
         accountant: "zcdp", "gdp", "pure" (adaptive), or one of plans that are reserved beforehand.
+        ledger: one of this budget that was charged already (`PrivateColumns`), whose accountant
+            prices; None: a new one.
         observer: told of each access; for audits that record and replay.
 
     Attributes:
@@ -76,9 +78,12 @@ class PrivateData:
         *,
         noise: NoiseSource,
         accountant: str = "zcdp",
+        ledger: Ledger | None = None,
         observer: Callable[[Observation], None] | None = None,
     ) -> None:
         check_unit(table, budget)
+        if ledger is not None and ledger.budget != budget:
+            raise InvalidValueError("budget", budget, "the ledger's")
         codec = Codec(schema=table.schema)
         counter = CellCounter(codec.encode(table), codec.domain)
         if counter.rows >= ROW_CEILING:
@@ -86,7 +91,7 @@ class PrivateData:
         self.schema: Schema = table.schema
         self.domain: Domain = codec.domain
         self.budget = budget
-        ledger = Ledger(make_accountant(accountant, budget))
+        ledger = ledger or Ledger(make_accountant(accountant, budget))
         self._answering = Answering(
             ledger=ledger,
             pricing=Pricing(accountant=ledger.accountant, noise=noise, domain=codec.domain),
@@ -268,9 +273,8 @@ class PrivateData:
             penalties=tuple(penalties) if penalties is not None else (0.0,) * len(candidates),
             weights=None if weights is None else tuple(weights),
         )
-        return query.candidates[
-            self._answering.select(label, query, len(query.candidates), epsilon)
-        ]
+        chosen = self._answering.select(label, query, len(query.candidates), epsilon)
+        return query.candidates[chosen]
 
     def select_dependent(
         self,
@@ -298,9 +302,8 @@ class PrivateData:
             candidates=tuple(candidates),
             penalties=tuple(penalties) if penalties is not None else (0.0,) * len(candidates),
         )
-        return query.candidates[
-            self._answering.select(label, query, len(query.candidates), epsilon)
-        ]
+        chosen = self._answering.select(label, query, len(query.candidates), epsilon)
+        return query.candidates[chosen]
 
     def allot(self, fraction: float, *, label: str = "allotment") -> "PrivateData":
         """Return a view of the same records with a ledger of its own over a part of the budget.

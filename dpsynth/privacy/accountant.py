@@ -189,6 +189,9 @@ def flattened(events: Iterable[Event]) -> Iterator[Event]:
             yield event
 
 
+ADAPTIVE = ("zcdp", "gdp", "pure")
+"""Accountants that take charges chosen after seeing answers."""
+
 _ACCOUNTANTS = {
     "zcdp": "dpsynth.privacy.filters:ZcdpFilter",
     "gdp": "dpsynth.privacy.filters:GdpFilter",

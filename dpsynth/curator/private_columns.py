@@ -1,0 +1,221 @@
+"""The door to raw columns: what a schema leaves open is bought here, before records have codes."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.curator.answering import Answering
+from dpsynth.curator.cells import DECIMAL_CELLS, Cells, decimals_needed
+from dpsynth.curator.counting import CellCounter
+from dpsynth.curator.frequent import FrequentValues, allowed_distance
+from dpsynth.curator.pricing import Pricing, share
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.curator.private_tree import tree_for
+from dpsynth.curator.queries import CELL_CEILING, MarginalQuery
+from dpsynth.data.columns import CategoricalColumn, FloatColumn
+from dpsynth.data.conform import conform
+from dpsynth.data.domain import Domain
+from dpsynth.data.open_columns import OpenNumber, OpenText
+from dpsynth.data.open_schema import OpenSchema
+from dpsynth.data.raw import RawTexts, raw_numbers, raw_texts
+from dpsynth.data.schema import Schema
+from dpsynth.data.table import Table, check_names
+from dpsynth.errors import DataError, InvalidValueError, PrivacyError, UnsupportedEventError
+from dpsynth.privacy.accountant import Filter, make_accountant
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.events import NoiseLaw, PureEvent
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.noise import NoiseSource
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+Array: TypeAlias = NDArray[np.float64]
+
+
+@final
+class PrivateColumns:
+    """Raw records under an open schema, which can only be asked about single columns, for a price.
+
+    Every value is converted and checked on construction, before anything is spent.
+
+    Args:
+        frame: the records.
+        schema: what is public about them.
+        budget: the guarantee that everything bought here and later keeps together.
+        noise: source of all privacy noise.
+        accountant: "zcdp", "gdp" or "pure": what is bought depends on what was seen.
+
+    Raises:
+        UnknownNameError, DataError: records that do not fit the schema.
+        UnsupportedEventError: an accountant of fixed plans.
+        InvalidValueError: the budget's unit of privacy is not the schema's.
+    """
+
+    def __init__(
+        self,
+        frame: "pd.DataFrame",
+        schema: OpenSchema,
+        budget: Budget,
+        *,
+        noise: NoiseSource,
+        accountant: str = "zcdp",
+    ) -> None:
+        priced = make_accountant(accountant, budget)
+        if not isinstance(priced, Filter):
+            rule = "it serves fixed plans only; an open schema needs 'zcdp', 'gdp' or 'pure'"
+            raise UnsupportedEventError(accountant, "a column to be bought", rule)
+        unit = schema.settings.get("unit", "record")
+        if budget.unit != unit:
+            raise InvalidValueError("unit of the budget", budget.unit, f"the schema's, {unit!r}")
+        self._frame = check_names(schema.names, frame)
+        if not 0 < len(self._frame) < CELL_CEILING:
+            rule = f"there must be at least 1 and fewer than {CELL_CEILING}"
+            raise DataError(None, "a number of rows out of range", rule)
+        self._numbers: dict[str, Array] = {}
+        self._texts: dict[str, RawTexts] = {}
+        for column in schema.columns:
+            values = self._frame[column.name]
+            if isinstance(column, OpenNumber):
+                self._numbers[column.name] = raw_numbers(column, values)
+            elif isinstance(column, OpenText):
+                self._texts[column.name] = raw_texts(column, values)
+            else:
+                # Refuses what the column forbids; what falls into bins has a spread to be bought.
+                conformed = conform(column, values)
+                if not isinstance(column, CategoricalColumn) and column.binned:
+                    numbers = conformed if isinstance(column, FloatColumn) else _floats(conformed)
+                    self._numbers[column.name] = numbers
+        self.schema, self.budget = schema, budget
+        self._accountant, self._noise = priced, noise
+        self.ledger = Ledger(priced)
+
+    def __repr__(self) -> str:
+        return f"PrivateColumns({self.schema.names}, {self.budget}, {self._accountant.name})"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise PrivacyError("private data cannot be copied or pickled: its ledger must stay unique")
+
+    @property
+    def remaining(self) -> float:
+        """What is left of the budget, in the accountant's currency."""
+        return self.ledger.remaining
+
+    def sigma_for(self, amount: float) -> float:
+        """Return the standard deviation of the noise of a histogram that costs `amount`."""
+        return self._pricing(1).sigma(share(amount, "queries", 1))
+
+    def histogram(self, name: str, cells: Cells, *, sigma: float, label: str) -> Array:
+        """Return noisy numbers of records in `cells` of a column of numbers: a one-way marginal.
+
+        Args:
+            name: the column.
+            cells: public.
+            sigma: standard deviation of the noise in each cell, in records.
+            label: the ledger's.
+
+        Raises:
+            BudgetExceededError: the budget does not cover it; nothing has changed.
+        """
+        return self._count(name, cells.codes(self._numbers[name]), cells.size, sigma, label)
+
+    def decimals(self, name: str, *, sigma: float) -> Array:
+        """Return noisy numbers of values of a column by how many decimals they need, as
+        `decimals_needed` sorts them: a one-way marginal."""
+        codes = decimals_needed(self._numbers[name])
+        return self._count(name, codes, DECIMAL_CELLS, sigma, f"decimals of {name}")
+
+    def frequent(
+        self, name: str, *, sigma: float, parts: int
+    ) -> tuple[Sequence[str] | Array, Array]:
+        """Return values of a column that many records share, in order, and their noisy numbers.
+
+        See `FrequentValues` for what it costs and what may be missing.
+
+        Args:
+            name: the column.
+            sigma: standard deviation of the noise of each number, in records.
+            parts: by how many such questions the allowed distance is to be shared.
+
+        Raises:
+            BudgetExceededError: the budget does not cover it; nothing has changed.
+        """
+        pricing = self._pricing(1)
+        asked = FrequentValues(sigma=sigma, distance=allowed_distance(self._accountant, parts))
+        event = asked.event(pricing)
+        self.ledger.charge(f"frequent values of {name}", event)
+        values, counts = self._distinct(name)
+        noise: Array = pricing.draw(event, counts.shape)
+        kept = asked.released(counts, noise, pricing)
+        noisy = (counts + noise)[kept].astype(np.float64)
+        if isinstance(values, tuple):
+            return tuple(values[int(i)] for i in kept), noisy
+        return values[kept], noisy
+
+    def tree(
+        self, name: str, lower: float, upper: float, *, amount: float, narrowest: float
+    ) -> list[float]:
+        """Return edges that are closer where records are dense (`PrivateTree`).
+
+        Args:
+            name: a column of numbers.
+            lower, upper: the first and last edge; public.
+            amount: what it may cost, in the accountant's currency.
+            narrowest: intervals of at most this width are not halved; public.
+
+        Raises:
+            BudgetExceededError: the budget does not cover it; nothing has changed.
+        """
+        discrete = self._noise.mode == "release"
+        epsilon = 1.0 / self._accountant.laplace_scale(amount, sensitivity=1.0)
+        tree = tree_for(epsilon, self.budget, discrete=discrete)
+        law = NoiseLaw.DISCRETE if discrete else NoiseLaw.CONTINUOUS
+        self.ledger.charge(f"tree of {name}", PureEvent(epsilon=epsilon))
+        numbers = self._numbers[name]
+        sorted_numbers = np.sort(np.clip(numbers[~np.isnan(numbers)], lower, upper))
+
+        def draw() -> float:
+            return float(self._noise.laplace(tree.scale, 1, law=law)[0])
+
+        return tree.grow(sorted_numbers, lower, upper, narrowest=narrowest, draw=draw)
+
+    def private_data(self, schema: Schema) -> PrivateData:
+        """Return the records under a schema that is closed now, with the same ledger."""
+        return PrivateData(
+            Table.from_frame(schema, self._frame),
+            self.budget,
+            noise=self._noise,
+            ledger=self.ledger,
+        )
+
+    def _distinct(self, name: str) -> tuple[tuple[str, ...] | Array, NDArray[np.int64]]:
+        if name in self._texts:
+            return self._texts[name].texts, self._texts[name].counts
+        numbers = self._numbers[name]
+        values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
+        return values, counts.astype(np.int64)
+
+    def _count(
+        self, name: str, codes: NDArray[np.int64], size: int, sigma: float, label: str
+    ) -> Array:
+        domain = Domain(sizes={name: size})
+        answering = Answering(
+            ledger=self.ledger,
+            pricing=self._pricing(size, name),
+            noise=self._noise,
+            counter=CellCounter(codes[:, None], domain),
+        )
+        return answering.measure([(label, MarginalQuery(clique=(name,)), sigma)])[0]
+
+    def _pricing(self, size: int, name: str = "value") -> Pricing:
+        domain = Domain(sizes={name: size})
+        return Pricing(accountant=self._accountant, noise=self._noise, domain=domain)
+
+
+def _floats(integers: Any) -> Array:
+    import pandas as pd
+
+    return pd.Series(integers).to_numpy(dtype=np.float64, na_value=np.nan)

@@ -1,0 +1,182 @@
+"""The door to raw columns: everything is charged first, and one ledger leads to the model."""
+
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from dpsynth.curator.cells import DECIMAL_CELLS, Cells, decimals_needed, magnitude_edges
+from dpsynth.curator.private_columns import PrivateColumns
+from dpsynth.data.columns import CategoricalColumn, IntegerColumn
+from dpsynth.data.open_columns import OpenNumber, OpenText
+from dpsynth.data.open_schema import OpenSchema
+from dpsynth.data.schema import Schema
+from dpsynth.errors import (
+    BudgetExceededError,
+    DataError,
+    InvalidValueError,
+    PrivacyError,
+    UnknownNameError,
+    UnsupportedEventError,
+)
+from dpsynth.privacy.budget import Budget, Neighbouring
+from dpsynth.privacy.noise import ResearchNoise
+
+OPEN = OpenSchema(columns=(OpenNumber(name="x", whole=False), OpenText(name="t")))
+CELLS = Cells(edges=np.array([-1.0, 0.0, 2.5, 10.0]), atoms=np.array([0.0, 7.0]))
+
+
+def door(
+    x: Any, t: Any = None, *, schema: OpenSchema = OPEN, accountant: str = "zcdp", **budget: Any
+) -> PrivateColumns:
+    frame = pd.DataFrame({"x": x, "t": ["a"] * len(x) if t is None else t})
+    of = Budget(**{"epsilon": 1.0, "delta": 1e-9, **budget})
+    noise = ResearchNoise(rng=np.random.default_rng(0))
+    return PrivateColumns(frame, schema, of, noise=noise, accountant=accountant)
+
+
+def test_cells_sort_values() -> None:
+    values = np.array([-5.0, -0.5, 0.0, 1.0, 2.5, 7.0, 99.0, np.nan])
+    assert CELLS.codes(values).tolist() == [0, 0, 3, 1, 2, 4, 2, 5]
+    assert CELLS.size == 6
+
+
+def test_decimals_and_magnitudes() -> None:
+    values = np.array([1.0, 0.5, 0.25, 1e-15, 1 / 3, np.nan])
+    assert decimals_needed(values).tolist() == [0, 1, 2, 15, 16, 17]
+    edges = magnitude_edges(whole=True, lower=0.0, upper=100.0)
+    assert edges.tolist() == [0, 1, 2, 4, 8, 16, 32, 64, 100]
+    free = magnitude_edges(whole=False, lower=None, upper=None)
+    assert (np.diff(free) > 0).all()
+    assert free[0] == -(2.0**64)
+
+
+def neighbours(rows: int, relation: Neighbouring) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Yield columns that differ in one unit of `rows` rows, at random and piled up."""
+    rng = np.random.default_rng(1)
+    values = np.array([-3.0, 0.0, 1.0, 7.0, 9.5, np.nan, 2.5])
+    for piled in (False, True) * 10:
+        rest = rng.choice(values, 12)
+        mine = rng.choice(values, 1 if piled else rows).repeat(rows if piled else 1)
+        other = rng.choice(values, 1 if piled else rows).repeat(rows if piled else 1)
+        yield np.append(rest, mine), np.append(rest, other) if relation == "replace" else rest
+
+
+@pytest.mark.parametrize("relation", list(Neighbouring))
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("asked", ["histogram", "decimals"])
+def test_sensitivity_is_that_of_neighbours(
+    asked: str, rows: int, relation: Neighbouring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Brute force: what is counted of neighbours differs by at most what was charged for."""
+    fields = {"unit": "person", "max_rows_per_unit": rows} if rows > 1 else {}
+    schema = OpenSchema(columns=OPEN.columns, settings=fields)
+    monkeypatch.setattr(
+        "dpsynth.curator.pricing.Pricing.draw", lambda self, event, shape: np.zeros(shape)
+    )
+    most = 0.0
+    for pair in neighbours(rows, relation):
+        answers, events = [], []
+        for x in pair:
+            opened = door(x, schema=schema, relation=relation, **fields)
+            if asked == "histogram":
+                answers.append(opened.histogram("x", CELLS, sigma=1e3, label="x"))
+            else:
+                answers.append(opened.decimals("x", sigma=1e3))
+            events.append(opened.ledger.entries[0].event)
+        assert events[0] == events[1]
+        moved = float(np.linalg.norm(answers[0] - answers[1]))
+        assert moved <= events[0].sensitivity + 1e-12
+        most = max(most, moved / events[0].sensitivity)
+    assert most == pytest.approx(1.0)  # attained: no query is charged for more than it needs
+
+
+def test_answers_are_near_and_each_is_charged() -> None:
+    x = np.repeat([0.0, 1.0, 7.0, 9.0, np.nan], [500, 400, 300, 200, 100])
+    opened = door(x, epsilon=8.0)
+    noisy = opened.histogram("x", CELLS, sigma=5.0, label="spread of x")
+    # Six cells of noise 5: six deviations.
+    assert np.abs(noisy - [0, 400, 200, 500, 300, 100]).max() < 30
+    assert opened.decimals("x", sigma=5.0).shape == (DECIMAL_CELLS,)
+    labels = [entry.label for entry in opened.ledger.entries]
+    assert labels == ["spread of x", "decimals of x"]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda opened: opened.histogram("x", CELLS, sigma=5.0, label="x"),
+        lambda opened: opened.decimals("x", sigma=5.0),
+        lambda opened: opened.frequent("x", sigma=5.0, parts=1),
+        lambda opened: opened.tree("x", 0.0, 500.0, amount=0.01, narrowest=1.0),
+    ],
+    ids=["histogram", "decimals", "frequent", "tree"],
+)
+def test_a_spent_budget_refuses_everything(ask: Callable[[PrivateColumns], object]) -> None:
+    opened = door(np.arange(500.0))
+    opened.histogram("x", CELLS, sigma=opened.sigma_for(opened.remaining * 0.999999), label="all")
+    spent = opened.ledger.entries
+    with pytest.raises(BudgetExceededError):
+        ask(opened)
+    assert opened.ledger.entries == spent
+
+
+def test_the_model_goes_on_with_the_same_ledger() -> None:
+    opened = door(np.arange(500.0), epsilon=2.0)
+    opened.histogram("x", CELLS, sigma=50.0, label="spread of x")
+    schema = Schema(
+        columns=(
+            IntegerColumn(name="x", lower=0, upper=499, bins=5),
+            CategoricalColumn(name="t", categories=("a",)),
+        )
+    )
+    private = opened.private_data(schema)
+    assert private.ledger is opened.ledger
+    before = private.remaining
+    private.marginal(("x",), sigma=50.0)
+    assert opened.remaining == private.remaining < before
+    assert [e.label for e in private.receipt().entries] == ["spread of x", "marginal x"]
+
+
+@pytest.mark.parametrize("accountant", ["pld", "bounded_range", "rdp"])
+def test_plans_are_refused(accountant: str) -> None:
+    with pytest.raises(UnsupportedEventError, match="open schema needs"):
+        door([1.0], accountant=accountant)
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (["12 kg"], "'12 kg', but values must be numbers"),
+        ([1.0, np.inf], "must be finite"),
+        ([True, 2], "must be"),
+        ([[1]], "must be"),
+    ],
+)
+def test_bad_values_are_refused_before_anything_is_spent(x: list[object], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        door(x)
+
+
+def test_whole_numbers_are_checked() -> None:
+    schema = OpenSchema(
+        columns=(OpenNumber(name="x", whole=True, missing=False), OpenText(name="t"))
+    )
+    for value, said in ((1.5, "whole numbers"), (2.0**60, "within 2"), (np.nan, "missing = false")):
+        with pytest.raises(DataError, match=said):
+            door([1.0, value], schema=schema)
+
+
+def test_misuse_is_refused() -> None:
+    opened = door([1234.5])
+    with pytest.raises(PrivacyError):
+        pickle.dumps(opened)
+    assert "1234" not in repr(opened)
+    with pytest.raises(InvalidValueError, match="unit"):
+        door([1.0], unit="person", max_rows_per_unit=2)
+    with pytest.raises(UnknownNameError):
+        door([1.0], schema=OpenSchema(columns=(*OPEN.columns, OpenText(name="z"))))
