@@ -6,7 +6,7 @@ cryptographic source, and only post-processing uses an ordinary generator, seede
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -19,10 +19,12 @@ from dpsynth.registry import GENERATORS
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from dpsynth.data.open_schema import OpenSchema
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
     from dpsynth.generators.base import Generator, SyntheticModel
     from dpsynth.generators.limits import Limits
+    from dpsynth.preparation.prepare import Preparation
     from dpsynth.privacy.noise import NoiseSource
     from dpsynth.privacy.receipt import Receipt
 
@@ -125,7 +127,7 @@ def load(path: str | Path) -> Synthesis:
 def synthesize(
     data: "DataFrame | Table | str | Path",
     *,
-    schema: "Schema | str | Path | None" = None,
+    schema: "Schema | OpenSchema | str | Path | None" = None,
     generator: "str | Generator" = "two_stage",
     epsilon: float,
     delta: float = 1e-9,
@@ -133,12 +135,14 @@ def synthesize(
     relation: str | Neighbouring = Neighbouring.ADD_REMOVE,
     accountant: str | None = None,
     limits: "Limits | None" = None,
+    preparation: "Preparation | None" = None,
 ) -> Synthesis:
     """Fit `generator` to `data` under (epsilon, delta)-differential privacy.
 
     Args:
         data: the sensitive records: a DataFrame, a Table, or the path of a CSV or Parquet file.
-        schema: the public schema, or the path of its TOML; a Table brings its own.
+        schema: the public schema, or the path of its TOML; a Table brings its own. What an open
+            schema does not say is bought first.
         generator: a name of the registry, or a generator with its hyperparameters.
         epsilon: finite, above 0.
         delta: in [0, 1); a generator with Gaussian noise needs it above 0.
@@ -148,6 +152,7 @@ def synthesize(
             the generator.
         limits: seconds and memory that the call may take, at the cost of utility; the result then
             depends on the machine. Generators that fit graphical models obey them.
+        preparation: how much of the budget goes into what an open schema leaves open.
 
     Returns:
         The model, its receipt, and a way to sample.
@@ -162,10 +167,11 @@ def synthesize(
         >>> model = dpsynth.synthesize(frame, schema="schema.toml", epsilon=1.0)  # doctest: +SKIP
         >>> model.sample(1000).frame  # doctest: +SKIP
     """
-    from dpsynth.curator.private_data import PrivateData
+    from dpsynth.data.open_schema import OpenSchema
     from dpsynth.generators.limits import Limits, resized, running
     from dpsynth.generators.marginal.workload import recording_skipped
-    from dpsynth.privacy.accountant import make_accountant
+    from dpsynth.opening import opened, read_schema
+    from dpsynth.privacy.accountant import ADAPTIVE, make_accountant
 
     chosen = build_generator(generator)
     budget = Budget(epsilon=epsilon, delta=delta, relation=parse_relation(relation))
@@ -174,9 +180,10 @@ def synthesize(
     noise, rng, sampling_seed = random_streams(seed)
     ceilings = limits or Limits()
     with running(ceilings), recording_skipped() as skipped:
-        table = read_table(data, schema=schema)
-        private = PrivateData(table, with_unit(budget, table.schema), noise=noise, accountant=name)
-        del table  # encoded by now, in a fraction of the memory
+        rules = read_schema(data, schema)
+        if accountant is None and isinstance(rules, OpenSchema) and name not in ADAPTIVE:
+            name = "zcdp"  # what is bought of an open schema depends on answers
+        private = opened(data, rules, budget, noise=noise, accountant=name, by=preparation)
         chosen = resized(chosen, private.domain, ceilings)
         model = chosen.fit(private, rng=rng)
     return Synthesis(
@@ -250,40 +257,9 @@ def build_generator(
     return construct(GENERATORS.get(generator), parameters or {}, owner=generator)
 
 
-def read_table(
-    data: "DataFrame | Table | str | Path", *, schema: "Schema | str | Path | None"
-) -> "Table":
-    """Return `data` as validated records under `schema`.
-
-    Raises:
-        InvalidValueError: no schema where one is needed, or one where the table has its own.
-        FileError: a missing file, or one that is neither CSV nor Parquet.
-        DataError: records that do not fit the schema.
-    """
-    from dpsynth.data.files import load_file
-    from dpsynth.data.schema import Schema
-    from dpsynth.data.table import Table
-
-    if isinstance(data, Table):
-        if schema is not None:
-            raise InvalidValueError("schema", schema, "left out for a Table, which has its own")
-        return data
-    if schema is None:
-        raise InvalidValueError("schema", None, "a Schema or the path of its TOML file")
-    rules = schema if isinstance(schema, Schema) else Schema.load(schema)
-    if isinstance(data, str | Path):
-        return load_file(data, rules)
-    return Table.from_frame(rules, data)
-
-
 def parse_relation(relation: str | Neighbouring) -> Neighbouring:
     """Return the neighbour relation called `relation`."""
     try:
         return Neighbouring(relation)
     except ValueError:
         raise InvalidValueError("relation", relation, "'add_remove' or 'replace'") from None
-
-
-def with_unit(budget: Budget, schema: "Schema") -> Budget:
-    """Return `budget` for the schema's unit of privacy."""
-    return replace(budget, unit=schema.unit, max_rows_per_unit=schema.max_rows_per_unit)

@@ -1,0 +1,112 @@
+"""Closing an open schema: what it leaves open is bought, column by column, before the model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import final
+
+from dpsynth.curator.private_columns import PrivateColumns
+from dpsynth.data.columns import CategoricalColumn, Column
+from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
+from dpsynth.data.schema import Schema
+from dpsynth.errors import InvalidValueError
+from dpsynth.preparation.numbers import bought_number, with_spread
+from dpsynth.preparation.texts import bought_texts
+
+WEIGHTS: Mapping[str, float] = {
+    "bounds": 1.0,
+    "values": 2.0,
+    "tree": 2.0,
+    "spread": 2.0,
+    "decimals": 0.5,
+}
+"""What each step costs, relative to the others."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """How much of the budget may go into what a schema leaves open.
+
+    Args:
+        share: the most that all open columns together may cost, as a part of the budget.
+        column_share: the most that one open column may cost.
+        spread_share: what the spread of values within the bins of each closed column costs.
+        most_spread: the most that this may cost for all of them.
+
+    Raises:
+        InvalidValueError: a share not above 0 and below 1.
+    """
+
+    share: float = 0.1
+    column_share: float = 0.02
+    spread_share: float = 0.01
+    most_spread: float = 0.05
+
+    def __post_init__(self) -> None:
+        for field in ("share", "column_share", "spread_share", "most_spread"):
+            open_too = 0 if "spread" in field else 2.0**-30
+            if not open_too <= getattr(self, field) < 1:
+                rule = "at least 0 and below 1" if "spread" in field else "above 0 and below 1"
+                raise InvalidValueError(field, getattr(self, field), rule)
+
+    def closed(self, private: PrivateColumns) -> Schema:
+        """Return the schema of `private` with everything in it that was open, and with the spread
+        of values within bins.
+
+        Args:
+            private: the door to the raw columns; what is spent here is missing from its ledger.
+
+        Raises:
+            BudgetExceededError: the budget was spent already.
+        """
+        steps = {column.name: _steps(column) for column in private.schema.columns}
+        selections = sum("values" in needed for needed in steps.values())
+        amounts = self._amounts(private, steps)
+        found: list[Column] = []
+        for column in private.schema.columns:
+            paid = amounts.get(column.name, {})
+            if isinstance(column, OpenText):
+                found.append(bought_texts(private, column, paid, selections))
+            elif isinstance(column, OpenNumber):
+                found.append(bought_number(private, column, paid, selections))
+            elif paid and not isinstance(column, CategoricalColumn):
+                found.append(with_spread(private, column, paid, selections))
+            else:
+                found.append(column)
+        return Schema(columns=tuple(found), **private.schema.settings)
+
+    def _amounts(
+        self, private: PrivateColumns, steps: Mapping[str, tuple[str, ...]]
+    ) -> dict[str, dict[str, float]]:
+        """Return what each step of each column may cost, in the accountant's currency."""
+        opened = {column.name for column in private.schema.open_columns}
+        binned = {name for name, needed in steps.items() if needed} - opened
+        found: dict[str, dict[str, float]] = {}
+        for names, most, each in (
+            (opened, self.share, self.column_share),
+            (binned, self.most_spread, self.spread_share),
+        ):
+            total = sum(WEIGHTS[step] for name in names for step in steps[name])
+            amount = private.ledger.capacity * min(most, each * len(names))
+            if amount > 0:
+                for name in names:
+                    found[name] = {s: amount * WEIGHTS[s] / total for s in steps[name]}
+        return found
+
+
+def _steps(column: Column | OpenColumn) -> tuple[str, ...]:
+    """Return what may have to be bought of a column."""
+    if isinstance(column, OpenText):
+        return ("values",)
+    if isinstance(column, CategoricalColumn):
+        return ()
+    if not isinstance(column, OpenNumber):
+        return ("values", "spread") if column.binned and not column.pieces else ()
+    needed = {
+        "bounds": column.lower is None or column.upper is None,
+        "values": column.atoms,
+        "tree": column.binning == "privtree",
+        "spread": True,
+        "decimals": not column.whole and column.decimals is None,
+    }
+    return tuple(step for step, wanted in needed.items() if wanted)
