@@ -41,11 +41,29 @@ def infer(file: str, public: bool, out: str | None) -> None:
     from dpsynth.data.infer import infer_schema
 
     text = infer_schema(read_frame(file), public=public).to_toml()
+    _write_draft(text, out, "check every bound and category before you use it")
+
+
+@schema.command()
+@click.argument("file")
+@click.option("--out", metavar="FILE", help="Where to write; by default the screen.")
+def kinds(file: str, out: str | None) -> None:
+    """Draft an open schema for FILE: names and kinds of its columns, and nothing of their values.
+
+    What it leaves open - bounds, categories, bins - is bought by `dpsynth synthesize`.
+    """
+    from dpsynth.data.files import read_frame
+    from dpsynth.data.infer import kinds_of
+
+    _write_draft(kinds_of(read_frame(file)).to_toml(), out, "add what is publicly known")
+
+
+def _write_draft(text: str, out: str | None, advice: str) -> None:
     if out is None:
         click.echo(text, nl=False)
     else:
         write_atomically(out, text.encode())
-        click.echo(f"wrote {out}; check every bound and category before you use it.", err=True)
+        click.echo(f"wrote {out}; {advice}.", err=True)
 
 
 @click.command()

@@ -6,8 +6,6 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.data.numeric import LARGEST_DECIMALS
-
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,18 +41,6 @@ class Cells:
             exact = self.atoms[nearest] == numbers
             found = np.where(exact, self.intervals + nearest, found)
         return np.where(np.isnan(numbers), self.size - 1, found)
-
-
-DECIMAL_CELLS = LARGEST_DECIMALS + 3
-
-
-def decimals_needed(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return how many decimals write each number in full, from 0 to `LARGEST_DECIMALS`; one more
-    for a number that needs more, and two more for a missing one."""
-    needed = np.full(len(numbers), LARGEST_DECIMALS + 1, dtype=np.int64)
-    for decimals in range(LARGEST_DECIMALS, -1, -1):
-        needed[np.round(numbers, decimals) == numbers] = decimals
-    return np.where(np.isnan(numbers), LARGEST_DECIMALS + 2, needed)
 
 
 def magnitude_edges(*, whole: bool, lower: float | None, upper: float | None) -> Any:

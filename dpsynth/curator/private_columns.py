@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.answering import Answering
-from dpsynth.curator.cells import DECIMAL_CELLS, Cells, decimals_needed
+from dpsynth.curator.cells import Cells
 from dpsynth.curator.counting import CellCounter
 from dpsynth.curator.frequent import FrequentValues, allowed_distance
 from dpsynth.curator.pricing import Pricing, share
@@ -22,6 +22,7 @@ from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.raw import RawTexts, raw_numbers, raw_texts
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
+from dpsynth.data.values import DECIMAL_CELLS, decimals_needed
 from dpsynth.errors import DataError, InvalidValueError, PrivacyError, UnsupportedEventError
 from dpsynth.privacy.accountant import Filter, make_accountant
 from dpsynth.privacy.budget import Budget

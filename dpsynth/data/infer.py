@@ -1,11 +1,13 @@
 """A first draft of a schema, read from records that their owner declares public."""
 
 from dataclasses import fields
+from re import compile as compile_pattern
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.data.clock import Clock
 from dpsynth.data.columns import (
     INTEGER_CODES,
     LARGEST_INTEGER,
@@ -14,8 +16,11 @@ from dpsynth.data.columns import (
     FloatColumn,
     IntegerColumn,
 )
+from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
+from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.schema import Schema
 from dpsynth.data.spelling import plain_values, spelling
+from dpsynth.data.values import decimals_needed
 from dpsynth.errors import DataError, PrivacyError
 
 if TYPE_CHECKING:
@@ -23,6 +28,14 @@ if TYPE_CHECKING:
 
 MOST_CATEGORIES = 1000
 """A column of more distinct texts is taken for names or free text, and refused."""
+
+_DRAFTED = "a draft takes texts, numbers, times and truth values only"
+
+_FEW_DECIMALS = 6
+"""Floats that all need at most so many decimals are drawn with as many."""
+
+_SPELLS_TIME = compile_pattern(r"\d{4}-\d{2}-\d{2}")
+"""How a text begins that may be a time."""
 
 FEW_VALUES = 20
 """Integers with at most this many distinct values over a wide range are taken for categories."""
@@ -59,7 +72,7 @@ def infer_schema(frame: "pd.DataFrame", *, public: bool) -> Schema:
 
 
 def _revealed(columns: tuple[Column, ...]) -> list[str]:
-    measured = ("categories", "lower", "upper", "missing")
+    measured = ("categories", "lower", "upper", "decimals", "missing")
     return [
         f"{column.name}.{field}"
         for column in columns
@@ -77,6 +90,11 @@ def _draft(name: str, values: Any) -> Column:
     if isinstance(values.dtype, types.CategoricalDtype):
         return _categories(name, values.cat.categories, missing)
     kind = types.infer_dtype(present)
+    clock = _clock(present, kind)
+    if clock is not None:
+        ticks, _ = clock.ticks(name, present)
+        lower, upper = int(ticks.min()), int(ticks.max())
+        return IntegerColumn(name=name, lower=lower, upper=upper, clock=clock, missing=missing)
     if kind == "boolean":
         return CategoricalColumn(name=name, categories=(False, True), missing=missing)
     if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
@@ -87,14 +105,75 @@ def _draft(name: str, values: Any) -> Column:
         return draft(name, numbers, missing)
     if kind in ("string", "mixed", "mixed-integer"):
         return _categories(name, present.unique(), missing)
-    raise DataError(name, present.iloc[0], "a draft takes texts, numbers and truth values only")
+    raise DataError(
+        name, present.iloc[0], "a draft takes texts, numbers, times and truth values only"
+    )
+
+
+def _clock(present: Any, kind: str) -> Clock | None:
+    """Return what times the values are, where they are times or texts that all spell such."""
+    if kind in ("timedelta", "timedelta64"):
+        return Clock(kind="duration")
+    times = kind in ("date", "datetime", "datetime64")
+    if not times and (kind != "string" or not _SPELLS_TIME.match(str(present.iloc[0]))):
+        return None
+    zone = getattr(present.iloc[0], "tzinfo", None) if times else None
+    for clock in (
+        Clock(kind="date"),
+        Clock(kind="datetime", timezone=None if zone is None else str(zone)),
+    ):
+        try:
+            clock.ticks("", present)
+        except DataError:
+            continue
+        return clock
+    return None
+
+
+def kinds_of(frame: "pd.DataFrame") -> OpenSchema:
+    """Return an open schema with the names and kinds of a frame's columns, and nothing else.
+
+    Everything that their values would say has to be bought. Kinds follow from dtypes, and from
+    whether all texts of a column spell times; `inferred` names them, and receipts repeat them.
+
+    Raises:
+        DataError: no columns, or one of a kind that has no draft.
+    """
+    columns = tuple(_kind(str(name), frame.iloc[:, i]) for i, name in enumerate(frame.columns))
+    if not columns:
+        raise DataError(None, "no columns", "a schema needs at least one")
+    inferred = tuple(f"{column.name}.kind" for column in columns)
+    return OpenSchema(columns=columns, settings={"inferred": inferred})
+
+
+def _kind(name: str, values: Any) -> Column | OpenColumn:
+    from pandas.api import types
+
+    if types.is_numeric_dtype(values.dtype) and not types.is_bool_dtype(values.dtype):
+        return OpenNumber(name=name, whole=types.is_integer_dtype(values.dtype))
+    plain = plain_values(name, values)
+    present = plain.dropna()
+    kind = types.infer_dtype(present)
+    clock = _clock(present, kind) if len(present) else None
+    if clock is not None:
+        return OpenNumber(name=name, whole=True, clock=clock)
+    if kind == "boolean":
+        return CategoricalColumn(name=name, categories=(False, True), missing=True)
+    if kind in ("string", "empty", "mixed-integer", "integer", "mixed"):
+        return OpenText(name=name)
+    raise DataError(name, kind, _DRAFTED)
 
 
 def _float(name: str, numbers: NDArray[np.float64], missing: bool) -> Column:
     if not np.isfinite(numbers).all():
         raise DataError(name, float("inf"), "a draft takes finite numbers only")
+    needed = int(decimals_needed(numbers).max())
     return FloatColumn(
-        name=name, lower=float(numbers.min()), upper=float(numbers.max()), missing=missing
+        name=name,
+        lower=float(numbers.min()),
+        upper=float(numbers.max()),
+        decimals=needed if needed <= _FEW_DECIMALS else None,
+        missing=missing,
     )
 
 
@@ -105,6 +184,9 @@ def _integer(name: str, numbers: NDArray[np.float64], missing: bool) -> Column:
     if max(-lower, upper) > LARGEST_INTEGER:
         raise DataError(name, upper, "integers beyond 2**53 have no draft; drop identifiers")
     distinct = np.unique(numbers)
+    if len(distinct) == len(numbers) == upper - lower + 1 > FEW_VALUES:
+        rule = "a column that numbers the records is an identifier; drop it, or name it as the unit"
+        raise DataError(name, f"{len(numbers)} consecutive integers", rule)
     wide = upper - lower >= INTEGER_CODES
     if wide and len(distinct) <= FEW_VALUES:
         return _categories(name, distinct.astype(np.int64), missing)

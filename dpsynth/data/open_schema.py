@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, final
+from typing import Any, cast, final
 
 from dpsynth.data import schema_toml
 from dpsynth.data.columns import Column
@@ -35,7 +35,11 @@ class OpenSchema:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", tuple(self.columns))
-        object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+        settings = {
+            key: tuple(cast("list[object]", value)) if isinstance(value, list) else value
+            for key, value in self.settings.items()
+        }
+        object.__setattr__(self, "settings", MappingProxyType(settings))
         for name in self.names:
             if self.names.count(name) > 1:
                 raise SchemaError(None, name, "names of columns must be unique")

@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 
 from dpsynth.data.binning import float_edges, integer_edges
 from dpsynth.data.columns import FloatColumn, IntegerColumn, Piece
+from dpsynth.data.numeric import LARGEST_DECIMALS
 from dpsynth.errors import InvalidValueError
+
+DECIMAL_CELLS = LARGEST_DECIMALS + 3
+"""Cells into which `decimals_needed` sorts numbers."""
 
 Limits: TypeAlias = tuple[float, float]
 """The least and the largest value, both included."""
@@ -146,3 +150,12 @@ def _decimal(
     start, stop = np.ceil(lower * scale - 1e-9), np.ceil(upper * scale - 1e-9)
     drawn = np.floor(start + rng.random(lower.size) * np.maximum(stop - start, 1)) / scale
     return np.where((stop > start) & (lower < upper), drawn, lower)
+
+
+def decimals_needed(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return how many decimals write each number in full, from 0 to `LARGEST_DECIMALS`; one more
+    for a number that needs more, and two more for a missing one."""
+    needed = np.full(len(numbers), LARGEST_DECIMALS + 1, dtype=np.int64)
+    for decimals in range(LARGEST_DECIMALS, -1, -1):
+        needed[np.round(numbers, decimals) == numbers] = decimals
+    return np.where(np.isnan(numbers), LARGEST_DECIMALS + 2, needed)

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from dpsynth.curator.cells import DECIMAL_CELLS, Cells, decimals_needed, magnitude_edges
+from dpsynth.curator.cells import Cells, magnitude_edges
 from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.data.columns import CategoricalColumn, IntegerColumn
 from dpsynth.data.open_columns import OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.schema import Schema
+from dpsynth.data.values import DECIMAL_CELLS, decimals_needed
 from dpsynth.errors import (
     BudgetExceededError,
     DataError,

@@ -11,7 +11,8 @@ from hypothesis.extra import pandas as pdst
 
 from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
 from dpsynth.data.encoding import Codec
-from dpsynth.data.infer import infer_schema
+from dpsynth.data.infer import infer_schema, kinds_of
+from dpsynth.data.open_schema import parse_schema
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 from dpsynth.errors import DataError, PrivacyError
@@ -33,8 +34,8 @@ def test_a_draft_needs_the_word_that_declares_the_data_public() -> None:
     [
         ([3, 1, 2], IntegerColumn(name="x", lower=1, upper=3)),
         ([3, 1, None], IntegerColumn(name="x", lower=1, upper=3, missing=True)),
-        ([0.5, 2], FloatColumn(name="x", lower=0.5, upper=2)),
-        ([1.0, 2.0], FloatColumn(name="x", lower=1, upper=2)),
+        ([0.5, 2], FloatColumn(name="x", lower=0.5, upper=2, decimals=1)),
+        ([1.0, 2.0], FloatColumn(name="x", lower=1, upper=2, decimals=0)),
         ([0, 1, 10**6], CategoricalColumn(name="x", categories=(0, 1, 10**6))),
         (["b", "a", ""], CategoricalColumn(name="x", categories=("a", "b"), missing=True)),
         ([True, True], CategoricalColumn(name="x", categories=(False, True))),
@@ -57,7 +58,7 @@ def test_kinds_bounds_and_categories_are_drafted(values: Any, expected: Column) 
         ([1.0, np.inf, None], "finite"),
         ([f"name {i}" for i in range(1001)], "free text"),
         ([2**60 + i for i in range(30)], "drop identifiers"),
-        ([pd.Timestamp("2020-01-01")], "texts, numbers and truth values"),
+        ([pd.Period("2020-01")], "texts, numbers, times and truth values"),
         ([[1], [2]], "texts, numbers or truth values"),
         ([], "at least one value"),
     ],
@@ -103,3 +104,50 @@ def test_records_fit_the_schema_drafted_from_them(frame: pd.DataFrame) -> None:
     table = Table.from_frame(schema, frame)
     Codec(schema=schema).encode(table)
     assert (table.frame["i"] == frame["i"]).all()
+
+
+def test_times_decimals_and_identifiers_are_recognised() -> None:
+    frame = pd.DataFrame(
+        {
+            "day": ["2020-01-05", "2021-02-03", None],
+            "when": pd.to_datetime(["2020-01-05T10:00", "2021-02-03T11:30", None]),
+            "took": pd.to_timedelta(["1h", "2h", None]),
+            "price": [1.25, 3.5, 10.0],
+        }
+    )
+    day, when, took, price = infer_schema(frame, public=True).columns
+    assert isinstance(day, IntegerColumn)
+    assert isinstance(when, IntegerColumn)
+    assert isinstance(took, IntegerColumn)
+    assert isinstance(price, FloatColumn)
+    kinds = [column.clock.kind for column in (day, when, took) if column.clock is not None]
+    assert kinds == ["date", "datetime", "duration"]
+    assert price.decimals == 2
+    assert Table.from_frame(infer_schema(frame, public=True), frame).frame["day"].isna()[2]
+    with pytest.raises(DataError, match="is an identifier; drop it"):
+        infer_schema(pd.DataFrame({"id": range(100, 200)}), public=True)
+
+
+def test_kinds_say_nothing_of_values() -> None:
+    values = {
+        "n": [1, 2],
+        "x": [0.5, None],
+        "t": ["a", "b"],
+        "d": ["2020-01-05", "2021-02-03"],
+        "b": [True, False],
+        "gap": [True, None],
+    }
+    found = kinds_of(pd.DataFrame(values))
+    other = {
+        "n": [7, 900],
+        "x": [None, 3e9],
+        "t": ["zz", None],
+        "d": ["1920-01-05", "1999-12-31"],
+        "b": [True, True],
+        "gap": [None, False],
+    }
+    assert kinds_of(pd.DataFrame(other)) == found
+    assert parse_schema(found.to_toml()) == found
+    assert found.settings["inferred"] == tuple(f"{name}.kind" for name in values)
+    with pytest.raises(DataError, match="a draft takes"):
+        kinds_of(pd.DataFrame({"z": [1j]}, dtype=object))
