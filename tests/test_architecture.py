@@ -88,6 +88,7 @@ ALLOWED: dict[str, set[str]] = {
         "synthesis",
         "evaluation",
         "audit",
+        "preparation",
     },
     "report": {"errors", "harness.store", "privacy.receipt"},
 }

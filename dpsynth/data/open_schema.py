@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any, cast, final
 
 from dpsynth.data import schema_toml
-from dpsynth.data.columns import Column
-from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
+from dpsynth.data.columns import CategoricalColumn, Column, IntegerColumn
+from dpsynth.data.open_columns import Binning, OpenColumn, OpenNumber, OpenText
 from dpsynth.data.presenting import with_dtypes
 from dpsynth.data.schema import Schema, schema_text
 from dpsynth.errors import DpsynthError, SchemaError
@@ -67,6 +67,33 @@ class OpenSchema:
         """Return a closed schema as one of which nothing is open."""
         settings = {name: getattr(schema, name) for name in SETTINGS}
         return cls(columns=schema.columns, settings=settings)
+
+    @classmethod
+    def forgetting(cls, schema: Schema, *, binning: Binning, bounds: bool) -> "OpenSchema":
+        """Return `schema` as if bins of its numbers were not known.
+
+        Args:
+            schema: columns of categories stay as they are.
+            binning: how bins are to be bought.
+            bounds: whether bounds stay known.
+        """
+        found: list[Column | OpenColumn] = []
+        for column in schema.columns:
+            if isinstance(column, CategoricalColumn):
+                found.append(column)
+                continue
+            found.append(
+                OpenNumber(
+                    name=column.name,
+                    whole=isinstance(column, IntegerColumn),
+                    binning=binning,
+                    clock=column.clock if isinstance(column, IntegerColumn) else None,
+                    missing=column.missing,
+                    lower=column.lower if bounds else None,
+                    upper=column.upper if bounds else None,
+                )
+            )
+        return cls(columns=tuple(found), settings=cls.of(schema).settings)
 
     def to_toml(self) -> str:
         """Return the schema as TOML; `parse_schema` gives an equal one back."""

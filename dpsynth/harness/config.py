@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeAlias, final
 
+from dpsynth.data.open_columns import BINNINGS, Binning
 from dpsynth.errors import DpsynthError, FileError, InvalidValueError, UnknownNameError
 from dpsynth.parameters import check_keys, construct, convert
+from dpsynth.preparation.prepare import Preparation
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.registry import ATTACKS, DATASETS, GENERATORS, METRICS
 
@@ -24,6 +26,8 @@ class Choice:
         label: what rows call it; two choices of one name need two labels.
         parameters: hyperparameters, the rest at their defaults.
         accountant: for generators: the accountant, or None for the generator's own choice.
+        preparation: for generators: forget bounds and bins of numbers, and buy them (`Forgotten`);
+            None: as the data set's schema has them.
         only: for attacks: labels of the generators it is run on; None for all.
     """
 
@@ -31,7 +35,30 @@ class Choice:
     label: str
     parameters: Parameters = field(default_factory=dict)
     accountant: str | None = None
+    preparation: "Forgotten | None" = None
     only: tuple[str, ...] | None = None
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Forgotten:
+    """What is bought of numbers whose bounds and bins the data set's schema would have said.
+
+    Args:
+        share: the most that it may cost, as a part of the budget.
+        binning: "privtree", "quantile" or "width".
+        bounds: whether bounds stay known.
+    """
+
+    share: float = Preparation.share
+    binning: Binning = "privtree"
+    bounds: bool = False
+
+    def __post_init__(self) -> None:
+        Preparation(share=self.share)
+        if self.binning not in BINNINGS:
+            rule = " or ".join(map(repr, BINNINGS))
+            raise InvalidValueError("preparation: binning", self.binning, rule)
 
 
 @final
@@ -240,6 +267,9 @@ def _choices(value: Any, section: str, registry: Any) -> tuple[Choice, ...]:
                     table.pop("accountant", None), str | None, field=f"{section}: accountant"
                 )
                 if registry is GENERATORS
+                else None,
+                preparation=_section(table.pop("preparation"), Forgotten, "preparation")
+                if registry is GENERATORS and "preparation" in table
                 else None,
                 only=convert(table.pop("only", None), tuple[str, ...] | None, field="attacks: only")
                 if registry is ATTACKS

@@ -6,20 +6,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.open_schema import OpenSchema
+from dpsynth.data.table import Table
 from dpsynth.errors import DataError, InvalidValueError
 from dpsynth.harness.attacks import attack_rows
 from dpsynth.harness.cell import Cell, Stopwatch
-from dpsynth.harness.config import Choice
+from dpsynth.harness.config import Choice, Forgotten
 from dpsynth.harness.fingerprint import load_dataset
 from dpsynth.harness.references import references_of
 from dpsynth.harness.row import Row
 from dpsynth.parameters import construct
+from dpsynth.preparation.prepare import Preparation
 from dpsynth.registry import METRICS
 from dpsynth.synthesis import build_generator, synthesize
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from dpsynth.data.datasets import Target
-    from dpsynth.data.table import Table
+    from dpsynth.data.schema import Schema
     from dpsynth.evaluation.metric import Metric
     from dpsynth.privacy.receipt import Receipt
 
@@ -32,8 +38,11 @@ def release_rows(cell: Cell, watch: Stopwatch) -> "tuple[list[Row], Receipt]":
     train, holdout = split(dataset.table, cell.holdout, cell.stream("split", cell.dataset.name))
     watch.enter("fit")
     generator = build_generator(cell.generator.name, cell.generator.parameters)
+    choice = cell.generator.preparation
     synthesis = synthesize(
-        train,
+        train if choice is None else train.frame,
+        schema=None if choice is None else forgotten(train.schema, choice),
+        preparation=None if choice is None else prepared(choice),
         generator=generator,
         epsilon=cell.epsilon,
         delta=cell.delta,
@@ -43,12 +52,32 @@ def release_rows(cell: Cell, watch: Stopwatch) -> "tuple[list[Row], Receipt]":
     )
     watch.enter("sample")
     synthetic = synthesis.sample()
+    if choice is not None:  # judged under what the data set's own schema says
+        synthetic = Table.from_frame(train.schema, _within(train.schema, synthetic.frame))
     watch.enter("evaluate")
     rows = list(_utility(cell, train, holdout, synthetic, dataset.target))
     if cell.attacks:
         watch.enter("attack")
         rows += attack_rows(cell, train, holdout, synthetic)
     return rows, synthesis.receipt
+
+
+def forgotten(schema: "Schema", choice: Forgotten) -> OpenSchema:
+    """Return the schema without what `choice` forgets of its numbers."""
+    return OpenSchema.forgetting(schema, binning=choice.binning, bounds=choice.bounds)
+
+
+def prepared(choice: Forgotten) -> Preparation:
+    """Return how much of the budget may buy it."""
+    return Preparation(share=choice.share, column_share=choice.share)
+
+
+def _within(schema: "Schema", frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return a frame whose numbers are clipped to the bounds of `schema`."""
+    for column in schema.columns:
+        if not isinstance(column, CategoricalColumn) and column.name in frame:
+            frame[column.name] = frame[column.name].clip(column.lower, column.upper)
+    return frame
 
 
 def split(table: "Table", share: float, stream: np.random.SeedSequence) -> "tuple[Table, Table]":
