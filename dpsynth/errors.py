@@ -34,6 +34,21 @@ class ContradictionError(DpsynthError, ValueError):
         return f"{self.what}: {self.rule}."
 
 
+class RareConditionError(DpsynthError):
+    """Rows that satisfy a condition and that sifting did not find within its bound."""
+
+    def __init__(self, wanted: int, found: int, drawn: int) -> None:
+        super().__init__(wanted, found, drawn)
+        self.wanted, self.found, self.drawn = wanted, found, drawn
+
+    def __str__(self) -> str:
+        return (
+            f"only {self.found} of {self.wanted} rows that satisfy the conditions were found among "
+            f"{self.drawn} of this model, which cannot draw them directly: ask for fewer rows or a "
+            "less rare condition, or use a marginal generator."
+        )
+
+
 class UnknownNameError(DpsynthError, LookupError):
     """A name (of a generator, a data set, a column, a TOML key) that nothing answers to."""
 

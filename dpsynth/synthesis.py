@@ -5,7 +5,7 @@ the receipt says that the result is not for release. Without one, noise comes fr
 cryptographic source, and only post-processing uses an ordinary generator, seeded by the system.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from dpsynth.preparation.prepare import Preparation
     from dpsynth.privacy.noise import NoiseSource
     from dpsynth.privacy.receipt import Receipt
+    from dpsynth.sampling.selection import Selection
+    from dpsynth.sampling.strata import Request
 
 
 @final
@@ -52,22 +54,50 @@ class Synthesis:
     def schema(self) -> "Schema":
         return self.model.schema
 
-    def sample(self, n: int | None = None, *, rng: np.random.Generator | None = None) -> "Table":
-        """Return synthetic records; costs nothing.
+    def sample(
+        self,
+        n: int | None = None,
+        *,
+        where: Mapping[str, Any] | None = None,
+        balance: Sequence[str] = (),
+        shares: Mapping[str, Mapping[Any, float]] | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> "Table":
+        """Return synthetic records; costs nothing, whatever is asked of them.
 
         Args:
             n: number of rows; by default the size that the model itself holds, which is a noisy
-                count or a public number.
+                count or a public number, of the records that satisfy `where`.
+            where: column -> condition on its values, all of which each row satisfies: a category
+                or number, a comparison like ">=65", a pair (low, high), None for a missing value,
+                or a list of these (docs/sampling.md).
+            balance: columns whose combinations of categories are to be equally frequent, as far as
+                the model deems them possible.
+            shares: column -> condition -> share of the rows that satisfy it.
             rng: source of randomness. By default the seed of research mode (the same call gives
                 the same rows), and a fresh generator in release mode.
 
         Raises:
-            InvalidValueError: n below 1.
+            InvalidValueError: n below 1, or a condition or share that cannot be.
+            UnknownNameError: a column or category that the schema lacks.
+            ContradictionError: no record of the model is as asked.
+            RareConditionError: a model without conditional laws has too few such rows.
         """
-        return self.model.sample(self._rows(n), rng=self._rng(rng))
+        rng, request = self._rng(rng), _request(where, balance, shares)
+        if not request:
+            return self.model.sample(self._rows(n), rng=rng)
+        found = self._select(request, rng)
+        return found.sample(max(1, round(found.total)) if n is None else n, rng=rng)
 
     def sample_to(
-        self, path: str | Path, n: int | None = None, *, rng: np.random.Generator | None = None
+        self,
+        path: str | Path,
+        n: int | None = None,
+        *,
+        where: Mapping[str, Any] | None = None,
+        balance: Sequence[str] = (),
+        shares: Mapping[str, Mapping[Any, float]] | None = None,
+        rng: np.random.Generator | None = None,
     ) -> int:
         """Write the records that `sample` returns to a file, and return their number.
 
@@ -75,15 +105,25 @@ class Synthesis:
 
         Args:
             path: where to write; a name that ends in .csv or .parquet.
-            n, rng: as of `sample`.
+            n, where, balance, shares, rng: as of `sample`; errors too.
 
         Raises:
-            InvalidValueError: n below 1, or a name that ends otherwise.
+            InvalidValueError: a name that ends otherwise.
             FileError: the file cannot be written; whatever was there is untouched.
         """
         from dpsynth.data.files import save_blocks
 
-        return save_blocks(self.model.sample_blocks(self._rows(n), rng=self._rng(rng)), path)
+        rng, request = self._rng(rng), _request(where, balance, shares)
+        if not request:
+            return save_blocks(self.model.sample_blocks(self._rows(n), rng=rng), path)
+        found = self._select(request, rng)
+        rows = max(1, round(found.total)) if n is None else n
+        return save_blocks(found.sample_blocks(rows, rng=rng), path)
+
+    def _select(self, request: "Request", rng: np.random.Generator) -> "Selection":
+        from dpsynth.sampling.selection import Selection
+
+        return Selection.of(self.model, request, rng=rng)
 
     def _rows(self, n: int | None) -> int:
         return max(1, round(self.model.total)) if n is None else n
@@ -117,6 +157,20 @@ class Synthesis:
         from dpsynth.saved import read
 
         return read(path, generator=generator)
+
+
+def _request(
+    where: Mapping[str, Any] | None,
+    balance: Sequence[str],
+    shares: Mapping[str, Mapping[Any, float]] | None,
+) -> "Request":
+    from dpsynth.sampling.strata import Request
+
+    return Request(
+        where={} if where is None else where,
+        balance=balance,
+        shares={} if shares is None else shares,
+    )
 
 
 def load(path: str | Path) -> Synthesis:

@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
         "data.columns",
         "data.encoding",
     },
+    "sampling": {"errors", "data", "pgm", "generators"},
     "evaluation": {"errors", "registry", "data"},
     "synthesis": {
         "errors",
@@ -43,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
         "generators",
         "opening",
         "preparation",
+        "sampling",
         "saved",
     },
     "preparation": {

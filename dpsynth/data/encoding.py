@@ -13,11 +13,12 @@ from dpsynth.data.conform import CHUNK, category_dtype
 from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
-from dpsynth.data.values import Limits, draw_values
+from dpsynth.data.values import Limits, draw_values, value_law
 from dpsynth.errors import InvalidValueError
 
 Codes: TypeAlias = NDArray[np.integer[Any]]
 Ranges: TypeAlias = Mapping[str, Limits]
+"""Column of numbers -> the least and the largest that may be drawn, both included."""
 
 
 @final
@@ -72,11 +73,12 @@ class Codec:
         Args:
             codes: one row a record, one column an attribute of the domain.
             rng: source of the values within bins; encoding them again gives the same codes.
-            ranges: column -> the least and the largest value that its numbers may have, of which
-                each bin in `codes` has some; None: any.
+            ranges: numbers to stay between, in some columns; values are drawn from the part of
+                their bin that is inside, and missing ones stay missing.
 
         Raises:
-            InvalidValueError: a shape, dtype or code that the domain does not have.
+            InvalidValueError: a shape, dtype or code that the domain does not have; a bin that is
+                outside of its column's range.
             DataError: no rows.
         """
         return self.decode_blocks([codes], rng=rng, ranges=ranges)
@@ -164,7 +166,9 @@ def _decode(
     absent = (codes == column.size - 1) & column.missing
     if isinstance(column, CategoricalColumn):
         return pd.Categorical.from_codes(np.where(absent, -1, codes), dtype=category_dtype(column))
-    drawn = draw_values(column, np.where(absent, 0, codes), limits=limits, rng=rng)
+    # A number is drawn for a missing value too, from some bin inside the range, and dropped.
+    some = 0 if limits is None else int(np.argmax(value_law(column, limits).mass))
+    drawn = draw_values(column, np.where(absent, some, codes), limits=limits, rng=rng)
     if isinstance(column, FloatColumn):
         return np.where(absent, np.nan, drawn)
     return pd.arrays.IntegerArray(drawn, absent) if column.missing else drawn

@@ -123,7 +123,9 @@ def draw_values(
     """
     law = value_law(column, limits)
     if limits is not None and bins.size and (law.mass[bins] <= 0).any():
-        raise InvalidValueError(f"range of {column.name!r}", limits, "within reach of each code")
+        raise InvalidValueError(
+            f"the range of {column.name!r}", limits, "part of each bin to decode"
+        )
     # Bins of one piece each need no draw between pieces.
     single = limits is None and not column.pieces
     piece = bins if single else law.pick(bins, rng)

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
+from dpsynth.data.domain import Clique
 from dpsynth.data.encoding import Codec, Codes
 from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError
 from dpsynth.pgm.blocks import BLOCK_ROWS
+from dpsynth.pgm.evidence import Evidence
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
@@ -52,7 +54,7 @@ class SyntheticModel(ABC):
         Raises:
             InvalidValueError: n below 1.
         """
-        return Codec(schema=self.schema).decode_blocks(self._code_blocks(n, rng=rng), rng=rng)
+        return Codec(schema=self.schema).decode_blocks(self.codes_in_blocks(n, rng=rng), rng=rng)
 
     @final
     def sample_blocks(self, n: int, *, rng: np.random.Generator) -> "Iterator[Table]":
@@ -65,10 +67,16 @@ class SyntheticModel(ABC):
         Raises:
             InvalidValueError: n below 1.
         """
-        codec, blocks = Codec(schema=self.schema), self._code_blocks(n, rng=rng)
+        codec, blocks = Codec(schema=self.schema), self.codes_in_blocks(n, rng=rng)
         return (codec.decode(codes, rng=rng) for codes in blocks)
 
-    def _code_blocks(self, n: int, *, rng: np.random.Generator) -> Iterator[Codes]:
+    @final
+    def codes_in_blocks(self, n: int, *, rng: np.random.Generator) -> Iterator[Codes]:
+        """Yield what `sample_blocks` decodes: `n` rows of codes in blocks of bounded size.
+
+        Raises:
+            InvalidValueError: n below 1.
+        """
         if n < 1:
             raise InvalidValueError("n", n, "at least 1")
         if isinstance(self, BlockSampler):
@@ -86,6 +94,44 @@ class BlockSampler(ABC):
     @abstractmethod
     def code_blocks(self, n: int, *, rng: np.random.Generator) -> Iterator[Codes]:
         """Yield `n` rows of integer codes in blocks of at most `BLOCK_ROWS`."""
+
+
+class TractableModel(SyntheticModel):
+    """A model whose conditional laws and marginals are known, not only its samples.
+
+    Rows of a rare condition are then drawn from its conditional law; those of any other model have
+    to be sifted from rows of the whole.
+    """
+
+    @property
+    @abstractmethod
+    def tractable(self) -> bool:
+        """Whether this one is small enough for it."""
+
+    @abstractmethod
+    def given(self, evidence: Evidence) -> "TractableModel":
+        """Return the model of the records in which some attributes have certain codes.
+
+        Its samples are exactly conditional, and as free as those of the whole; its total is the
+        expected number of such records.
+
+        Args:
+            evidence: attribute -> its code, the codes that it may have, or a `Likelihood`.
+
+        Raises:
+            ContradictionError: no record can have these codes.
+            InvalidValueError: a code that an attribute does not have.
+            UnknownNameError: an attribute that the schema lacks.
+        """
+
+    @abstractmethod
+    def marginal(self, attributes: Clique) -> NDArray[np.float64]:
+        """Return expected counts of `attributes`, axes in the order given, summing to the total.
+
+        Raises:
+            InvalidValueError: an attribute twice, or a marginal of too many cells.
+            UnknownNameError: an attribute that the schema lacks.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.data.domain import Domain
+from dpsynth.data.domain import Clique, Domain
 from dpsynth.data.schema import Schema
-from dpsynth.generators.base import BlockSampler, SyntheticModel
+from dpsynth.generators.base import BlockSampler, TractableModel
 from dpsynth.generators.limits import fit_until
 from dpsynth.pgm.estimation import estimate, estimate_total
 from dpsynth.pgm.evidence import Evidence
@@ -24,7 +24,7 @@ TOTAL_CEILING = 2.0**30
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class GraphicalSyntheticModel(SyntheticModel, BlockSampler):
+class GraphicalSyntheticModel(TractableModel, BlockSampler):
     """A graphical model fitted to noisy marginals.
 
     Args:
@@ -84,21 +84,20 @@ class GraphicalSyntheticModel(SyntheticModel, BlockSampler):
     ) -> Iterator[NDArray[np.integer[Any]]]:
         return (rows[:, : len(self.schema.names)] for rows in self.model.blocks(n, rng=rng))
 
+    @property
+    def tractable(self) -> bool:
+        return True
+
     def given(self, evidence: Evidence) -> "GraphicalSyntheticModel":
         """Return the model of the records in which some attributes have certain codes.
 
-        Its samples are exactly conditional, and as free as those of the whole. It has no
-        measurements: those are of all records, and say nothing about a part's errors.
-
-        Args:
-            evidence: attribute -> its code, or the codes that it may have.
-
-        Raises:
-            ContradictionError: no record can have these codes.
-            InvalidValueError: a code that an attribute does not have.
-            UnknownNameError: an attribute that the schema lacks.
+        It has no measurements: those are of all records, and say nothing about a part's errors.
+        Otherwise as `TractableModel.given`.
         """
         return replace(self, model=self.model.given(evidence), measurements=())
+
+    def marginal(self, attributes: Clique) -> NDArray[np.float64]:
+        return self.model.marginal(attributes)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         domain = self.model.domain

@@ -1,21 +1,25 @@
 """The model that `residual` releases: mixtures of products side by side, with their schema."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.data.domain import Clique
 from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError
-from dpsynth.generators.base import SyntheticModel
+from dpsynth.generators.base import TractableModel
+from dpsynth.pgm.evidence import Evidence
+from dpsynth.pgm.junction_tree import CELL_CEILING
 from dpsynth.pgm.product_mixture import ProductMixture
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MixtureSyntheticModel(SyntheticModel):
+class MixtureSyntheticModel(TractableModel):
     """Mixtures over parts of the attributes, independent of one another.
 
     Args:
@@ -47,6 +51,34 @@ class MixtureSyntheticModel(SyntheticModel):
             rows[:, domain.axes(part.domain.attributes)] = part.sample(n, rng=rng)
         return rows
 
+    @property
+    def tractable(self) -> bool:
+        return True
+
+    def given(self, evidence: Evidence) -> "MixtureSyntheticModel":
+        for attribute in evidence:
+            self.schema.column(attribute)  # refuses unknown attributes
+        own = [{a: evidence[a] for a in p.domain.attributes if a in evidence} for p in self.parts]
+        parts = [part.given(e) if e else part for part, e in zip(self.parts, own, strict=True)]
+        share = prod(part.total / self.total for part in parts)
+        total = max(self.total * share, float(np.finfo(np.float64).tiny))
+        return replace(self, parts=tuple(replace(part, total=total) for part in parts))
+
+    def marginal(self, attributes: Clique) -> NDArray[np.float64]:
+        domain = self.schema.domain.project(attributes)
+        if len(domain.attributes) < len(attributes):
+            raise InvalidValueError("attributes", attributes, "each named once")
+        if domain.cells > CELL_CEILING:
+            raise InvalidValueError(
+                "cells of the marginal", domain.cells, f"at most {CELL_CEILING}"
+            )
+        found = np.full(domain.shape, self.total)
+        for part in self.parts:
+            own = tuple(a for a in attributes if a in part.domain.sizes)
+            shape = [domain.sizes[a] if a in own else 1 for a in attributes]
+            found *= part.marginal(own).reshape(shape) / part.total
+        return found
+
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         home = {a: i for i, part in enumerate(self.parts) for a in part.domain.attributes}
         found = {"part": np.array([home[a] for a in self.schema.domain.attributes])}
@@ -60,6 +92,7 @@ class MixtureSyntheticModel(SyntheticModel):
         parts: list[ProductMixture] = []
         for i in range(int(home.max()) + 1):
             inside = [a for a, part in zip(domain.attributes, home, strict=True) if part == i]
-            own = {name: arrays[f"{name}_{i}"] for name in ("total", "components")}
+            names = ("total", "components", "weights")
+            own = {n: arrays[f"{n}_{i}"] for n in names if f"{n}_{i}" in arrays}
             parts.append(ProductMixture.from_arrays(domain.project(inside), own))
         return cls(schema=schema, parts=tuple(parts))

@@ -89,7 +89,8 @@ class GraphicalModel:
         number of such records. The junction tree stays as it is.
 
         Args:
-            evidence: attribute -> its code, or the codes that it may have; empty: any record.
+            evidence: attribute -> its code, the codes that it may have, or a `Likelihood`: then a
+                record is kept with the probability that its code has. Empty: any record.
 
         Raises:
             ContradictionError: no record can have these codes.

@@ -128,3 +128,45 @@ def test_rounding_keeps_values_in_bins_of_a_few_floats() -> None:
     codes = np.repeat(np.arange(500), 100)[:, None]
     table = codec.decode(codes, rng=np.random.default_rng(0))
     assert np.array_equal(codec.encode(table), codes)
+
+
+@given(column=st.one_of(integer_columns(), float_columns()), data=st.data())
+@settings(max_examples=120, deadline=None)
+def test_numbers_stay_in_their_range_and_in_their_bin(column: Column, data: st.DataObject) -> None:
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    codec = Codec(schema=Schema(columns=(column,)))
+    codes = rng.integers(0, column.size, (200, 1))
+    values = codec.decode(codes, rng=rng).frame["x"]
+    present = values.dropna().sort_values()
+    if not len(present):
+        return
+    low, high = sorted(present.sample(2, replace=True, random_state=1).tolist())
+    inside = (values.isna() | values.between(low, high)).fillna(True).to_numpy(dtype=bool)
+    drawn = codec.decode(codes[inside], rng=rng, ranges={"x": (low, high)})
+    np.testing.assert_array_equal(codec.encode(drawn), codes[inside])
+    again = drawn.frame["x"]
+    assert again.dropna().between(low, high).all()
+    np.testing.assert_array_equal(again.isna(), values[inside].isna())
+
+
+def test_a_range_is_cut_out_of_the_law_of_its_bin() -> None:
+    column = IntegerColumn(name="x", lower=0, upper=9, bins=2)
+    codec = Codec(schema=Schema(columns=(column,)))
+    codes = np.tile([[0], [1]], (3000, 1))
+    drawn = codec.decode(codes, rng=np.random.default_rng(0), ranges={"x": (3, 5)}).frame["x"]
+    counts = drawn.value_counts()
+    assert counts.index.sort_values().tolist() == [3, 4, 5]
+    assert counts[5] == 3000  # all that is left of the second bin
+    assert abs(counts[3] - 1500) < 5 * np.sqrt(750)  # half of the first, within five deviations
+
+
+def test_a_range_that_misses_a_bin_is_refused() -> None:
+    columns = (
+        IntegerColumn(name="x", lower=0, upper=9, bins=2),
+        FloatColumn(name="y", lower=0.0, upper=1.0, bins=2),
+    )
+    codec = Codec(schema=Schema(columns=columns))
+    rng = np.random.default_rng(0)
+    for ranges in ({"x": (7, 9)}, {"y": (0.5, 1.0)}, {"x": (20, 30)}):
+        with pytest.raises(InvalidValueError, match=r"the range of '[xy]'"):
+            codec.decode(np.array([[0, 0]]), rng=rng, ranges=ranges)

@@ -102,7 +102,7 @@ def test_limits_cut_bins_and_say_their_share() -> None:
     assert drawn[:50].min() >= 15
     assert drawn[50:100].min() >= 20
     assert (drawn[100:] == 40).all()
-    with pytest.raises(InvalidValueError, match="within reach"):
+    with pytest.raises(InvalidValueError, match="part of each bin"):
         draw_values(column, np.array([5]), limits=(15, 40), rng=rng)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dpsynth.data.domain import Clique
 from dpsynth.errors import ContradictionError, InvalidValueError, UnknownNameError
 from dpsynth.pgm.cliques import maximal_cliques
+from dpsynth.pgm.evidence import Likelihood
 from dpsynth.pgm.model import GraphicalModel
 from tests.pgm.brute_force import (
     CLIQUE_SETS,
@@ -103,6 +104,49 @@ def test_evidence_adds_up() -> None:
     assert parts == pytest.approx(model.total)
 
 
+@given(models(zeros=True), st.data())
+@settings(max_examples=60, deadline=None)
+def test_soft_evidence_equals_the_full_table(model, data) -> None:
+    domain, cliques, potentials = model
+    table = probabilities(domain, cliques, potentials)
+    if table is None:
+        return
+    chance = st.sampled_from([0.0, 0.001, 0.4, 1.0])
+    evidence: dict[str, Likelihood] = {}
+    left = table
+    for axis, (attribute, size) in enumerate(domain.sizes.items()):
+        if data.draw(st.booleans()):
+            values = np.array(data.draw(st.lists(chance, min_size=size, max_size=size)))
+            evidence[attribute] = Likelihood(values=values)
+            left = left * values.reshape([-1 if i == axis else 1 for i in range(left.ndim)])
+    if 0.0 < left.sum() < 1e-200:
+        return
+    whole = GraphicalModel(domain=domain, total=3.0, cliques=cliques, potentials=potentials)
+    if not left.any():
+        with pytest.raises(ContradictionError, match="evidence on"):
+            whole.given(evidence)
+        return
+    found = whole.given(evidence)
+    assert found.total == pytest.approx(3.0 * left.sum(), rel=1e-9)
+    for width in (1, 2):
+        for wanted in itertools.combinations(domain.attributes, width):
+            expected = table_marginal(domain, left / left.sum(), wanted)
+            np.testing.assert_allclose(found.marginal(wanted) / found.total, expected, atol=1e-12)
+
+
+def test_soft_evidence_that_is_hard_is_the_same() -> None:
+    model = fitted(CLIQUE_SETS["cycle"])
+    soft = model.given({"d": Likelihood(values=np.array([1.0, 0.0, 0.0, 1.0])), "a": 1})
+    hard = model.given({"d": [0, 3], "a": 1})
+    np.testing.assert_array_equal(soft.marginal(("b", "d")), hard.marginal(("b", "d")))
+
+
+@pytest.mark.parametrize("values", [[0.5, 1.5, 0], [-0.1, 0, 1], [[0.1, 0.2, 0.3]], [np.nan, 0, 1]])
+def test_a_likelihood_is_probabilities(values: list) -> None:
+    with pytest.raises(InvalidValueError, match="likelihood"):
+        Likelihood(values=np.array(values))
+
+
 def test_a_conditional_model_is_saved_like_any_other() -> None:
     model = fitted(CLIQUE_SETS["chain"]).given({"b": [0, 2], "f": 1})
     again = GraphicalModel.from_arrays(DOMAIN, model.arrays())
@@ -130,6 +174,8 @@ def test_evidence_whose_share_underflows_is_possible() -> None:
         ({"a": [True]}, InvalidValueError, "whole"),
         ({"a": np.array([True, False])}, InvalidValueError, "whole"),
         ({"a": "1"}, InvalidValueError, "whole"),
+        ({"b": Likelihood(values=np.ones(2))}, InvalidValueError, "of shape \\(3,\\)"),
+        ({"b": Likelihood(values=np.zeros(3))}, ContradictionError, "it allows no code"),
         ({"a": []}, ContradictionError, "evidence on 'a': it allows no code"),
     ],
 )

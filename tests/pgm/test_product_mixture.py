@@ -1,13 +1,17 @@
 """A mixture of products: its pairs, its rows, and the fit that brings it near to pairs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from dpsynth.data.domain import Domain
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import ContradictionError, InvalidValueError
+from dpsynth.pgm.evidence import Likelihood
 from dpsynth.pgm.mixture_fitting import PairTargets, fit_components, near_equal, near_rows
 from dpsynth.pgm.one_hot import OneHot
 from dpsynth.pgm.product_mixture import ProductMixture
+from tests.pgm.brute_force import table_marginal
 
 DOMAIN = Domain(sizes={"a": 2, "b": 3, "e": 1, "c": 4})
 LAYOUT = OneHot(domain=DOMAIN)
@@ -43,6 +47,57 @@ def test_pairs_are_the_mean_of_the_products() -> None:
     expected = 500.0 * np.mean([np.outer(p, q) for p, q in zip(b, c, strict=True)], axis=0)
     found = model.pair_matrix()[LAYOUT.columns["b"], LAYOUT.columns["c"]]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def full_table(model: ProductMixture) -> np.ndarray:
+    """Probabilities of all cells: the mean of the components' outer products."""
+    weights = np.full(len(model.components), 1 / len(model.components))
+    weights = weights if model.weights is None else model.weights
+    parts = [model.components[:, LAYOUT.columns[a]].astype(np.float64) for a in DOMAIN.attributes]
+    return np.einsum("k,ka,kb,ke,kc->abec", weights, *parts)
+
+
+@pytest.mark.parametrize("attributes", [("c", "a"), ("b",), ("a", "b", "e", "c"), ()])
+def test_marginals_are_sums_of_the_full_table(attributes: tuple[str, ...]) -> None:
+    model = mixture(6)
+    expected = 500.0 * table_marginal(DOMAIN, full_table(model), attributes)
+    np.testing.assert_allclose(model.marginal(attributes), expected, rtol=1e-5)
+    with pytest.raises(InvalidValueError, match="once"):
+        model.marginal(("a", "a"))
+
+
+@pytest.mark.parametrize("spread", [2.0, 60.0])  # components that are nearly certain of their codes
+def test_given_is_the_full_table_cut(spread: float) -> None:
+    components = random_components(9, seed=3, spread=spread)
+    model = ProductMixture(domain=DOMAIN, total=500.0, components=components)
+    soft = np.array([0.0, 0.25, 1.0, 0.5])
+    cut = full_table(model) * soft
+    cut[:, 1] = 0.0
+    found = model.given({"b": [0, 2], "c": Likelihood(values=soft)})
+    assert found.total == pytest.approx(500.0 * cut.sum(), rel=1e-5)
+    np.testing.assert_allclose(full_table(found), cut / cut.sum(), atol=1e-6)
+    names = DOMAIN.attributes
+    np.testing.assert_allclose(found.marginal(names) / found.total, cut / cut.sum(), atol=1e-6)
+    pairs = found.pair_matrix()[LAYOUT.columns["a"], LAYOUT.columns["c"]] / found.total
+    np.testing.assert_allclose(pairs, cut.sum(axis=(1, 2)) / cut.sum(), atol=1e-5)
+    again = ProductMixture.from_arrays(DOMAIN, found.arrays())
+    first, second = (m.sample(50, rng=np.random.default_rng(2)) for m in (found, again))
+    np.testing.assert_array_equal(first, second)
+    # In steps it is the same; rows keep to it, each cell of a component to within one.
+    steps = model.given({"c": Likelihood(values=soft)}).given({"b": [0, 2]})
+    np.testing.assert_allclose(full_table(steps), full_table(found), atol=1e-6)
+    rows = found.sample(20_000, rng=np.random.default_rng(4)).astype(np.int64)
+    drawn = np.bincount(np.ravel_multi_index(tuple(rows.T), DOMAIN.shape), minlength=DOMAIN.cells)
+    assert 0.5 * np.abs(drawn / 20_000 - (cut / cut.sum()).ravel()).sum() < 0.01
+
+
+def test_impossible_evidence_is_refused() -> None:
+    components = np.tile([1, 0, 1, 0, 0, 1, 1, 0, 0, 0], (2, 1)).astype(np.float32)
+    model = ProductMixture(domain=DOMAIN, total=5.0, components=components)
+    with pytest.raises(ContradictionError, match="'a', 'b'"):
+        model.given({"a": 0, "b": 1})
+    with pytest.raises(InvalidValueError, match="weights"):
+        replace(model, weights=np.array([0.5, 0.6]))
 
 
 def test_rows_have_the_mixtures_pairs() -> None:

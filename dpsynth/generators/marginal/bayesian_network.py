@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any, Self, final
 
@@ -11,14 +12,19 @@ from numpy.typing import NDArray
 from dpsynth.data.domain import Clique
 from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError
-from dpsynth.generators.base import SyntheticModel
+from dpsynth.generators.base import TractableModel
+from dpsynth.generators.graphical import GraphicalSyntheticModel
+from dpsynth.pgm.evidence import Evidence, combine
 from dpsynth.pgm.grouping import mixed_radix
+from dpsynth.pgm.junction_tree import CELL_CEILING
+from dpsynth.pgm.model import GraphicalModel
 from dpsynth.pgm.sampling import draw
+from dpsynth.pgm.triangulation import count_cells, triangulated
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class BayesianNetworkModel(SyntheticModel):
+class BayesianNetworkModel(TractableModel):
     """A Bayesian network: each attribute given parents that come before it.
 
     Args:
@@ -60,6 +66,40 @@ class BayesianNetworkModel(SyntheticModel):
             key = mixed_radix(rows, domain.axes(parents), sizes)
             rows[:, axis[child]] = draw(key, table, rng=rng)
         return rows
+
+    @property
+    def tractable(self) -> bool:
+        domain = self.schema.domain
+        return count_cells(domain, triangulated(domain, self._cliques)) <= CELL_CEILING
+
+    def given(self, evidence: Evidence) -> GraphicalSyntheticModel:
+        graphical = GraphicalSyntheticModel(schema=self.schema, model=self._graphical)
+        return graphical.given(evidence)
+
+    def marginal(self, attributes: Clique) -> NDArray[np.float64]:
+        return self._graphical.marginal(attributes)
+
+    @cached_property
+    def _cliques(self) -> tuple[Clique, ...]:
+        """The families, in the domain's order."""
+        domain = self.schema.domain
+        return tuple(domain.canonical((child, *parents)) for child, parents in self.families)
+
+    @cached_property
+    def _graphical(self) -> GraphicalModel:
+        """The same law as a graphical model, whose tree marries the parents of each child."""
+        domain = self.schema.domain
+        potentials: list[NDArray[np.float64]] = []
+        families = zip(self.families, self._cliques, self.tables, strict=True)
+        for (child, parents), clique, table in families:
+            axes = [(*parents, child).index(a) for a in clique]
+            shares = table.reshape([domain.sizes[a] for a in (*parents, child)]).transpose(axes)
+            potential = np.full(shares.shape, -np.inf)
+            potentials.append(np.log(shares, out=potential, where=shares > 0))
+        cliques, summed = combine(domain, (self._cliques, potentials))
+        return GraphicalModel(
+            domain=domain, total=self.total, cliques=cliques, potentials=tuple(summed)
+        )
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         axis = {a: i for i, a in enumerate(self.schema.domain.attributes)}
