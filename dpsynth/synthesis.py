@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from dpsynth.preparation.prepare import Preparation
     from dpsynth.privacy.noise import NoiseSource
     from dpsynth.privacy.receipt import Receipt
-    from dpsynth.sampling.selection import Selection
-    from dpsynth.sampling.strata import Request
 
 
 @final
@@ -83,11 +81,13 @@ class Synthesis:
             ContradictionError: no record of the model is as asked.
             RareConditionError: a model without conditional laws has too few such rows.
         """
-        rng, request = self._rng(rng), _request(where, balance, shares)
+        from dpsynth.sampling.selection import Selection
+        from dpsynth.sampling.strata import Request
+
+        request, rng = Request.of(where, balance, shares), self._rng(rng)
         if not request:
             return self.model.sample(self._rows(n), rng=rng)
-        found = self._select(request, rng)
-        return found.sample(max(1, round(found.total)) if n is None else n, rng=rng)
+        return Selection.of(self.model, request, rng=rng).sample(n, rng=rng)
 
     def sample_to(
         self,
@@ -112,18 +112,57 @@ class Synthesis:
             FileError: the file cannot be written; whatever was there is untouched.
         """
         from dpsynth.data.files import save_blocks
+        from dpsynth.sampling.selection import Selection
+        from dpsynth.sampling.strata import Request
 
-        rng, request = self._rng(rng), _request(where, balance, shares)
+        request, rng = Request.of(where, balance, shares), self._rng(rng)
         if not request:
             return save_blocks(self.model.sample_blocks(self._rows(n), rng=rng), path)
-        found = self._select(request, rng)
-        rows = max(1, round(found.total)) if n is None else n
-        return save_blocks(found.sample_blocks(rows, rng=rng), path)
+        selection = Selection.of(self.model, request, rng=rng)
+        return save_blocks(selection.sample_blocks(n, rng=rng), path)
 
-    def _select(self, request: "Request", rng: np.random.Generator) -> "Selection":
-        from dpsynth.sampling.selection import Selection
+    def counterfactuals(
+        self,
+        rows: "DataFrame | Table | int | None" = None,
+        *,
+        do: Mapping[str, Any],
+        graph: Mapping[str, Sequence[str]],
+        rng: np.random.Generator | None = None,
+    ) -> "Table":
+        """Return copies of rows, as they would be had the columns of `do` had these values.
 
-        return Selection.of(self.model, request, rng=rng)
+        Columns that the graph says follow from them are drawn again from the model's conditional
+        laws, with the noise that each row's observed values tell of; the others are kept. Copies
+        of synthetic rows cost nothing. Real rows are not protected: their copies keep of them what
+        is not drawn again.
+
+        Args:
+            rows: records under the model's columns, or for how many of `sample` to return copies;
+                by default for as many as the model holds.
+            do: column -> its value in all rows, or a list with one value a row.
+            graph: column -> the columns that cause it directly; public knowledge.
+            rng: as of `sample`.
+
+        Raises:
+            InvalidValueError: a model without conditional laws, a graph with a cycle, or values
+                for another number of rows.
+            UnknownNameError: a column or category that the schema lacks.
+            DataError: a value that its column forbids.
+
+        Reference: Pearl 2009, section 7.1 (abduction, action, prediction).
+        """
+        from dpsynth.data.table import Table
+        from dpsynth.sampling.causal_graph import CausalGraph
+        from dpsynth.sampling.counterfactual import counterfactuals
+
+        causes = CausalGraph.of(self.schema, graph)
+        if rows is None or isinstance(rows, int):
+            table = self.sample(rows, rng=rng)
+        else:
+            table = rows if isinstance(rows, Table) else Table.from_frame(self.schema, rows)
+        # Not the stream of `sample`: the noise must not repeat what rows were drawn from.
+        noise = rng or self._rng(None).spawn(1)[0]
+        return counterfactuals(self.model, table, do=do, graph=causes, rng=noise)
 
     def _rows(self, n: int | None) -> int:
         return max(1, round(self.model.total)) if n is None else n
@@ -157,20 +196,6 @@ class Synthesis:
         from dpsynth.saved import read
 
         return read(path, generator=generator)
-
-
-def _request(
-    where: Mapping[str, Any] | None,
-    balance: Sequence[str],
-    shares: Mapping[str, Mapping[Any, float]] | None,
-) -> "Request":
-    from dpsynth.sampling.strata import Request
-
-    return Request(
-        where={} if where is None else where,
-        balance=balance,
-        shares={} if shares is None else shares,
-    )
 
 
 def load(path: str | Path) -> Synthesis:

@@ -88,8 +88,16 @@ class Receipt:
 
     def to_json(self) -> str:
         """Return the receipt as JSON text; `from_json` reads it."""
-        from dpsynth.privacy.statement import claim_statement
+        return self._json(like={})
 
+    def _json(self, *, like: Json) -> str:
+        """Return the receipt as JSON text, with the points of a claim that `like` states."""
+        from dpsynth.privacy.statement import POST_PROCESSING, claim_statement
+
+        statement = dict(claim_statement(self))
+        stated = like.get("statement", statement)
+        if isinstance(stated, dict) and POST_PROCESSING not in stated:  # of an earlier version
+            del statement[POST_PROCESSING]
         record: Json = {
             "format": FORMAT,
             "not_for_release": self.not_for_release,
@@ -107,7 +115,7 @@ class Receipt:
             "justification": self.justification,
             "created": self.created,
             "ledger": object_from_text("ledger", self.ledger),
-            "statement": dict(claim_statement(self)),
+            "statement": statement,
         }
         return canonical_json(record)
 
@@ -147,7 +155,7 @@ class Receipt:
         )
         drift = abs(receipt.epsilon_spent - ledger.epsilon_spent())
         honest = drift <= _AGREEMENT * receipt.epsilon_spent and receipt.budget == ledger.budget
-        if not honest or receipt.to_json() != canonical_json(record):
+        if not honest or receipt._json(like=record) != canonical_json(record):
             raise LedgerError("receipt", "it says something else than its own ledger")
         return receipt
 
@@ -162,6 +170,10 @@ class Receipt:
             f"({self.currency} {self.spent:.6g} of {self.capacity:.6g}, {self.accountant}).",
         ]
         lines += [f"  {e.index:>3}  {e.cost:<12.6g} {e.label}" for e in self.entries]
+        lines.append(
+            "Sampling the model is post-processing and costs nothing, conditional, balanced and "
+            "counterfactual rows included."
+        )
         if self.unprotected:
             lines.append("Not protected: " + "; ".join(self.unprotected) + ".")
         if self.not_for_release:

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 _NOT_STATED = "not stated"
 
+POST_PROCESSING = "post_processing"
+"""The point that receipts of earlier versions do not state."""
+
 
 def claim_statement(receipt: "Receipt") -> Mapping[str, str]:
-    """Return the twelve points of a claim as sentences, in the order of the guidance."""
+    """Return the points of a claim as sentences, in the order of the guidance."""
     budget = receipt.budget
     relation = "one unit is added or removed; the number of units is secret"
     if budget.relation is Neighbouring.REPLACE:
@@ -34,6 +37,10 @@ def claim_statement(receipt: "Receipt") -> Mapping[str, str]:
         "scope": (
             f"the {len(receipt.entries)} charges of this ledger; other releases, tuning and "
             "evaluation on the same records are not included unless they are among them"
+        ),
+        POST_PROCESSING: (
+            "rows of what was released cost nothing, however many and however chosen: conditional, "
+            "balanced, re-weighted and counterfactual ones too, but for copies of real records"
         ),
         "trust_model": "central: whoever runs the program sees the records",
         "mechanisms": f"{', '.join(mechanisms) or 'none'}; {receipt.reference}",

@@ -51,11 +51,11 @@ class Selection:
         """Expected number of records of the model that satisfy the conditions."""
         return self.strata.total
 
-    def sample(self, n: int, *, rng: np.random.Generator) -> Table:
+    def sample(self, n: int | None, *, rng: np.random.Generator) -> Table:
         """Return `n` records.
 
         Args:
-            n: number of rows, at least 1.
+            n: number of rows, at least 1; None for as many as the model has of them.
             rng: source of randomness; privacy does not depend on it.
 
         Raises:
@@ -64,8 +64,9 @@ class Selection:
         """
         return _joined(list(self.sample_blocks(n, rng=rng)))
 
-    def sample_blocks(self, n: int, *, rng: np.random.Generator) -> Iterator[Table]:
+    def sample_blocks(self, n: int | None, *, rng: np.random.Generator) -> Iterator[Table]:
         """Yield the records that `sample` returns, in tables of bounded size; errors as there."""
+        n = max(1, round(self.total)) if n is None else n
         if n < 1:
             raise InvalidValueError("n", n, "at least 1")
         law, codec = self.strata.law, Codec(schema=self.strata.law.schema)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,20 @@ class Request:
         default_factory=dict[str, Mapping[Any, float]]
     )
 
+    @classmethod
+    def of(
+        cls,
+        where: Mapping[str, Any] | None,
+        balance: Sequence[str],
+        shares: Mapping[str, Mapping[Any, float]] | None,
+    ) -> Self:
+        """Return the request, None being nothing asked for."""
+        return cls(
+            where={} if where is None else where,
+            balance=balance,
+            shares={} if shares is None else shares,
+        )
+
     def __bool__(self) -> bool:
         return bool(self.where or self.balance or self.shares)
 
@@ -86,7 +100,7 @@ class Strata:
     """
 
     law: Law
-    parts: tuple[Stratum, ...]
+    parts: Sequence[Stratum]
     total: float
 
 

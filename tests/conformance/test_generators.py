@@ -92,6 +92,25 @@ def test_honours_the_schema_and_sampling_is_free(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_every_conditional_row_satisfies_its_condition(name: str) -> None:
+    model = fit(name, mixed(60), epsilon=5.0)
+    before = model.receipt.to_json()
+    where = {"colour": ["red", None], "age": (2, 9), "income": ">0.3", "only": "same"}
+    rows = model.sample(200, where=where).frame
+    assert len(rows) == 200
+    assert (rows["colour"].isna() | rows["colour"].eq("red")).all()
+    assert rows["age"].between(2, 9).all()
+    assert rows["income"].gt(0.3).all()
+    even = model.sample(90, where={"age": "!=0"}, balance=["colour"]).frame
+    sizes = even["colour"].value_counts(dropna=False)
+    assert sizes.max() - sizes[sizes > 0].min() <= 1
+    assert even["age"].ne(0).all()
+    income = model.sample(100, shares={"income": {"<=0.4": 0.8}}).frame["income"]
+    assert income.le(0.4).sum() == 80
+    assert model.receipt.to_json() == before
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     ("columns", "rows"), [(1, 50), (3, 2), pytest.param(60, 100, marks=pytest.mark.slow)]
 )

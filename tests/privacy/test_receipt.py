@@ -76,6 +76,7 @@ def test_the_statement_answers_every_question_of_a_claim(receipt: Receipt) -> No
         "relation",
         "guarantee",
         "scope",
+        "post_processing",
         "trust_model",
         "mechanisms",
         "randomness",
@@ -94,6 +95,23 @@ def test_the_statement_answers_every_question_of_a_claim(receipt: Receipt) -> No
     silent = make_receipt(spent_ledger(), mode="release")
     assert claim_statement(silent)["justification"] == "not stated"
     assert "none declared" in claim_statement(silent)["domain"]
+
+
+def test_sampling_is_said_to_be_free(receipt: Receipt) -> None:
+    for text in (receipt.summary(), claim_statement(receipt)["post_processing"]):
+        for part in ("cost", "nothing", "conditional", "balanced", "counterfactual"):
+            assert part in text
+
+
+def test_a_receipt_of_an_earlier_version_is_read(receipt: Receipt) -> None:
+    record = json.loads(receipt.to_json())
+    record["statement"].pop("post_processing")
+    assert Receipt.from_json(json.dumps(record)) == receipt
+    for edit in ({"post_processing": "everything is free"}, {"scope": "all"}):
+        with pytest.raises(LedgerError):
+            Receipt.from_json(json.dumps({**record, "statement": {**record["statement"], **edit}}))
+    with pytest.raises(LedgerError):
+        Receipt.from_json(json.dumps({**record, "statement": "none"}))
 
 
 @pytest.mark.parametrize(
