@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dpsynth.atomic import write_atomically
+from dpsynth.cli.asking import parse_balance, parse_do, parse_shares, parse_where, read_graph
 from dpsynth.cli.options import (
     accountant_option,
     check_seed,
@@ -19,6 +20,8 @@ from dpsynth.cli.output import check_outputs
 from dpsynth.errors import InvalidValueError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dpsynth.synthesis import Synthesis
 
 
@@ -133,21 +136,107 @@ def synthesize(
 @click.argument("model")
 @click.option("--rows", type=int, help="How many; by default what the model holds.")
 @click.option("--out", required=True, metavar="FILE", help="Synthetic records: .csv or .parquet.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="What each row satisfies: sex=female, 'age>=65', age=18..65, 'race=White|Black'.",
+)
+@click.option(
+    "--balance",
+    multiple=True,
+    metavar="COLUMNS",
+    help="Columns, joined by commas, whose combinations are to be equally frequent.",
+)
+@click.option(
+    "--share",
+    multiple=True,
+    metavar="COLUMN:CONDITION=SHARE",
+    help="The share of rows with a value: 'income:>50K=.5'.",
+)
 @click.option("--seed", type=int, help="By default the model's own in research mode, else fresh.")
-def sample(model: str, rows: int | None, out: str, seed: int | None) -> None:
-    """Sample a saved MODEL again; this costs no privacy."""
-    import numpy as np
-
+def sample(
+    *,
+    model: str,
+    rows: int | None,
+    out: str,
+    where: tuple[str, ...],
+    balance: tuple[str, ...],
+    share: tuple[str, ...],
+    seed: int | None,
+) -> None:
+    """Sample a saved MODEL again; this costs no privacy, whatever is asked of the rows."""
     from dpsynth.synthesis import Synthesis
 
     _check_rows(rows)
     check_outputs(out)
-    if seed is not None:
-        check_seed(seed)
+    rng = _seeded(seed)
     synthesis = Synthesis.load(model)
-    rng = None if seed is None else np.random.default_rng(seed)
-    written = synthesis.sample_to(out, rows, rng=rng)
+    written = synthesis.sample_to(
+        out,
+        rows,
+        where=parse_where(synthesis.schema, where),
+        balance=parse_balance(balance),
+        shares=parse_shares(synthesis.schema, share),
+        rng=rng,
+    )
     click.echo(_summary(written, out, synthesis), err=True)
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--do",
+    "interventions",
+    multiple=True,
+    required=True,
+    metavar="COLUMN=VALUE",
+    help="What is different in the copies.",
+)
+@click.option("--graph", required=True, metavar="FILE", help="TOML: column = [its causes].")
+@click.option("--of", "factual", metavar="FILE", help="Synthetic rows to copy: .csv or .parquet.")
+@click.option("--rows", type=int, help="Without --of: how many rows to sample and copy.")
+@click.option("--out", required=True, metavar="FILE", help="The copies: .csv or .parquet.")
+@click.option("--seed", type=int, help="By default the model's own in research mode, else fresh.")
+def counterfactual(
+    *,
+    model: str,
+    interventions: tuple[str, ...],
+    graph: str,
+    factual: str | None,
+    rows: int | None,
+    out: str,
+    seed: int | None,
+) -> None:
+    """Copy rows of a saved MODEL as they would be, had some columns been different.
+
+    This costs no privacy where the rows are synthetic. Copies of real rows are not protected.
+    """
+    from dpsynth.data.files import load_file, save_file
+    from dpsynth.synthesis import Synthesis
+
+    _check_rows(rows)
+    check_outputs(out)
+    rng = _seeded(seed)
+    synthesis = Synthesis.load(model)
+    table = synthesis.counterfactuals(
+        rows if factual is None else load_file(factual, synthesis.schema),
+        do=parse_do(synthesis.schema, interventions),
+        graph=read_graph(graph),
+        rng=rng,
+    )
+    save_file(table, out)
+    if factual is None:
+        click.echo(_summary(len(table), out, synthesis), err=True)
+    else:
+        kept = f"what they keep is as private as {factual}, the rest is post-processing"
+        click.echo(f"wrote {len(table)} rows to {Path(out)}: {kept}.", err=True)
+
+
+def _seeded(seed: int | None) -> "np.random.Generator | None":
+    import numpy as np
+
+    return None if seed is None else np.random.default_rng(check_seed(seed))
 
 
 def _check_rows(rows: int | None) -> None:
