@@ -101,16 +101,20 @@ class GraphicalModel:
         own = self.cliques, self.potentials
         cliques, potentials = combine(self.domain, own, (named, weights))
         # Every attribute is in the tree, so that it covers the cliques of the evidence too.
-        found = Oracle(tree=self.tree, cliques=cliques).calibrate(potentials)
-        if found.log_partition == -np.inf:
+        calibrated = Oracle(tree=self.tree, cliques=cliques).calibrate(potentials)
+        if calibrated.log_partition == -np.inf:
             raise ContradictionError(
                 f"evidence on {', '.join(map(repr, evidence))}",
                 "no record that the model allows has these codes",
             )
-        share = float(np.exp(min(0.0, found.log_partition - self.calibration.log_partition)))
+        gap = calibrated.log_partition - self.calibration.log_partition
+        share = float(np.exp(min(0.0, gap)))
         # Records whose share underflows are possible all the same.
         total = max(self.total * share, float(np.finfo(np.float64).tiny))
-        return replace(self, total=total, cliques=cliques, potentials=tuple(potentials))
+        found = replace(self, total=total, cliques=cliques, potentials=tuple(potentials))
+        if found.tree == self.tree:
+            vars(found)["calibration"] = calibrated  # what the property would compute once more
+        return found
 
     def marginal(self, attributes: Iterable[str]) -> NDArray[np.float64]:
         """Return expected counts of `attributes`, axes in the order given, summing to `total`.
