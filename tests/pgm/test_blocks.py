@@ -133,4 +133,4 @@ def test_samples_in_blocks_average_to_the_model(wrong: bool) -> None:
     if wrong:
         expected = expected + 2.5 * (np.arange(8) == 0) - 2.5 * (np.arange(8) == 1)
     z = (np.mean(found, axis=0) - expected) / (np.std(found, axis=0, ddof=1) / np.sqrt(400))
-    assert (np.abs(z).max() < 4.9) is not wrong
+    assert bool(np.abs(z).max() < 4.9) is not wrong

@@ -123,7 +123,7 @@ def test_many_small_samples_average_to_the_model(wrong: bool) -> None:
     if wrong:  # the control: 5% of the rows moved from the likeliest cell to the next
         expected = expected + 2.5 * (np.arange(8) == 0) - 2.5 * (np.arange(8) == 1)
     z = (samples.mean(axis=0) - expected) / (samples.std(axis=0, ddof=1) / np.sqrt(400))
-    assert (np.abs(z).max() < 4.42) is not wrong
+    assert bool(np.abs(z).max() < 4.42) is not wrong
 
 
 def test_marginals_across_cliques_are_closer_than_those_of_a_random_sample(

@@ -10,7 +10,6 @@ from dpsynth.data.encoding import Codec
 from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
 from dpsynth.errors import ContradictionError, InvalidValueError, UnknownNameError
 from dpsynth.generators.graphical import GraphicalSyntheticModel
-from dpsynth.pgm.blocks import BLOCK_ROWS
 from dpsynth.pgm.cliques import maximal_cliques
 from dpsynth.pgm.model import GraphicalModel
 from dpsynth.sampling.selection import Selection
@@ -141,7 +140,7 @@ def test_rows_have_the_conditional_marginals(wrong: bool) -> None:
     drawn = np.bincount(np.ravel_multi_index(tuple(codes.T), DOMAIN.shape), minlength=DOMAIN.cells)
     law = table_of(whole) if wrong else cut(table_of(whole), shares)
     distance = 0.5 * np.abs(drawn / 60_000 - (law / law.sum()).ravel()).sum()
-    assert (distance < 0.012) is not wrong
+    assert bool(distance < 0.012) is not wrong
     # Within bins that a condition cuts, the values left are uniform: ages 0 and 5 are of two bins.
     incomes = rows.frame["income"]
     low = incomes[incomes < 0.1]
@@ -180,6 +179,18 @@ def test_balance_within_a_condition() -> None:
     frame = found.sample(600, rng=np.random.default_rng(0)).frame
     assert frame["age"].min() >= 4
     assert frame["sex"].value_counts().tolist() == [300, 300]
+
+
+def test_balance_over_a_column_that_a_condition_cuts_twice() -> None:
+    whole = model()
+    found = select(whole, where={"age": ["<=3", ">=8"]}, balance=["age"])
+    left = cut(table_of(whole), {"age": [1, 1 / 3, 1 / 3, 1, 0]})
+    cells = left.sum(axis=(0, 2, 3), keepdims=True)
+    expected = np.divide(left, cells, out=np.zeros_like(left), where=cells > 0) / 4
+    np.testing.assert_allclose(law_of(found), expected, atol=1e-12)
+    ages = found.sample(400, rng=np.random.default_rng(0)).frame["age"]
+    assert (ages // 3).value_counts().tolist() == [100] * 4
+    assert (ages.le(3) | ages.ge(8)).all()
 
 
 def test_shares_reweigh_and_change_nothing_else() -> None:
@@ -228,14 +239,17 @@ def test_everything_together() -> None:
     assert frame["income"].ge(0.3).all()
 
 
-def test_blocks_are_each_in_proportion() -> None:
-    found = select(model(), shares={"sex": {"male": 0.25}})
-    n = BLOCK_ROWS + 1000
-    blocks = list(found.sample_blocks(n, rng=np.random.default_rng(7)))
-    assert [len(block) for block in blocks] == [BLOCK_ROWS, 1000]
-    males = [int(block.frame["sex"].eq("male").sum()) for block in blocks]
-    assert sum(males) == n // 4
-    assert males[1] in (250, 251)
+def test_blocks_are_each_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dpsynth.sampling.selection.BLOCK_ROWS", 50)
+    wanted = {"red": 0.41, "green": 0.32, "blue": 0.17}
+    found = select(model(), shares={"colour": wanted})
+    tables = list(found.sample_blocks(1010, rng=np.random.default_rng(7)))
+    assert [len(table) for table in tables] == [50] * 20 + [10]
+    colours = [table.frame["colour"] for table in tables]
+    for colour, share in wanted.items():
+        counts = [int(values.eq(colour).sum()) for values in colours]
+        assert abs(sum(counts) - 1010 * share) < 1  # blocks share out the rows of the whole
+        assert all(abs(count - 50 * share) < 1.5 for count in counts[:-1])
 
 
 def test_rows_of_strata_are_mixed() -> None:
