@@ -72,6 +72,15 @@ def test_the_pilot_tells_the_marginals() -> None:
     assert law.given({"a": 2}).marginal(("a", "b"))[2, 1] == 0
 
 
+def test_the_order_of_a_model_s_rows_does_not_tell_which_are_left() -> None:
+    """300 samples of 4 rows of a model that returns them in order; within five deviations."""
+    law = law_of(Opaque(), rng=np.random.default_rng(0)).given({"a": [0, 1]})
+    rng = np.random.default_rng(5)
+    rows = np.concatenate([law.sample_codes(4, rng=rng) for _ in range(300)])
+    share = LAW[1].sum() / LAW[:2].sum()
+    assert abs((rows[:, 0] == 1).mean() - share) < 5 * np.sqrt(share * (1 - share) / 1200)
+
+
 def test_a_rare_condition_ends_with_a_sentence() -> None:
     model = Opaque()
     law = law_of(model, rng=np.random.default_rng(0)).given({"a": 3})
