@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dpsynth.data.clock import Clock
 from dpsynth.data.conditions import Condition, parse_condition, parse_conditions, share_of_codes
 from dpsynth.data.encoding import Codec
 from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
@@ -197,3 +198,25 @@ def test_a_column_that_is_not_there() -> None:
         parse_conditions(schema, {"incme": 3})
     with pytest.raises(InvalidValueError, match="a mapping from columns"):
         parse_conditions(schema, "income=3")  # type: ignore[arg-type]
+
+
+def test_times_are_compared_with_times() -> None:
+    column = IntegerColumn(
+        name="day", lower=10957, upper=11321, bins=10, clock=Clock(kind="date"), missing=True
+    )
+    found = parse_condition(column, ">=2000-07-01")
+    assert found.spans == ((11139, 11321),)
+    assert parse_condition(column, "2000-02-01..2000-02-29").spans == ((10988, 11016),)
+    assert parse_condition(column, ("2000-02-01", None)).spans == ((10988, 11321),)
+    with pytest.raises(InvalidValueError, match="as '>=2000-01-01'"):
+        parse_condition(column, ">=soon")
+
+
+def test_shares_follow_the_spread_of_values() -> None:
+    column = FloatColumn(
+        name="x", lower=0.0, upper=10.0, bins=2, pieces=((0.0, 0.0, 3.0), (0.0, 4.0, 1.0))
+    )
+    (part,) = parse_condition(column, 0).parts()
+    assert part.likelihood.tolist() == [0.75, 0.0]
+    (part,) = parse_condition(column, ">=2").parts()
+    assert part.likelihood == pytest.approx([0.125, 1.0])
