@@ -23,8 +23,8 @@ BINS = 32
 INTEGER_CODES = 128
 """An integer column with at most this many values has a code for each, unless it declares bins."""
 
-LARGEST_INTEGER = 2**53
-"""Integers beyond this are not exact as floating-point numbers, so bounds stay within it."""
+LARGEST_INTEGER = 2**53 - 1
+"""Integers beyond this are not told apart as floating-point numbers, so bounds stay within it."""
 
 
 @final
@@ -78,7 +78,7 @@ class IntegerColumn:
 
     Args:
         name: the column's name.
-        lower: the least value; within plus or minus 2**53.
+        lower: the least value; nearer to zero than 2**53.
         upper: the largest value, at least `lower`; a constant column has one value.
         bins: number of bins of equal width (to within one); None takes one code a value when there
             are at most `INTEGER_CODES` values, else `BINS` bins.
@@ -103,7 +103,7 @@ class IntegerColumn:
         for field, value in (("lower", self.lower), ("upper", self.upper)):
             bound = _integer(self.name, field, value)
             if abs(bound) > LARGEST_INTEGER:
-                raise SchemaError(self.name, bound, f"{field} must lie within 2**53 of zero")
+                raise SchemaError(self.name, bound, f"{field} must be nearer to zero than 2**53")
             object.__setattr__(self, field, bound)
         _check_order(self.name, self.lower, self.upper)
         if self.bins is not None:
@@ -219,7 +219,7 @@ def _real(column: str, field: str, value: object) -> float:
         number = inf
     if not isfinite(number):
         raise SchemaError(column, value, f"{field} must be finite")
-    return number
+    return number + 0.0  # there is one zero
 
 
 def _bins(column: str, value: object) -> int:
@@ -255,5 +255,5 @@ def _category(column: str, value: object) -> Category:
     if isinstance(plain, str) and not _is_unicode(plain):
         raise SchemaError(column, plain, "a text must be valid Unicode")
     if isinstance(plain, int) and abs(plain) > LARGEST_INTEGER:
-        raise SchemaError(column, plain, "an integer must lie within 2**53 of zero")
+        raise SchemaError(column, plain, "an integer must be nearer to zero than 2**53")
     return plain

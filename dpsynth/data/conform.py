@@ -7,12 +7,20 @@ categories are looked up once per distinct value.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.data.columns import CategoricalColumn, Category, Column, FloatColumn, IntegerColumn
+from dpsynth.data.columns import (
+    LARGEST_INTEGER,
+    CategoricalColumn,
+    Category,
+    Column,
+    FloatColumn,
+    IntegerColumn,
+)
 from dpsynth.data.spelling import Values, plain_values, spelling, spellings
 from dpsynth.errors import DataError
 
@@ -85,10 +93,12 @@ def _categorical(column: CategoricalColumn, values: Values) -> Any:
 def _factorize(name: str, values: Values) -> tuple[NDArray[np.int64], list[object]]:
     """Return a code for each value, -1 where it is missing, and the distinct values in order."""
     import pandas as pd
+    from pandas.api import types
 
     if isinstance(values.dtype, pd.CategoricalDtype):
         return values.cat.codes.to_numpy(dtype=np.int64), list(values.cat.categories)
-    plain = plain_values(name, values) if values.dtype == object else values
+    simple = types.is_string_dtype(values.dtype) or types.is_numeric_dtype(values.dtype)
+    plain = values if simple and values.dtype != object else plain_values(name, values)
     codes, distinct = cast("tuple[Any, Any]", pd.factorize(plain))
     return codes, list(distinct)
 
@@ -108,7 +118,7 @@ def _lookup(column: CategoricalColumn, known: Mapping[Category | None, int], val
 
 def _numbers(column: IntegerColumn | FloatColumn, values: Values) -> NDArray[np.float64]:
     """Return the values as floats within bounds, NaN where missing."""
-    numbers = _parse(column, values)
+    numbers = _parse(column, values) + 0.0  # there is one zero
     absent = np.isnan(numbers)
     if absent.any() and not column.missing:
         raise DataError(column.name, float("nan"), "its schema says missing = false")
@@ -125,21 +135,36 @@ def _numbers(column: IntegerColumn | FloatColumn, values: Values) -> NDArray[np.
 
 
 def _parse(column: IntegerColumn | FloatColumn, values: Values) -> NDArray[np.float64]:
-    import pandas as pd
     from pandas.api import types
 
     if types.is_integer_dtype(values.dtype) or types.is_float_dtype(values.dtype):
-        return values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
     objects = plain_values(column.name, values)
     wrong = objects.map(_no_number).to_numpy(dtype=bool)
     if wrong.any():
         raise DataError(column.name, objects[wrong].iloc[0], "values must be numbers")
-    parsed = cast("Values", pd.to_numeric(objects, errors="coerce"))
-    numbers: NDArray[np.float64] = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = np.isnan(numbers) & objects.notna().to_numpy()
-    if wrong.any():
-        raise DataError(column.name, objects[wrong].iloc[0], "values must be numbers")
+    numbers = _floats(objects)
+    unread = [v for v in objects[np.isnan(numbers)].dropna() if str(v).strip().lower() != "nan"]
+    if unread:
+        raise DataError(column.name, unread[0], "values must be numbers")
     return numbers
+
+
+def _floats(objects: Values) -> NDArray[np.float64]:
+    """Return plain values as floats, NaN for those that spell none."""
+    import pandas as pd
+
+    try:
+        parsed = cast("Values", pd.to_numeric(objects, errors="coerce"))
+        return parsed.to_numpy(dtype=np.float64, na_value=np.nan)
+    except OverflowError:  # a whole number beyond every float, and so beyond every bound
+        return _floats(objects.map(_within_floats))
+
+
+def _within_floats(value: object) -> object:
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        return inf if value > 0 else -inf
+    return value
 
 
 def _no_number(value: object) -> bool:

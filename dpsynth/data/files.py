@@ -1,20 +1,25 @@
 """Tables in CSV and Parquet files: read under a schema, and written whole or not at all."""
 
-from collections.abc import Generator, Iterable
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 from dpsynth.atomic import opened_atomically
-from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.columns import CategoricalColumn, FloatColumn, IntegerColumn
+from dpsynth.data.csv_check import check_csv, check_separator
 from dpsynth.data.csv_text import csv_header, csv_lines, parse_csv
+from dpsynth.data.opening import opened
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
-from dpsynth.errors import DpsynthError, FileError, InvalidValueError
+from dpsynth.errors import FileError, InvalidValueError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_NO_PARQUET = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, OSError)
+"""What Arrow and pandas raise, between them, on a file that is no Parquet file."""
 
 
 def load_file(path: str | Path, schema: Schema) -> Table:
@@ -30,9 +35,12 @@ def load_file(path: str | Path, schema: Schema) -> Table:
 
 def load_csv(path: str | Path, schema: Schema) -> Table:
     """Return the records of a CSV file with a header line; errors as of `load_file`."""
-    categorical = [c.name for c in schema.columns if isinstance(c, CategoricalColumn)]
-    with _opened(path) as file:
-        frame = parse_csv(file, texts=categorical)
+    texts = [c.name for c in schema.columns if isinstance(c, CategoricalColumn)]
+    numbers = [c.name for c in schema.columns if isinstance(c, IntegerColumn | FloatColumn)]
+    with opened(path) as file:
+        check_csv(path, file)
+        check_separator(path, file, schema.names)
+        frame = _understood(path, lambda: parse_csv(file, texts=texts, numbers=numbers))
     return Table.from_frame(schema, frame)
 
 
@@ -50,8 +58,9 @@ def read_frame(path: str | Path) -> "pd.DataFrame":
     """
     if _is_parquet(path):
         return _parse_parquet(path)
-    with _opened(path) as file:
-        return parse_csv(file)
+    with opened(path) as file:
+        check_csv(path, file)
+        return _understood(path, lambda: parse_csv(file))
 
 
 def save_file(table: Table, path: str | Path) -> None:
@@ -105,30 +114,21 @@ def _write_parquet(tables: Iterable[Table], file: IO[bytes]) -> int:
     return rows
 
 
-@contextmanager
-def _opened(path: str | Path) -> Generator[BinaryIO]:
-    """Open a file for reading, and say in one sentence what is wrong with it."""
+def _understood(path: str | Path, parse: Callable[[], "pd.DataFrame"]) -> "pd.DataFrame":
     try:
-        with Path(path).open("rb") as file:
-            yield file
-    except DpsynthError:
-        raise
-    except FileNotFoundError:
-        raise FileError(path, "there is no such file") from None
-    except UnicodeError:
-        raise FileError(path, "it is not a text in UTF-8") from None
-    except OSError as error:
-        raise FileError(path, f"it cannot be read ({error.strerror or error})") from error
+        return parse()
     except ValueError as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise FileError(path, f"it cannot be understood ({reason})") from error
+        raise FileError(path, str(error)) from error
 
 
 def _parse_parquet(path: str | Path) -> "pd.DataFrame":
     import pandas as pd
 
-    with _opened(path) as file:
-        return pd.read_parquet(file)
+    with opened(path) as file:
+        try:
+            return pd.read_parquet(file)
+        except _NO_PARQUET as error:
+            raise FileError(path, "it is not a Parquet file, or a damaged one") from error
 
 
 def _is_parquet(path: str | Path) -> bool:

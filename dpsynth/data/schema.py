@@ -8,6 +8,7 @@ from typing import cast, final
 from dpsynth.data import schema_toml
 from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
 from dpsynth.data.domain import Domain
+from dpsynth.data.opening import opened
 from dpsynth.errors import DpsynthError, FileError, SchemaError, UnknownNameError
 
 __all__ = ["CategoricalColumn", "Column", "FloatColumn", "IntegerColumn", "Schema"]
@@ -100,12 +101,13 @@ class Schema:
             FileError: the file is missing or unreadable.
             SchemaError, UnknownNameError: as `from_toml`.
         """
+        with opened(path, absent="no such schema file") as file:
+            content = file.read()
         try:
-            text = Path(path).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise FileError(path, "no such schema file") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise FileError(path, f"the schema cannot be read ({error})") from error
+            # Some editors begin a text with a byte order mark.
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise FileError(path, "it cannot be read, as it is not a text in UTF-8") from None
         try:
             return cls.from_toml(text)
         except DpsynthError as error:
@@ -137,5 +139,6 @@ def _check_count(field: str, value: object) -> None:
 
 
 def _check_text(field: str, value: object) -> None:
-    if not isinstance(value, str) or not value:
-        raise SchemaError(None, value, f"{field} must be a text that is not empty")
+    # A lone surrogate is no character: no file could hold it.
+    if not isinstance(value, str) or not value or value.encode(errors="ignore").decode() != value:
+        raise SchemaError(None, value, f"{field} must be a text of Unicode that is not empty")

@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields
 from typing import Any, TypeAlias, cast
 
 from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
-from dpsynth.errors import SchemaError, UnknownNameError
+from dpsynth.errors import SchemaError, UnknownNameError, shown
 
 TomlTable: TypeAlias = Mapping[str, Any]
 
@@ -35,6 +35,9 @@ def read(text: str) -> tuple[dict[str, Any], tuple[Column, ...]]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SchemaError(None, str(error), "the text must be valid TOML") from error
+    except (ValueError, RecursionError) as error:
+        rule = "neither thousands of digits nor hundreds of lists within lists are read"
+        raise SchemaError(None, "this TOML", rule) from error
     _check_keys("key of the schema", document, (*TOP_KEYS, "column"))
     tables: Any = document.pop("column", [])
     if not isinstance(tables, list):
@@ -50,12 +53,12 @@ def _read_column(value: object, position: int) -> Column:
     name = table.get("name")
     if not isinstance(name, str):
         raise SchemaError(None, name, f"column {position} needs a name, which is a text")
-    _check_keys(f"key of schema column {name!r}", table, _all_keys(table.get("kind")))
+    _check_keys(f"key of schema column {shown(name)}", table, _all_keys(table.get("kind")))
     if "kind" not in table:
         raise SchemaError(name, None, f"kind must be one of {', '.join(KINDS)}")
     kind = table["kind"]
     if not isinstance(kind, str) or kind not in KINDS:
-        raise UnknownNameError(f"kind of schema column {name!r}", str(kind), KINDS)
+        raise UnknownNameError(f"kind of schema column {shown(name)}", str(kind), KINDS)
     column = KINDS[kind]
     for field in fields(column):
         if field.default is MISSING and field.name not in table:

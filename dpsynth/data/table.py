@@ -1,5 +1,6 @@
 """Records that fit their schema: checked when made, and never shown."""
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -98,13 +99,17 @@ def _check_names(schema: Schema, frame: "pd.DataFrame") -> "pd.DataFrame":
     if not isinstance(frame, pd.DataFrame):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DataError(None, type(frame).__name__, "records come as a pandas DataFrame")
     names = [str(name) for name in frame.columns]
+    times, declared = Counter(names), set(schema.names)
+    if "" in times:
+        rule = "each must have one (pandas writes its index so, unless index=False)"
+        raise DataError(None, "a column without a name", rule)
     for name in names:
-        if names.count(name) > 1:
+        if times[name] > 1:
             raise DataError(name, "several columns of that name", "names must be unique")
     for name in schema.names:
-        if name not in names:
+        if name not in times:
             raise UnknownNameError("column of the table", name, names)
     for name in names:
-        if name not in schema.names:
+        if name not in declared:
             raise UnknownNameError("column of the schema", name, schema.names)
     return frame.set_axis(names, axis="columns")

@@ -60,7 +60,7 @@ NAMES = st.text(min_size=1, max_size=8)
 def columns(name: str) -> st.SearchStrategy[Column]:
     categories = st.one_of(
         st.lists(st.text(min_size=1), min_size=1, unique=True),
-        st.lists(st.integers(-(2**53), 2**53), min_size=1, unique=True),
+        st.lists(st.integers(1 - 2**53, 2**53 - 1), min_size=1, unique=True),
         st.lists(st.booleans(), min_size=1, unique=True),
     )
     numeric: dict[str, Any] = {
