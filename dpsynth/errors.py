@@ -6,6 +6,8 @@ sentence that a user sees.
 
 import re
 from collections.abc import Iterable
+from datetime import date, time, timedelta
+from decimal import Decimal
 from difflib import get_close_matches
 from itertools import islice
 from reprlib import Repr
@@ -19,13 +21,14 @@ MOST_NAMES = 12
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxlong = LONGEST
 _SHORT.maxother = 2 * LONGEST
+_WRITTEN = (date, time, timedelta, Decimal)
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def shown(value: object) -> str:
     """Return `value` as a sentence shows it: short, on one line, without a memory address."""
     try:
-        text = _SHORT.repr(value)
+        text = str(value) if isinstance(value, _WRITTEN) else _SHORT.repr(value)
         if not isinstance(value, str):
             text = _ADDRESS.sub("", " ".join(text.split()))
     except ValueError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import DataError, InvalidValueError
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.registry import GENERATORS
 
@@ -272,8 +272,13 @@ def read_table(
         raise InvalidValueError("schema", None, "a Schema or the path of its TOML file")
     rules = schema if isinstance(schema, Schema) else Schema.load(schema)
     if isinstance(data, str | Path):
-        return load_file(data, rules)
-    return Table.from_frame(rules, data)
+        table = load_file(data, rules)
+    else:
+        table = Table.from_frame(rules, data)
+    if rules.public_rows not in (None, len(table)):
+        rule = f"its schema declares public_rows = {rules.public_rows}"
+        raise DataError(None, f"{len(table)} rows", rule)
+    return table
 
 
 def parse_relation(relation: str | Neighbouring) -> Neighbouring:

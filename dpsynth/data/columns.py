@@ -20,6 +20,9 @@ Category: TypeAlias = str | int | bool
 BINS = 32
 """Equal-width bins of a numeric column that declares none."""
 
+MOST_BINS = 2**24
+"""Bins of a column at most: the edges of more would not fit beside the records."""
+
 INTEGER_CODES = 128
 """An integer column with at most this many values has a code for each, unless it declares bins."""
 
@@ -226,6 +229,8 @@ def _bins(column: str, value: object) -> int:
     bins = _integer(column, "bins", value)
     if bins < 1:
         raise SchemaError(column, bins, "bins must be at least 1")
+    if bins > MOST_BINS:
+        raise SchemaError(column, bins, f"bins must be at most {MOST_BINS}")
     return bins
 
 

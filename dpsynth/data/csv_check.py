@@ -42,18 +42,25 @@ _BESIDE_QUOTES = np.zeros(256, dtype=bool)
 _BESIDE_QUOTES[list(b',"\r\n')] = True
 
 
-def check_csv(path: str | Path, file: BufferedReader) -> None:
-    """Refuse a file that is no text in UTF-8, or whose quotes do not match; back to its start then.
+def check_csv(path: str | Path, file: BufferedReader, names: Collection[str] | None = None) -> None:
+    """Refuse a file that is no CSV text in UTF-8, or whose quotes do not match.
+
+    Args:
+        path: its name.
+        file: opened at its start, and left there.
+        names: the columns that it should have, where these are known.
 
     Raises:
         FileError: it is such a file; the line is named.
     """
-    head = file.peek(8)
+    head = file.peek()
     for magic, rule in _FOREIGN.items():
         if head.startswith(magic):
             raise FileError(path, rule)
     if _is_wide(head[:64]):
         raise FileError(path, _FOREIGN[b"\xff\xfe"])
+    if names is not None:
+        _check_separator(path, head, names)
     decoder, offset, quotes, doubtful = getincrementaldecoder("utf-8")(), 0, 0, False
     before = b"\n"
     while chunk := file.read(CHUNK):
@@ -74,23 +81,18 @@ def check_csv(path: str | Path, file: BufferedReader) -> None:
     file.seek(0)
 
 
-def check_separator(path: str | Path, file: BufferedReader, names: Collection[str]) -> None:
-    """Refuse a header line that holds no comma but another separator; back to its start then.
-
-    Args:
-        path, file: a text in UTF-8.
-        names: the columns that it should name.
-
-    Raises:
-        FileError: semicolons, tabs or bars separate the fields.
-    """
-    header = file.readline(CHUNK).decode(errors="replace").removeprefix("\ufeff").rstrip("\r\n")
-    named = {header, header[1:-1].replace('""', '"')} & set(names)
+def _check_separator(path: str | Path, head: bytes, names: Collection[str]) -> None:
+    """Refuse a header line that has no comma, but another separator where the schema has none."""
+    header, *more = re.split(
+        "[\r\n]", head.decode(errors="replace").removeprefix("\ufeff"), maxsplit=1
+    )
+    known = {header, header[1:-1].replace('""', '"')} & set(names)
+    # With an odd number of quotes the header goes on in the next line.
+    if known or not more or "," in header or header.count('"') % 2:
+        return
     for mark, what in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        # An odd number of quotes: the header goes on in the next line.
-        if mark in header and "," not in header and header.count('"') % 2 == 0 and not named:
+        if mark in header:
             raise FileError(path, f"its fields are separated by {what}, but they must be by commas")
-    file.seek(0)
 
 
 def _matched(around: NDArray[np.uint8], found: NDArray[np.intp], *, closes: bool) -> bool:

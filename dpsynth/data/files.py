@@ -1,25 +1,23 @@
 """Tables in CSV and Parquet files: read under a schema, and written whole or not at all."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from dpsynth.atomic import opened_atomically
 from dpsynth.data.columns import CategoricalColumn, FloatColumn, IntegerColumn
-from dpsynth.data.csv_check import check_csv, check_separator
+from dpsynth.data.csv_check import check_csv
 from dpsynth.data.csv_text import csv_header, csv_lines, parse_csv
 from dpsynth.data.opening import opened
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
-from dpsynth.errors import FileError, InvalidValueError
+from dpsynth.errors import DataError, FileError, InvalidValueError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_NO_PARQUET = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, OSError)
-"""What Arrow and pandas raise, between them, on a file that is no Parquet file."""
 
 
 def load_file(path: str | Path, schema: Schema) -> Table:
@@ -38,8 +36,7 @@ def load_csv(path: str | Path, schema: Schema) -> Table:
     texts = [c.name for c in schema.columns if isinstance(c, CategoricalColumn)]
     numbers = [c.name for c in schema.columns if isinstance(c, IntegerColumn | FloatColumn)]
     with opened(path) as file:
-        check_csv(path, file)
-        check_separator(path, file, schema.names)
+        check_csv(path, file, schema.names)
         frame = _understood(path, lambda: parse_csv(file, texts=texts, numbers=numbers))
     return Table.from_frame(schema, frame)
 
@@ -122,13 +119,29 @@ def _understood(path: str | Path, parse: Callable[[], "pd.DataFrame"]) -> "pd.Da
 
 
 def _parse_parquet(path: str | Path) -> "pd.DataFrame":
-    import pandas as pd
-
+    # By name, since Arrow has no types to check against.
+    parquet = import_module("pyarrow.parquet")
+    damaged = "it is not a Parquet file, or a damaged one"
     with opened(path) as file:
-        try:
-            return pd.read_parquet(file)
-        except _NO_PARQUET as error:
-            raise FileError(path, "it is not a Parquet file, or a damaged one") from error
+        source = _attempted(path, damaged, lambda: parquet.ParquetFile(file))
+        names: list[str] = source.schema_arrow.names
+        for name, times in Counter(names).items():
+            if times > 1:
+                raise DataError(name, "several columns of that name", "names must be unique")
+        records = _attempted(path, damaged, source.read)
+        _attempted(path, damaged, lambda: records.validate(full=True))
+    rule = "it holds a value that Python has none for, such as a date beyond the year 9999"
+    return _attempted(path, rule, records.to_pandas)
+
+
+def _attempted(path: str | Path, rule: str, act: Callable[[], Any]) -> Any:
+    """Return what `act` returns; whatever Arrow and pandas raise means that `rule` is broken."""
+    own = import_module("pyarrow").ArrowException
+    known = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, OSError)
+    try:
+        return act()
+    except (*known, own) as error:
+        raise FileError(path, rule) from error
 
 
 def _is_parquet(path: str | Path) -> bool:

@@ -21,6 +21,8 @@ def opened(path: str | Path, *, absent: str = "there is no such file") -> Genera
         FileError: it is missing, no regular file, or unreadable, now or while it is read.
     """
     place = Path(path)
+    if "\0" in str(path):
+        raise FileError(path, "no file has such a name")
     try:
         if place.exists() and not place.is_file():
             what = "a folder" if place.is_dir() else "a pipe or a device"
