@@ -5,6 +5,7 @@ of `Schema.inferred`. Each kind validates itself, so that a column that exists i
 codec can use.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
@@ -245,7 +246,7 @@ def _categories(column: str, value: object) -> tuple[Category, ...]:
             column, list(categories), "categories must all be texts, integers or truth values"
         )
     if len(set(categories)) < len(categories):
-        twice = next(c for c in categories if categories.count(c) > 1)
+        twice, _ = Counter(categories).most_common(1)[0]
         raise SchemaError(column, twice, "each category is named once")
     return categories
 

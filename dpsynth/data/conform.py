@@ -110,7 +110,7 @@ def _lookup(column: CategoricalColumn, known: Mapping[Category | None, int], val
     if code is not None:
         return code
     if column.other is not None:
-        return column.categories.index(column.other)
+        return known[column.other]
     raise DataError(
         column.name, value, f"it must be one of the {len(column.categories)} categories declared"
     )

@@ -49,15 +49,17 @@ def parse_csv(
     pa = import_module("pyarrow")
     text, spelt = pa.dictionary(pa.int32(), pa.string()), tuple(numbers)
     types = dict.fromkeys(texts, text) | dict.fromkeys(spelt, pa.float64())
+    parse = _parsed
     try:
-        table = _parsed(file, types, names, missing)
+        table = parse(file, types, names, missing)
     except ValueError:
         types |= dict.fromkeys(spelt, pa.string())
-        table = _parsed_slowly(file, types, names, missing)
+        parse = _parsed_slowly
+        table = parse(file, types, names, missing)
     dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
     if dates:
         # Arrow recognises dates, for which no kind of column exists yet: they stay texts.
-        table = _parsed(file, types | dict.fromkeys(dates, text), names, missing)
+        table = parse(file, types | dict.fromkeys(dates, text), names, missing)
     return _without_large_dictionaries(table).to_pandas()
 
 
@@ -74,8 +76,10 @@ def _parsed_slowly(
     try:
         return _parsed(file, types, names, missing, block=BLOCK, refuse=refuse)
     except ValueError as error:
-        if not wrong:
+        if not wrong and "Empty CSV" in str(error):
             raise ValueError("it must hold a header line and at least one record") from error
+        if not wrong:
+            raise ValueError(f"it is no CSV, or has a record of over {BLOCK} bytes") from error
         row = wrong[0]
         how = "fewer" if row.actual_columns < row.expected_columns else "more"
         raise ValueError(

@@ -190,6 +190,12 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path, suffix: str) -
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
+def test_dates_beside_a_large_field_stay_texts(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"day,note\n2020-01-01,{'x' * 3_000_000}\n")
+    assert read_frame(path)["day"].tolist() == ["2020-01-01"]
+
+
 def test_texts_are_quoted_where_they_must_be(tmp_path: Path) -> None:
     texts = ("a\rb", "a\nb", "a\r\nb", 'a"b', "a,b", " a ", "'")
     schema = Schema(columns=(CategoricalColumn(name="c", categories=texts), *NUMBER.columns))

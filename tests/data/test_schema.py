@@ -180,6 +180,8 @@ def test_a_schema_file_is_read_and_a_missing_one_named(tmp_path: Path) -> None:
     path = tmp_path / "schema.toml"
     path.write_text(TOML, encoding="utf-8")
     assert Schema.load(path) == PYTHON
+    path.write_bytes(TOML.replace("\n", "\r\n").encode("utf-8-sig"))
+    assert Schema.load(path) == PYTHON
     path.write_text(TOML.replace("upper", "uper", 1), encoding="utf-8")
     with pytest.raises(UnknownNameError, match="did you mean 'upper'") as refusal:
         Schema.load(path)
