@@ -235,6 +235,17 @@ def test_a_column_of_any_objects_is_taken_or_refused(values: list[Any], exact: b
         assert table is None or len(table) == len(values)
 
 
+@given(values=st.lists(VALUE, min_size=1, max_size=4))
+@examples(100)
+@example(values=[10**5000, "x"])
+@example(values=[10**400, 1])
+def test_a_draft_is_refused_or_fits(values: list[Any]) -> None:
+    frame = pd.DataFrame({"a": pd.Series(values, dtype=object)})
+    schema = typed(lambda: infer_schema(frame, public=True))
+    if schema is not None:
+        assert len(Table.from_frame(schema, frame)) == len(values)
+
+
 def _one(column: Column) -> Schema:
     return Schema(columns=(column,))
 
