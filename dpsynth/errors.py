@@ -4,8 +4,42 @@ Arguments are positional so that an error survives pickling between processes; `
 sentence that a user sees.
 """
 
+import re
 from collections.abc import Iterable
+from datetime import date, time, timedelta
+from decimal import Decimal
 from difflib import get_close_matches
+from itertools import islice
+from reprlib import Repr
+
+LONGEST = 80
+"""Characters of a value, at most, that a sentence shows; the middle of a longer one is left out."""
+
+MOST_NAMES = 12
+"""Names, at most, that a sentence lists; of more it says how many there are."""
+
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxlong = LONGEST
+_SHORT.maxother = 2 * LONGEST
+_WRITTEN = (date, time, timedelta, Decimal)
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def shown(value: object) -> str:
+    """Return `value` as a sentence shows it: short, on one line, without a memory address."""
+    try:
+        text = str(value) if isinstance(value, _WRITTEN) else _SHORT.repr(value)
+        if not isinstance(value, str):
+            text = _ADDRESS.sub("", " ".join(text.split()))
+    except ValueError:
+        return "an integer of more than 4000 digits"  # which Python declines to write out
+    return text if len(text) <= 4 * LONGEST else f"{text[: 4 * LONGEST]}..."
+
+
+def named(name: str) -> str:
+    """Return a name or path as it is where that is short and plain, else as `shown`."""
+    plain = name.isprintable() and name == name.strip() and 0 < len(name) <= 3 * LONGEST
+    return name if plain else shown(name)
 
 
 class DpsynthError(Exception):
@@ -20,7 +54,7 @@ class InvalidValueError(DpsynthError, ValueError):
         self.field, self.value, self.rule = field, value, rule
 
     def __str__(self) -> str:
-        return f"{self.field} is {self.value!r}, but it must be {self.rule}."
+        return f"{self.field} is {shown(self.value)}, but it must be {self.rule}."
 
 
 class ContradictionError(DpsynthError, ValueError):
@@ -57,10 +91,16 @@ class UnknownNameError(DpsynthError, LookupError):
         super().__init__(kind, name, self.known)
 
     def __str__(self) -> str:
-        close = get_close_matches(self.name, self.known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
-        known = "" if close else f"known: {', '.join(sorted(self.known)) or 'none'}."
-        return f"unknown {self.kind} {self.name!r}; {hint}{known}"
+        # The case of letters is a likely mistake; what is far longer than a name is none.
+        likely = {k[:LONGEST].casefold(): k for k in islice(self.known, 5000)}
+        close = get_close_matches(self.name[:LONGEST].casefold(), likely, n=3, cutoff=0.5)
+        if close:
+            hint = f"did you mean {' or '.join(shown(likely[c]) for c in close)}?"
+        else:
+            more = len(self.known) - MOST_NAMES
+            names = [named(name) for name in sorted(self.known)[:MOST_NAMES]] or ["none"]
+            hint = f"known: {', '.join(names)}{f' and {more} more' if more > 0 else ''}."
+        return f"unknown {self.kind} {shown(self.name)}; {hint}"
 
 
 class FileError(DpsynthError):
@@ -71,7 +111,7 @@ class FileError(DpsynthError):
         self.path, self.rule = str(path), rule
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.rule}."
+        return f"{named(self.path)}: {self.rule}."
 
 
 class SchemaError(DpsynthError, ValueError):
@@ -82,8 +122,8 @@ class SchemaError(DpsynthError, ValueError):
         self.column, self.value, self.rule = column, value, rule
 
     def __str__(self) -> str:
-        where = "schema" if self.column is None else f"schema column {self.column!r}"
-        return f"{where}: {self.value!r} is not allowed, {self.rule}."
+        where = "schema" if self.column is None else f"schema column {shown(self.column)}"
+        return f"{where}: {shown(self.value)} is not allowed, {self.rule}."
 
 
 class DataError(DpsynthError, ValueError):
@@ -94,8 +134,8 @@ class DataError(DpsynthError, ValueError):
         self.column, self.value, self.rule = column, value, rule
 
     def __str__(self) -> str:
-        where = "table" if self.column is None else f"column {self.column!r}"
-        return f"{where} has {self.value!r}, but {self.rule}."
+        where = "table" if self.column is None else f"column {shown(self.column)}"
+        return f"{where} has {shown(self.value)}, but {self.rule}."
 
 
 class MissingExtraError(DpsynthError, ImportError):
@@ -123,7 +163,7 @@ class BudgetExceededError(PrivacyError):
 
     def __str__(self) -> str:
         return (
-            f"{self.label!r} would cost {self.currency} {self.requested:.6g}, "
+            f"{shown(self.label)} would cost {self.currency} {self.requested:.6g}, "
             f"but only {self.remaining:.6g} is left of the budget."
         )
 
@@ -136,7 +176,7 @@ class UnsupportedEventError(PrivacyError):
         self.accountant, self.event, self.rule = accountant, event, rule
 
     def __str__(self) -> str:
-        return f"the {self.accountant} accountant cannot bound {self.event!r}: {self.rule}."
+        return f"the {self.accountant} accountant cannot bound {shown(self.event)}: {self.rule}."
 
 
 class LedgerError(PrivacyError):
@@ -147,7 +187,7 @@ class LedgerError(PrivacyError):
         self.label, self.rule = label, rule
 
     def __str__(self) -> str:
-        return f"ledger entry {self.label!r}: {self.rule}."
+        return f"ledger entry {shown(self.label)}: {self.rule}."
 
 
 class ReleaseModeError(PrivacyError):

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn
-from dpsynth.data.files import load_frame
+from dpsynth.data.files import is_parquet, load_frame
 from dpsynth.data.open_schema import OpenSchema, load_schema, presented_as
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import DataError, InvalidValueError
 from dpsynth.preparation.prepare import Preparation
 from dpsynth.privacy.accountant import ADAPTIVE
 from dpsynth.privacy.budget import Budget
@@ -69,7 +69,10 @@ def opened(
         frame = data.frame
     else:
         frame = load_frame(data, schema.columns) if isinstance(data, str | Path) else data
-        schema = presented_as(schema, check_names(schema.names, frame))
+        check_names(schema.names, frame)
+        if not isinstance(data, str | Path) or is_parquet(data):  # a CSV file has no dtypes
+            schema = presented_as(schema, frame)
+        _check_public_rows(schema, len(frame))
     settings = OpenSchema.of(schema).settings if isinstance(schema, Schema) else schema.settings
     unit = replace(budget, **{key: settings[key] for key in _UNIT if key in settings})
     if isinstance(schema, Schema):
@@ -81,6 +84,14 @@ def opened(
     return columns.private_data((by or Preparation()).closed(columns))
 
 
+def _check_public_rows(schema: Schema | OpenSchema, rows: int) -> None:
+    """Refuse records of another number than their schema declares public."""
+    declared = schema.public_rows if isinstance(schema, Schema) else schema.settings.get(_ROWS)
+    if declared not in (None, rows):
+        raise DataError(None, f"{rows} rows", f"its schema declares {_ROWS} = {declared}")
+
+
+_ROWS = "public_rows"
 _UNIT = ("unit", "max_rows_per_unit")
 
 

@@ -1,5 +1,6 @@
 """What the fields of a column may hold: each rule in one place, with the sentence that refuses."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import inf, isfinite
 from numbers import Integral, Real
@@ -11,8 +12,11 @@ from dpsynth.errors import SchemaError
 
 Category: TypeAlias = str | int | bool
 
-LARGEST_INTEGER = 2**53
-"""Integers beyond this are not exact as floating-point numbers, so bounds stay within it."""
+LARGEST_INTEGER = 2**53 - 1
+"""Integers beyond this are not told apart as floating-point numbers, so bounds stay within it."""
+
+MOST_BINS = 2**24
+"""Bins of a column at most: the edges of more would not fit beside the records."""
 
 _WIDTHS = (8, 16, 32, 64)
 PLAIN_DTYPES = ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in _WIDTHS))
@@ -87,7 +91,7 @@ def real_number(column: str, field: str, value: object) -> float:
         number = inf
     if not isfinite(number):
         raise SchemaError(column, value, f"{field} must be finite")
-    return number
+    return number + 0.0  # there is one zero
 
 
 def bin_count(column: str, value: object) -> int:
@@ -95,6 +99,8 @@ def bin_count(column: str, value: object) -> int:
     count = whole_number(column, "bins", value)
     if count < 1:
         raise SchemaError(column, count, "bins must be at least 1")
+    if count > MOST_BINS:
+        raise SchemaError(column, count, f"bins must be at most {MOST_BINS}")
     return count
 
 
@@ -110,7 +116,7 @@ def category_list(column: str, value: object) -> tuple[Category, ...]:
             column, list(found), "categories must all be texts, integers or truth values"
         )
     if len(set(found)) < len(found):
-        twice = next(c for c in found if found.count(c) > 1)
+        twice, _ = Counter(found).most_common(1)[0]
         raise SchemaError(column, twice, "each category is named once")
     return found
 
@@ -125,5 +131,5 @@ def category(column: str, value: object) -> Category:
     if isinstance(plain, str) and not is_unicode(plain):
         raise SchemaError(column, plain, "a text must be valid Unicode")
     if isinstance(plain, int) and abs(plain) > LARGEST_INTEGER:
-        raise SchemaError(column, plain, "an integer must lie within 2**53 of zero")
+        raise SchemaError(column, plain, "an integer must be nearer to zero than 2**53")
     return plain

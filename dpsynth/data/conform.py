@@ -7,11 +7,13 @@ categories are looked up once per distinct value.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.data.column_rules import LARGEST_INTEGER
 from dpsynth.data.columns import CategoricalColumn, Category, Column, FloatColumn, IntegerColumn
 from dpsynth.data.open_columns import OpenNumber
 from dpsynth.data.spelling import Values, plain_values, spelling, spellings
@@ -88,10 +90,12 @@ def _categorical(column: CategoricalColumn, values: Values) -> Any:
 def factorize(name: str, values: Values) -> tuple[NDArray[np.int64], list[object]]:
     """Return a code for each value, -1 where it is missing, and the distinct values in order."""
     import pandas as pd
+    from pandas.api import types
 
     if isinstance(values.dtype, pd.CategoricalDtype):
         return values.cat.codes.to_numpy(dtype=np.int64), list(values.cat.categories)
-    plain = plain_values(name, values) if values.dtype == object else values
+    simple = types.is_string_dtype(values.dtype) or types.is_numeric_dtype(values.dtype)
+    plain = values if simple and values.dtype != object else plain_values(name, values)
     codes, distinct = cast("tuple[Any, Any]", pd.factorize(plain))
     return codes, list(distinct)
 
@@ -103,7 +107,7 @@ def _lookup(column: CategoricalColumn, known: Mapping[Category | None, int], val
     if code is not None:
         return code
     if column.other is not None:
-        return column.categories.index(column.other)
+        return known[column.other]
     raise DataError(
         column.name, value, f"it must be one of the {len(column.categories)} categories declared"
     )
@@ -139,7 +143,6 @@ def parse_numbers(column: Measured, values: Values) -> NDArray[np.float64]:
     Raises:
         DataError: a value that is no number, or no time where the column has a clock.
     """
-    import pandas as pd
     from pandas.api import types
 
     clock = column.clock if isinstance(column, IntegerColumn | OpenNumber) else None
@@ -147,17 +150,33 @@ def parse_numbers(column: Measured, values: Values) -> NDArray[np.float64]:
         ticks, absent = clock.ticks(column.name, values)
         return np.where(absent, np.nan, ticks.astype(np.float64))
     if types.is_integer_dtype(values.dtype) or types.is_float_dtype(values.dtype):
-        return values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+        return values.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0  # one zero
     objects = plain_values(column.name, values)
     wrong = objects.map(_no_number).to_numpy(dtype=bool)
     if wrong.any():
         raise DataError(column.name, objects[wrong].iloc[0], "values must be numbers")
-    parsed = cast("Values", pd.to_numeric(objects, errors="coerce"))
-    numbers: NDArray[np.float64] = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = np.isnan(numbers) & objects.notna().to_numpy()
-    if wrong.any():
-        raise DataError(column.name, objects[wrong].iloc[0], "values must be numbers")
-    return numbers
+    numbers = _floats(objects)
+    unread = [v for v in objects[np.isnan(numbers)].dropna() if str(v).strip().lower() != "nan"]
+    if unread:
+        raise DataError(column.name, unread[0], "values must be numbers")
+    return numbers + 0.0  # there is one zero
+
+
+def _floats(objects: Values) -> NDArray[np.float64]:
+    """Return plain values as floats, NaN for those that spell none."""
+    import pandas as pd
+
+    try:
+        parsed = cast("Values", pd.to_numeric(objects, errors="coerce"))
+        return parsed.to_numpy(dtype=np.float64, na_value=np.nan)
+    except OverflowError:  # a whole number beyond every float, and so beyond every bound
+        return _floats(objects.map(_within_floats))
+
+
+def _within_floats(value: object) -> object:
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        return inf if value > 0 else -inf
+    return value
 
 
 def _no_number(value: object) -> bool:

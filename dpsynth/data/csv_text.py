@@ -5,7 +5,7 @@ and null are values like any other, which a schema may declare as categories. Bl
 skipped; fields are quoted with the double quote where they must be.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,10 +18,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+BLOCK = 2**28
+"""Bytes that are parsed together once smaller blocks have failed: no record is longer."""
+
+MANY_TEXTS = 2**16
+"""So many distinct texts are no longer kept apart from the records that hold them."""
+
+
 def parse_csv(
     file: BinaryIO,
     *,
     texts: Iterable[str] = (),
+    numbers: Iterable[str] = (),
     names: Sequence[str] | None = None,
     missing: Sequence[str] = ("",),
 ) -> "pd.DataFrame":
@@ -29,42 +37,95 @@ def parse_csv(
 
     Args:
         file: bytes in UTF-8, which can be read twice.
-        texts: columns to leave as the texts that they are; the others become numbers or truth
-            values where all of their values spell such.
+        texts: columns to leave as the texts that they are.
+        numbers: columns of numbers, which stay texts when a value spells none. The rest become
+            numbers or truth values where all of their values spell such.
         names: names of the columns, for a file without a header line.
         missing: the fields that stand for a missing value.
 
     Raises:
-        ValueError: the file is no such thing; Arrow says what it met.
+        ValueError: it holds no records, or a record has another number of fields; says which.
     """
     # By name, since Arrow has no types to check against.
-    pa, csv = import_module("pyarrow"), import_module("pyarrow.csv")
-    text = pa.dictionary(pa.int32(), pa.string())
-    types = dict.fromkeys(texts, text)
-
-    def read() -> Any:
-        return csv.read_csv(
-            file,
-            read_options=csv.ReadOptions(column_names=names),
-            parse_options=csv.ParseOptions(newlines_in_values=True),
-            convert_options=csv.ConvertOptions(
-                column_types=types,
-                null_values=list(missing),
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=True,
-            ),
-        )
-
-    table = read()
-    if any(pa.types.is_binary(field.type) for field in table.schema):
-        raise UnicodeError
+    pa = import_module("pyarrow")
+    text, spelt = pa.dictionary(pa.int32(), pa.string()), tuple(numbers)
+    types = dict.fromkeys(texts, text) | dict.fromkeys(spelt, pa.float64())
+    parse = _parsed
+    try:
+        table = parse(file, types, names, missing)
+    except ValueError:
+        types |= dict.fromkeys(spelt, pa.string())
+        parse = _parsed_slowly
+        table = parse(file, types, names, missing)
     dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
     if dates:
         # Arrow recognises dates, for which no kind of column exists yet: they stay texts.
-        types |= dict.fromkeys(dates, text)
-        file.seek(0)
-        table = read()
-    return table.to_pandas()
+        table = parse(file, types | dict.fromkeys(dates, text), names, missing)
+    return _without_large_dictionaries(table).to_pandas()
+
+
+def _parsed_slowly(
+    file: BinaryIO, types: Mapping[str, Any], names: Sequence[str] | None, missing: Sequence[str]
+) -> Any:
+    """Parse in few blocks and one thread, so that long fields fit and records are numbered."""
+    wrong: list[Any] = []
+
+    def refuse(row: Any) -> str:
+        wrong.append(row)
+        return "error"
+
+    try:
+        return _parsed(file, types, names, missing, block=BLOCK, refuse=refuse)
+    except ValueError as error:
+        if not wrong and "Empty CSV" in str(error):
+            raise ValueError("it must hold a header line and at least one record") from error
+        if not wrong:
+            raise ValueError(f"it is no CSV, or has a record of over {BLOCK} bytes") from error
+        row = wrong[0]
+        how = "fewer" if row.actual_columns < row.expected_columns else "more"
+        raise ValueError(
+            f"record {row.number - (names is None)} has {how} fields ({row.actual_columns}) "
+            f"than the header line ({row.expected_columns})"
+        ) from error
+
+
+def _parsed(
+    file: BinaryIO,
+    types: Mapping[str, Any],
+    names: Sequence[str] | None,
+    missing: Sequence[str],
+    *,
+    block: int | None = None,
+    refuse: Callable[[Any], str] | None = None,
+) -> Any:
+    csv = import_module("pyarrow.csv")
+    file.seek(0)
+    return csv.read_csv(
+        file,
+        read_options=csv.ReadOptions(
+            column_names=names, block_size=block, use_threads=refuse is None
+        ),
+        parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse),
+        convert_options=csv.ConvertOptions(
+            column_types=types,
+            null_values=list(missing),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        ),
+    )
+
+
+def _without_large_dictionaries(table: Any) -> Any:
+    """Return `table` with plain texts where nearly each is another: a dictionary of them all would
+    take far more time and memory than they do."""
+    pa = import_module("pyarrow")
+    for i, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            column = table.column(i)
+            distinct = sum(len(chunk.dictionary) for chunk in column.chunks)
+            if distinct > max(MANY_TEXTS, len(column) // 4):
+                table = table.set_column(i, field.name, column.cast(pa.string()))
+    return table
 
 
 def csv_header(schema: Schema) -> bytes:
@@ -104,6 +165,7 @@ def _texts(table: Table, name: str) -> Any:
 
 
 def _quoted(text: str) -> str:
-    if any(mark in text for mark in ',"\n\r'):
+    # What begins a file is taken for a byte order mark unless a quote stands before it.
+    if any(mark in text for mark in ',"\n\r') or text.startswith("\ufeff"):
         return '"' + text.replace('"', '""') + '"'
     return text

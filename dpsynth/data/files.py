@@ -1,18 +1,21 @@
 """Tables in CSV and Parquet files: read under a schema, and written whole or not at all."""
 
-from collections.abc import Generator, Iterable
-from contextlib import ExitStack, contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, Any
 
 from dpsynth.atomic import opened_atomically
-from dpsynth.data.columns import CategoricalColumn, Column
+from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn
+from dpsynth.data.csv_check import check_csv
 from dpsynth.data.csv_text import csv_header, csv_lines, parse_csv
 from dpsynth.data.open_columns import OpenColumn, OpenText
+from dpsynth.data.opening import opened
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
-from dpsynth.errors import DpsynthError, FileError, InvalidValueError
+from dpsynth.errors import DataError, FileError, InvalidValueError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,24 +29,35 @@ def load_file(path: str | Path, schema: Schema) -> Table:
         FileError: the file is missing, unreadable, or not of its kind.
         UnknownNameError, DataError: its records do not fit the schema.
     """
-    return load_parquet(path, schema) if _is_parquet(path) else load_csv(path, schema)
+    return load_parquet(path, schema) if is_parquet(path) else load_csv(path, schema)
 
 
 def load_csv(path: str | Path, schema: Schema) -> Table:
     """Return the records of a CSV file with a header line; errors as of `load_file`."""
-    return Table.from_frame(schema, load_frame(path, schema.columns))
+    return Table.from_frame(schema, _read_csv(path, schema.columns))
 
 
-def load_frame(path: str | Path, columns: Iterable[Column | OpenColumn]) -> "pd.DataFrame":
-    """Return what a CSV or Parquet file holds; what are texts to a column stay texts in CSV.
+def load_frame(path: str | Path, columns: Sequence[Column | OpenColumn]) -> "pd.DataFrame":
+    """Return what a CSV or Parquet file holds: in CSV, texts and numbers as the columns have them.
 
     Errors as of `read_frame`.
     """
-    if _is_parquet(path):
-        return _parse_parquet(path)
-    texts = [c.name for c in columns if isinstance(c, CategoricalColumn | OpenText)]
-    with _opened(path) as file:
-        return parse_csv(file, texts=texts)
+    return _parse_parquet(path) if is_parquet(path) else _read_csv(path, columns)
+
+
+def _read_csv(path: str | Path, columns: Sequence[Column | OpenColumn]) -> "pd.DataFrame":
+    numbers = [c.name for c in columns if _holds_numbers(c)]
+    texts = [c.name for c in columns if not _holds_numbers(c)]
+    with opened(path) as file:
+        check_csv(path, file, [c.name for c in columns])
+        return _understood(path, lambda: parse_csv(file, texts=texts, numbers=numbers))
+
+
+def _holds_numbers(column: Column | OpenColumn) -> bool:
+    """Return whether a column's fields in a file are numbers; times are texts."""
+    if isinstance(column, CategoricalColumn | OpenText):
+        return False
+    return isinstance(column, FloatColumn) or column.clock is None
 
 
 def load_parquet(path: str | Path, schema: Schema) -> Table:
@@ -58,10 +72,11 @@ def read_frame(path: str | Path) -> "pd.DataFrame":
         InvalidValueError: the name ends otherwise.
         FileError: the file is missing, unreadable, or not of its kind.
     """
-    if _is_parquet(path):
+    if is_parquet(path):
         return _parse_parquet(path)
-    with _opened(path) as file:
-        return parse_csv(file)
+    with opened(path) as file:
+        check_csv(path, file)
+        return _understood(path, lambda: parse_csv(file))
 
 
 def save_file(table: Table, path: str | Path) -> None:
@@ -86,7 +101,7 @@ def save_blocks(tables: Iterable[Table], path: str | Path) -> int:
         tables: under one schema, at least one.
         path: a name as of `save_file`; errors too.
     """
-    write = _write_parquet if _is_parquet(path) else _write_csv
+    write = _write_parquet if is_parquet(path) else _write_csv
     with opened_atomically(path) as file:
         return write(tables, file)
 
@@ -115,33 +130,45 @@ def _write_parquet(tables: Iterable[Table], file: IO[bytes]) -> int:
     return rows
 
 
-@contextmanager
-def _opened(path: str | Path) -> Generator[BinaryIO]:
-    """Open a file for reading, and say in one sentence what is wrong with it."""
+def _understood(path: str | Path, parse: Callable[[], "pd.DataFrame"]) -> "pd.DataFrame":
     try:
-        with Path(path).open("rb") as file:
-            yield file
-    except DpsynthError:
-        raise
-    except FileNotFoundError:
-        raise FileError(path, "there is no such file") from None
-    except UnicodeError:
-        raise FileError(path, "it is not a text in UTF-8") from None
-    except OSError as error:
-        raise FileError(path, f"it cannot be read ({error.strerror or error})") from error
+        return parse()
     except ValueError as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise FileError(path, f"it cannot be understood ({reason})") from error
+        raise FileError(path, str(error)) from error
 
 
 def _parse_parquet(path: str | Path) -> "pd.DataFrame":
-    import pandas as pd
+    # By name, since Arrow has no types to check against.
+    parquet = import_module("pyarrow.parquet")
+    damaged = "it is not a Parquet file, or a damaged one"
+    with opened(path) as file:
+        source = _attempted(path, damaged, lambda: parquet.ParquetFile(file))
+        names: list[str] = source.schema_arrow.names
+        for name, times in Counter(names).items():
+            if times > 1:
+                raise DataError(name, "several columns of that name", "names must be unique")
+        records = _attempted(path, damaged, source.read)
+        _attempted(path, damaged, lambda: records.validate(full=True))
+    rule = "it holds a value that Python has none for, such as a date beyond the year 9999"
+    return _attempted(path, rule, records.to_pandas)
 
-    with _opened(path) as file:
-        return pd.read_parquet(file)
+
+def _attempted(path: str | Path, rule: str, act: Callable[[], Any]) -> Any:
+    """Return what `act` returns; whatever Arrow and pandas raise means that `rule` is broken."""
+    own = import_module("pyarrow").ArrowException
+    known = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, OSError)
+    try:
+        return act()
+    except (*known, own) as error:
+        raise FileError(path, rule) from error
 
 
-def _is_parquet(path: str | Path) -> bool:
+def is_parquet(path: str | Path) -> bool:
+    """Return whether a file's name says that it is Parquet, and not CSV.
+
+    Raises:
+        InvalidValueError: it says neither.
+    """
     suffix = Path(path).suffix.lower()
     if suffix not in (".csv", ".parquet"):
         raise InvalidValueError("file name", str(path), "one that ends in '.csv' or '.parquet'")

@@ -41,6 +41,9 @@ FEW_VALUES = 20
 """Integers with at most this many distinct values over a wide range are taken for categories."""
 
 
+_TOO_LARGE = "integers beyond 2**53 have no draft; drop identifiers"
+
+
 def infer_schema(frame: "pd.DataFrame", *, public: bool) -> Schema:
     """Return a schema that these records fit, with everything it reveals about them named.
 
@@ -99,7 +102,10 @@ def _draft(name: str, values: Any) -> Column:
         return CategoricalColumn(name=name, categories=(False, True), missing=missing)
     if kind in ("integer", "floating", "mixed-integer-float", "decimal"):
         # Integers with gaps reach pandas as floats, so that whole numbers are integers there too.
-        numbers = present.to_numpy(dtype=np.float64)
+        try:
+            numbers = present.to_numpy(dtype=np.float64)
+        except OverflowError:
+            raise DataError(name, present.iloc[0], _TOO_LARGE) from None
         whole = bool((numbers == np.floor(numbers)).all())
         draft = _integer if kind == "integer" or (whole and missing) else _float
         return draft(name, numbers, missing)
@@ -182,7 +188,7 @@ def _integer(name: str, numbers: NDArray[np.float64], missing: bool) -> Column:
         return _float(name, numbers, missing)
     lower, upper = int(numbers.min()), int(numbers.max())
     if max(-lower, upper) > LARGEST_INTEGER:
-        raise DataError(name, upper, "integers beyond 2**53 have no draft; drop identifiers")
+        raise DataError(name, upper, _TOO_LARGE)
     distinct = np.unique(numbers)
     if len(distinct) == len(numbers) == upper - lower + 1 > FEW_VALUES:
         rule = "a column that numbers the records is an identifier; drop it, or name it as the unit"
@@ -197,6 +203,8 @@ def _categories(name: str, values: Any, missing: bool) -> CategoricalColumn:
     """Return a column of integers where all of `values` are, else of texts; texts are sorted."""
     integers = all(isinstance(value, int | np.integer) for value in values)
     distinct = {spelling(value, int if integers else str) for value in values} - {""}
+    if None in distinct:
+        raise DataError(name, "an integer of thousands of digits", _TOO_LARGE)
     categories = sorted(cast("set[Any]", distinct))
     if len(categories) > MOST_CATEGORIES:
         raise DataError(

@@ -43,7 +43,7 @@ class IntegerColumn:
 
     Args:
         name: the column's name.
-        lower: the least value; within plus or minus 2**53. With a clock it may be a time.
+        lower: the least value; nearer to zero than 2**53. With a clock it may be a time.
         upper: the largest value, at least `lower`; a constant column has one value.
         bins: number of bins of equal width (to within one); None takes one code a value when there
             are at most `INTEGER_CODES` values, else `BINS` bins.
@@ -81,7 +81,7 @@ class IntegerColumn:
             given = value if self.clock is None else self.clock.tick(self.name, bound, value)
             number = whole_number(self.name, bound, given)
             if abs(number) > LARGEST_INTEGER:
-                raise SchemaError(self.name, number, f"{bound} must lie within 2**53 of zero")
+                raise SchemaError(self.name, number, f"{bound} must be nearer to zero than 2**53")
             object.__setattr__(self, bound, number)
         check_order(self.name, self.lower, self.upper)
         if self.edges is not None:

@@ -9,6 +9,7 @@ from dpsynth.data import schema_toml
 from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
 from dpsynth.data.domain import Domain
 from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
+from dpsynth.data.opening import opened
 from dpsynth.errors import DpsynthError, FileError, SchemaError, UnknownNameError
 
 __all__ = ["CategoricalColumn", "Column", "FloatColumn", "IntegerColumn", "Schema"]
@@ -121,12 +122,12 @@ def schema_text(path: str | Path) -> str:
     Raises:
         FileError: the file is missing or unreadable.
     """
+    with opened(path, absent="no such schema file") as file:
+        content = file.read()
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise FileError(path, "no such schema file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(path, f"the schema cannot be read ({error})") from error
+        return content.decode("utf-8-sig")  # some editors begin a text with a byte order mark
+    except UnicodeDecodeError:
+        raise FileError(path, "it cannot be read, as it is not a text in UTF-8") from None
 
 
 def _whats_open(column: OpenColumn) -> str:
@@ -163,5 +164,6 @@ def _check_count(field: str, value: object) -> None:
 
 
 def _check_text(field: str, value: object) -> None:
-    if not isinstance(value, str) or not value:
-        raise SchemaError(None, value, f"{field} must be a text that is not empty")
+    # A lone surrogate is no character: no file could hold it.
+    if not isinstance(value, str) or not value or value.encode(errors="ignore").decode() != value:
+        raise SchemaError(None, value, f"{field} must be a text of Unicode that is not empty")

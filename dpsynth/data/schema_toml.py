@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, cast
 from dpsynth.data.column_kinds import KEYS, column_keys, read_column
 from dpsynth.data.columns import Column
 from dpsynth.data.open_columns import OpenColumn
-from dpsynth.errors import SchemaError, UnknownNameError
+from dpsynth.errors import SchemaError, UnknownNameError, shown
 
 TomlTable: TypeAlias = Mapping[str, Any]
 
@@ -30,6 +30,9 @@ def read(text: str) -> tuple[dict[str, Any], tuple[Column | OpenColumn, ...]]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SchemaError(None, str(error), "the text must be valid TOML") from error
+    except (ValueError, RecursionError) as error:
+        rule = "neither thousands of digits nor hundreds of lists within lists are read"
+        raise SchemaError(None, "this TOML", rule) from error
     _check_keys("key of the schema", document, (*TOP_KEYS, "column"))
     tables: Any = document.pop("column", [])
     if not isinstance(tables, list):
@@ -47,11 +50,11 @@ def _read_column(value: object, position: int) -> Column | OpenColumn:
         raise SchemaError(None, name, f"column {position} needs a name, which is a text")
     kind = table.get("kind")
     known = KEYS.get(kind, ()) if isinstance(kind, str) else ()
-    _check_keys(f"key of schema column {name!r}", table, known or _every_key())
+    _check_keys(f"key of schema column {shown(name)}", table, known or _every_key())
     if kind is None:
         raise SchemaError(name, None, f"kind must be one of {', '.join(KEYS)}")
     if not isinstance(kind, str) or kind not in KEYS:
-        raise UnknownNameError(f"kind of schema column {name!r}", str(kind), KEYS)
+        raise UnknownNameError(f"kind of schema column {shown(name)}", str(kind), KEYS)
     return read_column(kind, {key: item for key, item in table.items() if key != "kind"})
 
 

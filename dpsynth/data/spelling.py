@@ -5,15 +5,22 @@ category. A truth value is never a number, and an empty text is a missing value.
 """
 
 from collections.abc import Mapping
+from numbers import Number
 from typing import Any, TypeAlias, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dpsynth.data.columns import CategoricalColumn, Category
 from dpsynth.errors import DataError
 
 Values: TypeAlias = Any
 """A pandas Series; its stubs leave out what a column of unknown type needs."""
+
+_LONGEST = 4096
+"""Bits of a whole number that may be a category: Python writes out no number of far more."""
+
+_RULE = "values must be texts, numbers or truth values"
 
 
 def spelling(value: object, kind: type[Category]) -> Category | None:
@@ -25,6 +32,8 @@ def spelling(value: object, kind: type[Category]) -> Category | None:
         return {"true": True, "false": False}.get(plain.lower()) if isinstance(plain, str) else None
     if isinstance(plain, float) and plain.is_integer():
         plain = int(plain)
+    if isinstance(plain, int) and plain.bit_length() > _LONGEST:
+        return None
     if kind is str:
         return str(plain)
     if isinstance(plain, str):
@@ -44,17 +53,29 @@ def plain_values(name: str, values: Values) -> Values:
         DataError: a value is a collection, or truth values and numbers are mixed: pandas takes
             true and 1 for one value.
     """
+    import pandas as pd
+
     objects = values.astype(object)
-    kinds = set(objects.dropna().map(type))
-    if bool in kinds and kinds & {int, float}:
+    array = objects.to_numpy()
+    try:
+        absent = cast("NDArray[np.bool_]", pd.isna(array))
+    except ArithmeticError:  # a signalling decimal
+        raise DataError(name, "sNaN", _RULE) from None
+    present = array[~absent]
+    kinds = set(map(type, present))
+    if kinds & {bool, np.bool_} and any(issubclass(k, Number) for k in kinds - {bool, np.bool_}):
         raise DataError(name, "truth values and numbers", "its values must be of one kind")
     for kind in kinds:
-        if hasattr(kind, "__len__") and not issubclass(kind, str | bytes):
-            raise DataError(name, kind.__name__, "values must be texts, numbers or truth values")
-    return objects.mask(objects.isna() | objects.isin([""]), None)
+        if hasattr(kind, "__len__") and not issubclass(kind, str):
+            raise DataError(name, kind.__name__, _RULE)
+    absent[~absent] = present == ""
+    return objects.mask(absent, None)
 
 
 def _integer(text: str) -> int | None:
+    # Python reads 1_000 and the digits of any script; a column of numbers reads neither.
+    if not text.isascii() or "_" in text:
+        return None
     try:
         return int(text)
     except ValueError:

@@ -1,5 +1,6 @@
 """Records that fit their schema: checked when made, and never shown."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, final
 
@@ -130,13 +131,17 @@ def check_names(expected: Sequence[str], frame: "pd.DataFrame") -> "pd.DataFrame
     if not isinstance(frame, pd.DataFrame):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise DataError(None, type(frame).__name__, "records come as a pandas DataFrame")
     names = [str(name) for name in frame.columns]
+    times, declared = Counter(names), set(expected)
+    if "" in times:
+        rule = "each must have one (pandas writes its index so, unless index=False)"
+        raise DataError(None, "a column without a name", rule)
     for name in names:
-        if names.count(name) > 1:
+        if times[name] > 1:
             raise DataError(name, "several columns of that name", "names must be unique")
     for name in expected:
-        if name not in names:
+        if name not in times:
             raise UnknownNameError("column of the table", name, names)
     for name in names:
-        if name not in expected:
+        if name not in declared:
             raise UnknownNameError("column of the schema", name, expected)
     return frame.set_axis(names, axis="columns")

@@ -11,7 +11,7 @@ from dpsynth.data.schema import CategoricalColumn, Column, FloatColumn, IntegerC
 from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
 
-BOUND = st.integers(-(2**53), 2**53)
+BOUND = st.integers(1 - 2**53, 2**53 - 1)
 REAL = st.floats(-1e300, 1e300, allow_nan=False)
 
 
@@ -38,7 +38,7 @@ def float_columns(draw: st.DrawFn) -> FloatColumn:
 
 @st.composite
 def categorical_columns(draw: st.DrawFn) -> CategoricalColumn:
-    integers = st.integers(-(2**53), 2**53)
+    integers = st.integers(1 - 2**53, 2**53 - 1)
     kind = draw(st.sampled_from([st.text(min_size=1), integers, st.booleans()]))
     categories = draw(st.lists(kind, min_size=1, max_size=20, unique=True))
     return CategoricalColumn(name="x", categories=tuple(categories), missing=draw(st.booleans()))

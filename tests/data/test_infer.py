@@ -17,6 +17,7 @@ from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 from dpsynth.errors import DataError, PrivacyError
 
+INTEGERS = st.integers(1 - 2**53, 2**53 - 1)
 TEXTS = st.text(min_size=1, max_size=5)
 
 
@@ -86,12 +87,12 @@ def test_everything_measured_is_listed_and_survives_toml() -> None:
 @given(
     frame=pdst.data_frames(
         [
-            pdst.column("i", elements=st.integers(-(2**53), 2**53)),
+            pdst.column("i", elements=INTEGERS),
             pdst.column("f", elements=st.floats(-1e300, 1e300)),
             pdst.column("g", elements=st.one_of(st.just(np.nan), st.integers(-9, 9)), dtype=float),
             pdst.column("b", dtype=bool),
             pdst.column("t", elements=st.one_of(st.none(), TEXTS), dtype=object),
-            pdst.column("m", elements=st.one_of(st.integers(-(2**53), 2**53), TEXTS), dtype=object),
+            pdst.column("m", elements=st.one_of(INTEGERS, TEXTS), dtype=object),
             pdst.column("n", elements=st.one_of(st.booleans(), TEXTS), dtype=object),
         ],
         index=pdst.range_indexes(min_size=1, max_size=6),

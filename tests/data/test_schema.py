@@ -60,7 +60,7 @@ NAMES = st.text(min_size=1, max_size=8)
 def columns(name: str) -> st.SearchStrategy[Column]:
     categories = st.one_of(
         st.lists(st.text(min_size=1), min_size=1, unique=True),
-        st.lists(st.integers(-(2**53), 2**53), min_size=1, unique=True),
+        st.lists(st.integers(1 - 2**53, 2**53 - 1), min_size=1, unique=True),
         st.lists(st.booleans(), min_size=1, unique=True),
     )
     numeric: dict[str, Any] = {
@@ -179,6 +179,8 @@ def test_a_wrong_schema_is_one_sentence(old: str, new: str, said: str) -> None:
 def test_a_schema_file_is_read_and_a_missing_one_named(tmp_path: Path) -> None:
     path = tmp_path / "schema.toml"
     path.write_text(TOML, encoding="utf-8")
+    assert Schema.load(path) == PYTHON
+    path.write_bytes(TOML.replace("\n", "\r\n").encode("utf-8-sig"))
     assert Schema.load(path) == PYTHON
     path.write_text(TOML.replace("upper", "uper", 1), encoding="utf-8")
     with pytest.raises(UnknownNameError, match="did you mean 'upper'") as refusal:
