@@ -6,6 +6,7 @@ cryptographic source, and only post-processing uses an ordinary generator, seede
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -17,8 +18,11 @@ from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.registry import GENERATORS
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from pandas import DataFrame
 
+    from dpsynth.curator.blocks import StoredRecords
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
     from dpsynth.generators.base import Generator, SyntheticModel
@@ -133,11 +137,14 @@ def synthesize(
     relation: str | Neighbouring = Neighbouring.ADD_REMOVE,
     accountant: str | None = None,
     limits: "Limits | None" = None,
+    out_of_core: bool | None = None,
+    cluster: str | None = None,
 ) -> Synthesis:
     """Fit `generator` to `data` under (epsilon, delta)-differential privacy.
 
     Args:
-        data: the sensitive records: a DataFrame, a Table, or the path of a CSV or Parquet file.
+        data: the sensitive records: a DataFrame, a Table, or the path of a CSV or Parquet file, of
+            a folder of such, or a pattern of names.
         schema: the public schema, or the path of its TOML; a Table brings its own.
         generator: a name of the registry, or a generator with its hyperparameters.
         epsilon: finite, above 0.
@@ -148,6 +155,10 @@ def synthesize(
             the generator.
         limits: seconds and memory that the call may take, at the cost of utility; the result then
             depends on the machine. Generators that fit graphical models obey them.
+        out_of_core: whether files are counted without being held in memory; by default a folder, a
+            pattern, and a file of more than 256 MiB. Results are the same; generators that train
+            on records (`dpvae`) refuse.
+        cluster: address of a Dask scheduler whose workers read Parquet files and count them.
 
     Returns:
         The model, its receipt, and a way to sample.
@@ -156,6 +167,8 @@ def synthesize(
         InvalidValueError: a parameter outside its range.
         UnknownNameError: no such generator or accountant.
         DataError: records that do not fit the schema.
+        ClusterError: the cluster does not answer.
+        RecordsElsewhereError: the generator needs records in memory, and they are not.
         PrivacyError: the accountant cannot express what the generator needs.
 
     Example:
@@ -173,8 +186,9 @@ def synthesize(
     make_accountant(name, budget)  # refuses what no ledger could hold, before the data are read
     noise, rng, sampling_seed = random_streams(seed)
     ceilings = limits or Limits()
-    with running(ceilings), recording_skipped() as skipped:
-        table = read_table(data, schema=schema)
+    with running(ceilings), recording_skipped() as skipped, ExitStack() as files:
+        stored = stored_records(data, schema, out_of_core=out_of_core, cluster=cluster)
+        table = files.enter_context(stored) if stored else read_table(data, schema=schema)
         private = PrivateData(table, with_unit(budget, table.schema), noise=noise, accountant=name)
         del table  # encoded by now, in a fraction of the memory
         chosen = resized(chosen, private.domain, ceilings)
@@ -261,19 +275,55 @@ def read_table(
         DataError: records that do not fit the schema.
     """
     from dpsynth.data.files import load_file
-    from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
 
     if isinstance(data, Table):
         if schema is not None:
             raise InvalidValueError("schema", schema, "left out for a Table, which has its own")
         return data
-    if schema is None:
-        raise InvalidValueError("schema", None, "a Schema or the path of its TOML file")
-    rules = schema if isinstance(schema, Schema) else Schema.load(schema)
+    rules = _rules(schema)
     if isinstance(data, str | Path):
         return load_file(data, rules)
     return Table.from_frame(rules, data)
+
+
+def stored_records(
+    data: "DataFrame | Table | str | Path",
+    schema: "Schema | str | Path | None",
+    *,
+    out_of_core: bool | None,
+    cluster: str | None,
+) -> "AbstractContextManager[StoredRecords] | None":
+    """Return what holds the records of files for counting, or None where memory is to hold them.
+
+    Raises:
+        InvalidValueError: records that are no files, or no schema.
+        FileError: no such files.
+    """
+    from dpsynth.data.parts import larger_than_memory, part_paths
+
+    if not isinstance(data, str | Path):
+        for field, value in (("cluster", cluster), ("out_of_core", out_of_core or None)):
+            if value is not None:
+                raise InvalidValueError(field, value, "left out unless the records are in files")
+        return None
+    if cluster is not None:
+        from dpsynth.curator.cluster import clustered
+
+        return clustered(part_paths(data), _rules(schema), cluster)
+    if out_of_core is False or not (out_of_core or larger_than_memory(data)):
+        return None
+    from dpsynth.curator.spool import spooled
+
+    return spooled(part_paths(data), _rules(schema))
+
+
+def _rules(schema: "Schema | str | Path | None") -> "Schema":
+    from dpsynth.data.schema import Schema
+
+    if schema is None:
+        raise InvalidValueError("schema", None, "a Schema or the path of its TOML file")
+    return schema if isinstance(schema, Schema) else Schema.load(schema)
 
 
 def parse_relation(relation: str | Neighbouring) -> Neighbouring:

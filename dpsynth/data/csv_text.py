@@ -5,7 +5,7 @@ and null are values like any other, which a schema may declare as categories. Bl
 skipped; fields are quoted with the double quote where they must be.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -15,6 +15,9 @@ from dpsynth.data.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# A block of 20 columns has some 100,000 rows.
+_BLOCK_BYTES = 2**23
 
 
 def parse_csv(
@@ -64,6 +67,60 @@ def parse_csv(
         file.seek(0)
         table = read()
     return table.to_pandas()
+
+
+def read_csv_blocks(
+    file: BinaryIO, *, names: Iterable[str], texts: Iterable[str]
+) -> "Iterator[pd.DataFrame]":
+    """Yield the frame in an open CSV file with a header line, in blocks of some thousand rows.
+
+    Args:
+        file: bytes in UTF-8.
+        names: of the columns that are expected; the caller checks those of the frames, the first
+            of which has no rows.
+        texts: which of them to leave as the texts that they are; the others become in each block
+            what they would become in the whole: numbers or truth values where all spell such.
+
+    Raises:
+        ValueError: the file is no such thing; Arrow says what it met.
+    """
+    pa, csv = import_module("pyarrow"), import_module("pyarrow.csv")
+    types = dict.fromkeys(names, pa.binary())
+    types |= dict.fromkeys(texts, pa.dictionary(pa.int32(), pa.string()))
+    reader = csv.open_csv(
+        file,
+        read_options=csv.ReadOptions(block_size=_BLOCK_BYTES),
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            column_types=types,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        ),
+    )
+    with reader:
+        yield reader.schema.empty_table().to_pandas()
+        for batch in reader:
+            arrays = [_as_spelt(column) for column in batch.columns]
+            yield pa.Table.from_arrays(arrays, names=batch.schema.names).to_pandas()
+
+
+def _as_spelt(column: Any) -> Any:
+    """Return bytes as numbers or truth values where all spell such, else as texts."""
+    pa, compute = import_module("pyarrow"), import_module("pyarrow.compute")
+    if not pa.types.is_binary(column.type):
+        return column
+    try:
+        texts = compute.cast(column, pa.string())
+    except pa.ArrowInvalid:
+        raise UnicodeError from None
+    numbers = compute.utf8_trim(texts, " \t")
+    for spelt, kind in ((numbers, pa.int64()), (texts, pa.bool_()), (numbers, pa.float64())):
+        try:
+            return compute.cast(spelt, kind)
+        except pa.ArrowInvalid:
+            continue
+    return texts
 
 
 def csv_header(schema: Schema) -> bytes:

@@ -25,13 +25,13 @@ def load_file(path: str | Path, schema: Schema) -> Table:
         FileError: the file is missing, unreadable, or not of its kind.
         UnknownNameError, DataError: its records do not fit the schema.
     """
-    return load_parquet(path, schema) if _is_parquet(path) else load_csv(path, schema)
+    return load_parquet(path, schema) if is_parquet(path) else load_csv(path, schema)
 
 
 def load_csv(path: str | Path, schema: Schema) -> Table:
     """Return the records of a CSV file with a header line; errors as of `load_file`."""
     categorical = [c.name for c in schema.columns if isinstance(c, CategoricalColumn)]
-    with _opened(path) as file:
+    with opened(path) as file:
         frame = parse_csv(file, texts=categorical)
     return Table.from_frame(schema, frame)
 
@@ -48,9 +48,9 @@ def read_frame(path: str | Path) -> "pd.DataFrame":
         InvalidValueError: the name ends otherwise.
         FileError: the file is missing, unreadable, or not of its kind.
     """
-    if _is_parquet(path):
+    if is_parquet(path):
         return _parse_parquet(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         return parse_csv(file)
 
 
@@ -76,7 +76,7 @@ def save_blocks(tables: Iterable[Table], path: str | Path) -> int:
         tables: under one schema, at least one.
         path: a name as of `save_file`; errors too.
     """
-    write = _write_parquet if _is_parquet(path) else _write_csv
+    write = _write_parquet if is_parquet(path) else _write_csv
     with opened_atomically(path) as file:
         return write(tables, file)
 
@@ -106,8 +106,13 @@ def _write_parquet(tables: Iterable[Table], file: IO[bytes]) -> int:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Generator[BinaryIO]:
-    """Open a file for reading, and say in one sentence what is wrong with it."""
+def opened(path: str | Path) -> Generator[BinaryIO]:
+    """Open a file for reading, and say in one sentence what is wrong with it, or with what is read
+    from it inside.
+
+    Raises:
+        FileError: it is missing, unreadable, or not what the reader inside expects.
+    """
     try:
         with Path(path).open("rb") as file:
             yield file
@@ -127,11 +132,16 @@ def _opened(path: str | Path) -> Generator[BinaryIO]:
 def _parse_parquet(path: str | Path) -> "pd.DataFrame":
     import pandas as pd
 
-    with _opened(path) as file:
+    with opened(path) as file:
         return pd.read_parquet(file)
 
 
-def _is_parquet(path: str | Path) -> bool:
+def is_parquet(path: str | Path) -> bool:
+    """Return whether a file is Parquet, not CSV, by the suffix of its name.
+
+    Raises:
+        InvalidValueError: the name ends otherwise.
+    """
     suffix = Path(path).suffix.lower()
     if suffix not in (".csv", ".parquet"):
         raise InvalidValueError("file name", str(path), "one that ends in '.csv' or '.parquet'")

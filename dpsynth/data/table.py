@@ -37,7 +37,7 @@ class Table:
     def __init__(self, *, schema: Schema, frame: "pd.DataFrame") -> None:
         import pandas as pd
 
-        named = _check_names(schema, frame)
+        named = check_names(schema, frame)
         if len(named) == 0:
             raise DataError(None, "no rows", "at least one is needed")
         columns = {c.name: conform(c, named[c.name]) for c in schema.columns}
@@ -91,8 +91,13 @@ def _describe(column: Column) -> str:
     return f"{column.name}: {kind}[{column.size}]"
 
 
-def _check_names(schema: Schema, frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Return `frame` with its columns named by texts, once each, as the schema names them."""
+def check_names(schema: Schema, frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return `frame` with its columns named by texts, once each, as the schema names them.
+
+    Raises:
+        DataError: it is no DataFrame, or has a name twice.
+        UnknownNameError: a column that the schema or the frame lacks.
+    """
     import pandas as pd
 
     if not isinstance(frame, pd.DataFrame):  # pyright: ignore[reportUnnecessaryIsInstance]
