@@ -156,7 +156,7 @@ class ClusterBlocks(Blocks):
         distributed = import_module("distributed")
         done = self._client.map(function, self._held, pure=False, **arguments)
         try:
-            for future in distributed.as_completed(done):
+            for future in distributed.as_completed(done, loop=self._client.loop):
                 yield future.result()
                 future.release()
         except distributed.scheduler.KilledWorker as error:
