@@ -114,7 +114,7 @@ def _as_spelt(column: Any) -> Any:
         texts = compute.cast(column, pa.string())
     except pa.ArrowInvalid:
         raise UnicodeError from None
-    numbers = compute.utf8_trim(texts, " \t")
+    numbers = compute.utf8_trim(texts, " \t")  # as the texts that they are, they take long
     for spelt, kind in ((numbers, pa.int64()), (texts, pa.bool_()), (numbers, pa.float64())):
         try:
             return compute.cast(spelt, kind)

@@ -139,6 +139,7 @@ def break_encoding(path: Path) -> None:
         ("t.csv", break_encoding, FileError),
         ("t.parquet", lambda p: table_of(9).frame.drop(columns="real").to_parquet(p), LookupError),
         ("t.parquet", lambda p: table_of(9).frame.assign(z=1).to_parquet(p), UnknownNameError),
+        ("t.parquet", lambda p: table_of(9).frame[["text"]][:0].to_parquet(p), UnknownNameError),
         ("t.csv", lambda p: p.write_text("text,number,truth,whole\n"), UnknownNameError),
         ("t.csv", lambda p: p.write_text(""), FileError),
     ],
