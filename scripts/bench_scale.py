@@ -125,7 +125,7 @@ def counting(folder: Path) -> Grid:
         line("read, check and encode, once a pass (Arrow) or once in all (file)", rows, reading)
         counter = BlockCounter(stored.blocks, domain)
         line("all pairs from the file", rows, _clock(lambda: counter.count_together(pairs)))
-        tallies = [Tally(part, domain) for part in passes(pairs, domain)]
+        tallies = [Tally(plan) for plan in passes(pairs, domain)]
     codes = next(codec.encode(t) for t in read_parts(paths, schema, rows=BLOCK))
     columns = {a: codes[:, i] for i, a in enumerate(domain.attributes)}
     kernel = _clock(lambda: [tally.add(columns) for tally in tallies])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.counting import Counter, Recoding, recoded_domain
-from dpsynth.curator.tally import Columns, passes
+from dpsynth.curator.tally import Columns, Pass, passes
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.data.schema import Schema
 from dpsynth.errors import RecordsElsewhereError
@@ -29,14 +29,11 @@ class Blocks(ABC):
         """The exact number of records: a secret under add/remove."""
 
     @abstractmethod
-    def tally(
-        self, cliques: Sequence[Clique], domain: Domain, recoding: Recoding
-    ) -> list[NDArray[np.int64]]:
-        """Return the counts of each clique, in one pass over the records.
+    def tally(self, plan: Pass, recoding: Recoding) -> list[NDArray[np.int64]]:
+        """Return the counts of each clique of a pass over the records.
 
         Args:
-            cliques: at least one.
-            domain: of the codes that are counted.
+            plan: what is counted.
             recoding: how its attributes are made from those of the records.
         """
 
@@ -85,9 +82,9 @@ class BlockCounter(Counter):
 
     def count_together(self, cliques: Sequence[Clique]) -> list[NDArray[np.int64]]:
         found: dict[Clique, NDArray[np.int64]] = {}
-        for part in passes(cliques, self.domain):
-            counted = self._blocks.tally(part, self.domain, self._recoding)
-            found.update(zip(part, counted, strict=True))
+        for plan in passes(cliques, self.domain):
+            counted = self._blocks.tally(plan, self._recoding)
+            found.update(zip(plan.cliques, counted, strict=True))
         for counts in found.values():
             counts.flags.writeable = False
         return [found[clique] for clique in cliques]
@@ -101,24 +98,28 @@ class BlockCounter(Counter):
         return first, table[before]
 
 
-def origins(cliques: Sequence[Clique], recoding: Recoding) -> list[str]:
-    """Return the attributes of the records that the counts of `cliques` need, each once."""
-    return list(dict.fromkeys(recoding[a][0] for clique in cliques for a in clique))
+def origins(plan: Pass, recoding: Recoding) -> list[str]:
+    """Return the attributes of the records that a pass needs, each once."""
+    return list(dict.fromkeys(recoding[a][0] for a in _attributes(plan)))
 
 
-def recoded_columns(columns: Columns, cliques: Sequence[Clique], recoding: Recoding) -> Columns:
-    """Return the columns that `cliques` need, made from the records' own.
+def recoded_columns(columns: Columns, plan: Pass, recoding: Recoding) -> Columns:
+    """Return the columns that a pass counts, made from the records' own.
 
     Args:
         columns: the records' own, the `origins` at least.
-        cliques: whose attributes are made.
+        plan: whose attributes are made.
         recoding: how.
     """
     made: dict[str, NDArray[np.integer[Any]]] = {}
-    for attribute in dict.fromkeys(a for clique in cliques for a in clique):
+    for attribute in _attributes(plan):
         origin, table = recoding[attribute]
         column = columns[origin]
         if table is not None:
             column = table.astype(np.min_scalar_type(int(table.max())))[column]
         made[attribute] = column
     return made
+
+
+def _attributes(plan: Pass) -> list[str]:
+    return list(dict.fromkeys(a for attributes, _ in plan.covers for a in attributes))

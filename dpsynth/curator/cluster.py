@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.blocks import Blocks, StoredRecords, origins, recoded_columns
 from dpsynth.curator.counting import Recoding
-from dpsynth.curator.tally import BLOCK, Tally
-from dpsynth.data.domain import Clique, Domain
+from dpsynth.curator.tally import BLOCK, Pass, Tally
 from dpsynth.data.encoding import Codec, Codes
 from dpsynth.data.files import is_parquet
 from dpsynth.data.parts import read_part, row_groups
@@ -139,14 +138,9 @@ class ClusterBlocks(Blocks):
     def rows(self) -> int:
         return self._rows
 
-    def tally(
-        self, cliques: Sequence[Clique], domain: Domain, recoding: Recoding
-    ) -> list[NDArray[np.int64]]:
-        needed = {a: recoding[a] for clique in cliques for a in clique}
-        totals = [np.zeros([domain.sizes[a] for a in c], dtype=np.int64) for c in cliques]
-        for counted in self._each(
-            counts_of, cliques=tuple(cliques), domain=domain, recoding=needed
-        ):
+    def tally(self, plan: Pass, recoding: Recoding) -> list[NDArray[np.int64]]:
+        totals = [np.zeros([plan.domain.sizes[a] for a in c], dtype=np.int64) for c in plan.cliques]
+        for counted in self._each(counts_of, plan=plan, recoding=recoding):
             for total, counts in zip(totals, counted, strict=True):
                 np.add(total, counts, out=total)
         return totals
@@ -187,17 +181,13 @@ def rows_of(held: tuple[Schema, list[Codes]]) -> int:
 
 
 def counts_of(
-    held: tuple[Schema, list[Codes]],
-    *,
-    cliques: Sequence[Clique],
-    domain: Domain,
-    recoding: Recoding,
+    held: tuple[Schema, list[Codes]], *, plan: Pass, recoding: Recoding
 ) -> list[NDArray[np.int64]]:
     """Return the counts of each clique in a part; on a worker. Arguments: `Blocks.tally`."""
     schema, blocks = held
     position = {name: i for i, name in enumerate(schema.names)}
-    needed, tally = origins(cliques, recoding), Tally(cliques, domain)
+    needed, tally = origins(plan, recoding), Tally(plan)
     for codes in blocks:
         columns = {a: codes[:, position[a]] for a in needed}
-        tally.add(recoded_columns(columns, cliques, recoding))
+        tally.add(recoded_columns(columns, plan, recoding))
     return tally.counts()

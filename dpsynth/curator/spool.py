@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.blocks import Blocks, StoredRecords, origins, recoded_columns
 from dpsynth.curator.counting import Recoding
-from dpsynth.curator.tally import BLOCK, Columns, Tally
-from dpsynth.data.domain import Clique, Domain
+from dpsynth.curator.tally import BLOCK, Columns, Pass, Tally
+from dpsynth.data.domain import Domain
 from dpsynth.data.encoding import Codec, Codes
 from dpsynth.data.parts import read_parts
 from dpsynth.data.schema import Schema
@@ -97,12 +97,10 @@ class Spool(Blocks):
             raise FileError(gettempdir(), rule) from error
         self._blocks.append(len(codes))
 
-    def tally(
-        self, cliques: Sequence[Clique], domain: Domain, recoding: Recoding
-    ) -> list[NDArray[np.int64]]:
-        tally = Tally(cliques, domain)
-        for columns in self._read(origins(cliques, recoding)):
-            tally.add(recoded_columns(columns, cliques, recoding))
+    def tally(self, plan: Pass, recoding: Recoding) -> list[NDArray[np.int64]]:
+        tally = Tally(plan)
+        for columns in self._read(origins(plan, recoding)):
+            tally.add(recoded_columns(columns, plan, recoding))
         return tally.counts()
 
     def _read(self, attributes: Iterable[str]) -> Iterator[Columns]:

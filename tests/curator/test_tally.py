@@ -93,7 +93,7 @@ def test_several_passes_count_what_one_does(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(tally, "PASS_CELLS", 400)
     parts = passes(pairs, domain)
     assert len(parts) > 3
-    assert sorted(c for part in parts for c in part) == sorted(pairs)
+    assert sorted(c for part in parts for c in part.cliques) == sorted(pairs)
     again = file.count_together(pairs)
     assert all(np.array_equal(a, b) for a, b in zip(whole, again, strict=True))
 
@@ -103,13 +103,18 @@ def test_covers_are_few_and_small_and_hold_every_clique() -> None:
     pairs = list(combinations(domain.attributes, 2))
     found = covers(pairs, domain)
     assert len(found) < len(pairs) / 3
-    assert all(domain.cells_of(c) <= 2**16 for c in found)
-    assert all(any(set(p) <= set(c) for c in found) for p in pairs)
+    assert all(domain.cells_of(attributes) <= 2**16 for attributes, _ in found)
+    inside = [(set(pairs[i]), set(attributes)) for attributes, where in found for i in where]
+    assert all(pair <= attributes for pair, attributes in inside)
+    assert sorted(i for _, where in found for i in where) == list(range(len(pairs)))
 
 
 def test_large_cliques_stay_as_they_are() -> None:
     domain = Domain(sizes={"a": 300, "b": 300, "c": 2})
-    assert covers([("b", "a"), ("a", "c")], domain) == [("a", "b"), ("a", "c")]
+    assert covers([("b", "a"), ("a", "c")], domain) == [
+        (("a", "b"), (0,)),
+        (("a", "c"), (1,)),
+    ]
 
 
 def test_announced_cliques_are_counted_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,6 +108,10 @@ def break_value(path: Path) -> None:
     frame.to_parquet(path, index=False)
 
 
+def break_empty(path: Path) -> None:
+    table_of(9).frame[["text"]][:0].to_parquet(path)
+
+
 def break_truncated(path: Path) -> None:
     save_file(table_of(40), path)
     path.write_bytes(path.read_bytes()[:-20])
@@ -139,7 +143,7 @@ def break_encoding(path: Path) -> None:
         ("t.csv", break_encoding, FileError),
         ("t.parquet", lambda p: table_of(9).frame.drop(columns="real").to_parquet(p), LookupError),
         ("t.parquet", lambda p: table_of(9).frame.assign(z=1).to_parquet(p), UnknownNameError),
-        ("t.parquet", lambda p: table_of(9).frame[["text"]][:0].to_parquet(p), UnknownNameError),
+        ("t.parquet", break_empty, UnknownNameError),
         ("t.csv", lambda p: p.write_text("text,number,truth,whole\n"), UnknownNameError),
         ("t.csv", lambda p: p.write_text(""), FileError),
     ],
