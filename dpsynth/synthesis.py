@@ -308,6 +308,8 @@ def stored_records(
                 raise InvalidValueError(field, value, "left out unless the records are in files")
         return None
     if cluster is not None:
+        if out_of_core is False:
+            raise InvalidValueError("out_of_core", out_of_core, "left out with a cluster")
         from dpsynth.curator.cluster import clustered
 
         return clustered(part_paths(data), _rules(schema), cluster)

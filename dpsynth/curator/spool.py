@@ -110,6 +110,9 @@ class Spool(Blocks):
             for attribute, dtype in self._types.items():
                 if attribute in wanted:
                     self._file.seek(start)
-                    columns[attribute] = np.fromfile(self._file, dtype=dtype, count=rows)
+                    column = np.fromfile(self._file, dtype=dtype, count=rows)
+                    if len(column) < rows:
+                        raise FileError(gettempdir(), "codes that were kept there are lost")
+                    columns[attribute] = column
                 start += rows * dtype.itemsize
             yield columns

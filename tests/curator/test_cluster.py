@@ -105,13 +105,14 @@ def wait_for(condition: Any, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> tuple[Table, Path]:
-    """A table, and a folder that holds it in parts of unequal size."""
+    """A table, and a folder that holds it in parts of unequal size, one of which has no records."""
     rng = np.random.default_rng(5)
     table = coded_table(dependent_codes(4000, SIZES, rng=rng), SIZES)
     folder = tmp_path_factory.mktemp("records")
     cuts = [0, *sorted(rng.choice(np.arange(1, 4000), PARTS - 1, replace=False)), 4000]
     for i, (start, end) in enumerate(pairwise(cuts)):
         save_file(table.take(np.arange(start, end)), folder / f"{i}.parquet")
+    table.frame[:0].to_parquet(folder / "none.parquet", index=False)
     return table, folder
 
 
@@ -169,7 +170,7 @@ def test_a_worker_killed_within_a_pass_loses_nothing(
         counter = BlockCounter(stored.blocks, table.schema.domain)
         counts = counter.count_together(cliques)
         wait_for(lambda: len(client.scheduler_info()["workers"]) == 1, dask.folder)
-    assert finished == list(range(PARTS))
+    assert finished == list(range(PARTS + 1))
     for clique, counted in zip(cliques, counts, strict=True):
         assert np.array_equal(counted, memory.counts(clique))
 
@@ -242,3 +243,35 @@ def test_a_cluster_that_is_not_there_is_one_sentence(
         dpsynth.synthesize(folder, schema=table.schema, epsilon=1.0, cluster="tcp://127.0.0.1:9")
     with pytest.raises(InvalidValueError, match="left out unless the records are in files"):
         dpsynth.synthesize(table, epsilon=1.0, cluster="tcp://127.0.0.1:9")
+    with pytest.raises(InvalidValueError, match="left out with a cluster"):
+        dpsynth.synthesize(
+            folder, schema=table.schema, epsilon=1.0, cluster="tcp://127.0.0.1:9", out_of_core=False
+        )
+
+
+def test_a_part_that_kills_workers_is_one_sentence(
+    dask: Cluster, records: tuple[Table, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, folder = records
+    with clustered(part_paths(folder), table.schema, dask.address) as stored:
+
+        def killed(*futures: Any, **options: Any) -> Any:
+            raise distributed.scheduler.KilledWorker("counts", "tcp://127.0.0.1:1", 3)
+
+        monkeypatch.setattr(distributed, "as_completed", killed)
+        with pytest.raises(ClusterError, match="lost over the same part"):
+            BlockCounter(stored.blocks, table.schema.domain).counts(("c0",))
+
+
+def test_a_lost_scheduler_is_one_sentence(
+    dask: Cluster, records: tuple[Table, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test of the module: it ends the scheduler."""
+    monkeypatch.setattr(cluster, "PATIENCE", 5.0)
+    table, folder = records
+    with clustered(part_paths(folder), table.schema, dask.address) as stored:
+        counter = BlockCounter(stored.blocks, table.schema.domain)
+        dask.scheduler.kill()
+        dask.scheduler.wait(timeout=PATIENCE)
+        with pytest.raises(ClusterError, match="the scheduler was lost"):
+            counter.counts(("c0",))

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import dpsynth
+from dpsynth.curator.blocks import BlockCounter
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.curator.spool import Spool, spooled
@@ -103,6 +104,17 @@ def test_no_room_for_codes_is_one_sentence() -> None:
         spool = Spool(full, coded_schema((2,)).domain)
         with pytest.raises(FileError, match="codes cannot be kept there"):
             spool.append(np.zeros((5, 1), dtype=np.uint8))
+
+
+def test_lost_codes_are_not_passed_over(tmp_path: Path) -> None:
+    save_file(coded_table(np.zeros((9, 2), dtype=int), (2, 2)), tmp_path / "t.csv")
+    with spooled([tmp_path / "t.csv"], coded_schema((2, 2))) as stored:
+        assert isinstance(stored.blocks, Spool)
+        stored.blocks._file.truncate(12)
+        counter = BlockCounter(stored.blocks, coded_schema((2, 2)).domain)
+        assert counter.counts(("c0",)).tolist() == [9, 0]
+        with pytest.raises(FileError, match="are lost"):
+            counter.counts(("c1",))
 
 
 def test_no_folder_for_temporary_files_is_one_sentence(
