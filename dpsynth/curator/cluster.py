@@ -100,8 +100,12 @@ def _connected(address: str) -> Generator[Any]:
     except ImportError:
         raise MissingExtraError("counting on a cluster", "dask") from None
     try:
+        distributed.comm.get_address_host_port(address)
+    except ValueError as error:
+        raise ClusterError(address, f"this is no address of a scheduler ({error})") from error
+    try:
         client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ClusterError(address, "no scheduler answers there") from error
     try:
         try:

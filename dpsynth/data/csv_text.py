@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # A block of 20 columns has some 100,000 rows.
 _BLOCK_BYTES = 2**23
+# Values that are tried before a whole block.
+_FEW = 16
 
 
 def parse_csv(
@@ -117,6 +119,7 @@ def _as_spelt(column: Any) -> Any:
     numbers = compute.utf8_trim(texts, " \t")  # as the texts that they are, they take long
     for spelt, kind in ((numbers, pa.int64()), (texts, pa.bool_()), (numbers, pa.float64())):
         try:
+            compute.cast(spelt[:_FEW], kind)  # Arrow makes a message of each value that it refuses
             return compute.cast(spelt, kind)
         except pa.ArrowInvalid:
             continue

@@ -241,6 +241,8 @@ def test_a_cluster_that_is_not_there_is_one_sentence(
     table, folder = records
     with pytest.raises(ClusterError, match="no scheduler answers there"):
         dpsynth.synthesize(folder, schema=table.schema, epsilon=1.0, cluster="tcp://127.0.0.1:9")
+    with pytest.raises(ClusterError, match="this is no address of a scheduler"):
+        dpsynth.synthesize(folder, schema=table.schema, epsilon=1.0, cluster="tpc://127.0.0.1:9")
     with pytest.raises(InvalidValueError, match="left out unless the records are in files"):
         dpsynth.synthesize(table, epsilon=1.0, cluster="tcp://127.0.0.1:9")
     with pytest.raises(InvalidValueError, match="left out with a cluster"):
