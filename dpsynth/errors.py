@@ -138,6 +138,31 @@ class DataError(DpsynthError, ValueError):
         return f"{where} has {shown(self.value)}, but {self.rule}."
 
 
+class RecordsElsewhereError(DpsynthError, TypeError):
+    """Something that needs every record in memory, asked of records that are only counted."""
+
+    def __init__(self, what: str, where: str) -> None:
+        super().__init__(what, where)
+        self.what, self.where = what, where
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} needs the records in memory, but they are {self.where}; choose a "
+            f"generator that works from counts, or read them into memory (out_of_core=False)."
+        )
+
+
+class ClusterError(DpsynthError):
+    """A cluster that does not answer, or that cannot finish what it was asked."""
+
+    def __init__(self, address: str, rule: str) -> None:
+        super().__init__(address, rule)
+        self.address, self.rule = address, rule
+
+    def __str__(self) -> str:
+        return f"cluster {self.address!r}: {self.rule}."
+
+
 class MissingExtraError(DpsynthError, ImportError):
     """An optional dependency that the requested feature needs is not installed."""
 

@@ -1,14 +1,18 @@
 """From what a user has - a frame, a table, a file, and a schema - to the one door to records."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dpsynth.curator.blocks import StoredRecords
 from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.curator.private_data import PrivateData
+from dpsynth.curator.spool import spooled
 from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.files import is_parquet, load_frame
 from dpsynth.data.open_schema import OpenSchema, load_schema, presented_as
+from dpsynth.data.parts import larger_than_memory, part_paths
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
 from dpsynth.errors import DataError, InvalidValueError
@@ -39,8 +43,41 @@ def read_schema(
     return load_schema(schema) if isinstance(schema, str | Path) else schema
 
 
-def opened(
+def stored_records(
     data: "DataFrame | Table | str | Path",
+    schema: Schema | OpenSchema,
+    *,
+    out_of_core: bool | None,
+    cluster: str | None,
+) -> AbstractContextManager[StoredRecords] | None:
+    """Return what holds the records of files for counting, or None where memory is to hold them.
+
+    Raises:
+        InvalidValueError: records that are no files, or an open schema of records out of memory.
+        FileError: no such files.
+    """
+    if not isinstance(data, str | Path):
+        for field, value in (("cluster", cluster), ("out_of_core", out_of_core or None)):
+            if value is not None:
+                raise InvalidValueError(field, value, "left out unless the records are in files")
+        return None
+    if cluster is not None and out_of_core is False:
+        raise InvalidValueError("out_of_core", out_of_core, "left out with a cluster")
+    if cluster is None and (out_of_core is False or not (out_of_core or larger_than_memory(data))):
+        return None
+    if isinstance(schema, OpenSchema):
+        name = schema.open_columns[0].name
+        rule = "declared with bounds and categories, or of records that fit into memory"
+        raise InvalidValueError(f"schema column {name!r}", "open", rule)
+    if cluster is not None:
+        from dpsynth.curator.cluster import clustered
+
+        return clustered(part_paths(data), schema, cluster)
+    return spooled(part_paths(data), schema)
+
+
+def opened(
+    data: "DataFrame | Table | StoredRecords | str | Path",
     schema: Schema | OpenSchema,
     budget: Budget,
     *,
@@ -50,8 +87,8 @@ def opened(
 ) -> PrivateData:
     """Return the door to the records, after what their schema leaves open was bought.
 
-    Of a closed schema that is how values spread within bins; under an accountant of fixed plans
-    nothing is bought, and values are uniform within them.
+    Of a closed schema that is how values spread within bins; under an accountant of fixed plans,
+    and of records out of memory, nothing is bought, and values are uniform within them.
 
     Args:
         data: records; a Table is under `schema`.
@@ -65,6 +102,9 @@ def opened(
         FileError: a missing file, or one that is neither CSV nor Parquet.
         UnknownNameError, DataError: records that do not fit the schema.
     """
+    if isinstance(data, StoredRecords):
+        unit = _with_unit(budget, OpenSchema.of(data.schema))
+        return PrivateData(data, unit, noise=noise, accountant=accountant)
     if isinstance(data, Table):
         frame = data.frame
     else:
@@ -73,15 +113,21 @@ def opened(
         if not isinstance(data, str | Path) or is_parquet(data):  # a CSV file has no dtypes
             schema = presented_as(schema, frame)
         _check_public_rows(schema, len(frame))
-    settings = OpenSchema.of(schema).settings if isinstance(schema, Schema) else schema.settings
-    unit = replace(budget, **{key: settings[key] for key in _UNIT if key in settings})
-    if isinstance(schema, Schema):
-        if accountant not in ADAPTIVE or not _has_bins(schema):
-            table = data if isinstance(data, Table) else Table.from_frame(schema, frame)
-            return PrivateData(table, unit, noise=noise, accountant=accountant)
-        schema = OpenSchema.of(schema)
-    columns = PrivateColumns(frame, schema, unit, noise=noise, accountant=accountant)
-    return columns.private_data((by or Preparation()).closed(columns))
+    wanted = OpenSchema.of(schema) if isinstance(schema, Schema) else schema
+    unit, preparation = _with_unit(budget, wanted), by or Preparation()
+    if isinstance(schema, Schema) and not (
+        accountant in ADAPTIVE and _has_bins(schema) and preparation.spreads
+    ):
+        table = data if isinstance(data, Table) else Table.from_frame(schema, frame)
+        return PrivateData(table, unit, noise=noise, accountant=accountant)
+    columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant)
+    return columns.private_data(preparation.closed(columns))
+
+
+def _with_unit(budget: Budget, schema: OpenSchema) -> Budget:
+    """Return `budget` for the schema's unit of privacy."""
+    settings = schema.settings
+    return replace(budget, **{key: settings[key] for key in _UNIT if key in settings})
 
 
 def _check_public_rows(schema: Schema | OpenSchema, rows: int) -> None:

@@ -6,6 +6,7 @@ cryptographic source, and only post-processing uses an ordinary generator, seede
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -215,11 +216,14 @@ def synthesize(
     accountant: str | None = None,
     limits: "Limits | None" = None,
     preparation: "Preparation | None" = None,
+    out_of_core: bool | None = None,
+    cluster: str | None = None,
 ) -> Synthesis:
     """Fit `generator` to `data` under (epsilon, delta)-differential privacy.
 
     Args:
-        data: the sensitive records: a DataFrame, a Table, or the path of a CSV or Parquet file.
+        data: the sensitive records: a DataFrame, a Table, or the path of a CSV or Parquet file, of
+            a folder of such, or a pattern of names.
         schema: the public schema, or the path of its TOML; a Table brings its own. What an open
             schema does not say is bought first.
         generator: a name of the registry, or a generator with its hyperparameters.
@@ -232,6 +236,10 @@ def synthesize(
         limits: seconds and memory that the call may take, at the cost of utility; the result then
             depends on the machine. Generators that fit graphical models obey them.
         preparation: how much of the budget goes into what an open schema leaves open.
+        out_of_core: whether files are counted without being held in memory; by default a folder, a
+            pattern, and a file of more than 256 MiB. Results are the same; generators that train
+            on records (`dpvae`) refuse.
+        cluster: address of a Dask scheduler whose workers read Parquet files and count them.
 
     Returns:
         The model, its receipt, and a way to sample.
@@ -240,6 +248,8 @@ def synthesize(
         InvalidValueError: a parameter outside its range.
         UnknownNameError: no such generator or accountant.
         DataError: records that do not fit the schema.
+        ClusterError: the cluster does not answer.
+        RecordsElsewhereError: the generator needs records in memory, and they are not.
         PrivacyError: the accountant cannot express what the generator needs.
 
     Example:
@@ -249,7 +259,7 @@ def synthesize(
     from dpsynth.data.open_schema import OpenSchema
     from dpsynth.generators.limits import Limits, resized, running
     from dpsynth.generators.marginal.workload import recording_skipped
-    from dpsynth.opening import opened, read_schema
+    from dpsynth.opening import opened, read_schema, stored_records
     from dpsynth.privacy.accountant import ADAPTIVE, make_accountant
 
     chosen = build_generator(generator)
@@ -258,11 +268,13 @@ def synthesize(
     make_accountant(name, budget)  # refuses what no ledger could hold, before the data are read
     noise, rng, sampling_seed = random_streams(seed)
     ceilings = limits or Limits()
-    with running(ceilings), recording_skipped() as skipped:
+    with running(ceilings), recording_skipped() as skipped, ExitStack() as files:
         rules = read_schema(data, schema)
         if accountant is None and isinstance(rules, OpenSchema) and name not in ADAPTIVE:
             name = "zcdp"  # what is bought of an open schema depends on answers
-        private = opened(data, rules, budget, noise=noise, accountant=name, by=preparation)
+        stored = stored_records(data, rules, out_of_core=out_of_core, cluster=cluster)
+        records = files.enter_context(stored) if stored else data
+        private = opened(records, rules, budget, noise=noise, accountant=name, by=preparation)
         chosen = resized(chosen, private.domain, ceilings)
         model = chosen.fit(private, rng=rng)
     return Synthesis(

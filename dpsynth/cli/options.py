@@ -71,6 +71,21 @@ def limits_options(command: F) -> F:
     return seconds(memory(command))
 
 
+def place_options(command: F) -> F:
+    """Add --out-of-core/--in-memory and --cluster."""
+    out_of_core = click.option(
+        "--out-of-core/--in-memory",
+        default=None,
+        help="Where records are held; by default files of up to 256 MiB are in memory.",
+    )
+    cluster = click.option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Dask scheduler (tcp://HOST:PORT) whose workers read the Parquet files and count.",
+    )
+    return out_of_core(cluster(command))
+
+
 def set_option(what: str) -> Callable[[F], F]:
     """Add --set NAME=VALUE, repeatable."""
     return click.option(

@@ -13,6 +13,7 @@ from dpsynth.cli.options import (
     guarantee_options,
     limits_options,
     parse_assignments,
+    place_options,
     schema_option,
     set_option,
 )
@@ -77,6 +78,7 @@ def _write_draft(text: str, out: str | None, advice: str) -> None:
 @guarantee_options
 @accountant_option
 @limits_options
+@place_options
 @click.option(
     "--rows", type=int, help="How many; by default what the model holds, never the exact n."
 )
@@ -100,13 +102,18 @@ def synthesize(
     accountant: str | None,
     max_seconds: float | None,
     max_memory: float | None,
+    out_of_core: bool | None,
+    cluster: str | None,
     rows: int | None,
     out: str,
     receipt: str | None,
     model: str | None,
     seed: int | None,
 ) -> None:
-    """Turn DATA (CSV or Parquet) into synthetic records under differential privacy."""
+    """Turn DATA into synthetic records under differential privacy.
+
+    DATA is a CSV or Parquet file, a folder of such, or a pattern of names.
+    """
     from dpsynth.generators.limits import Limits
     from dpsynth.synthesis import build_generator
     from dpsynth.synthesis import synthesize as fit
@@ -123,6 +130,8 @@ def synthesize(
         relation=relation,
         accountant=accountant,
         limits=Limits(seconds=max_seconds, memory_mb=max_memory),
+        out_of_core=out_of_core,
+        cluster=cluster,
     )
     written = synthesis.sample_to(out, rows)
     if receipt is not None:

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.curator.counting import CellCounter
+from dpsynth.curator.counting import Counter
 from dpsynth.curator.merging import MergedQuery, Merging
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing
@@ -35,7 +35,7 @@ class Answering:
     ledger: Ledger
     pricing: Pricing
     noise: NoiseSource
-    counter: CellCounter
+    counter: Counter
     observer: Callable[[Observation], None] | None = None
     mergings: tuple[Merging, ...] = ()
 
@@ -56,6 +56,7 @@ class Answering:
         else:
             parts = ComposedEvent(events=tuple(events))
             self.ledger.charge(together or f"{len(asked)} marginals", parts)
+        self.counter.prepare(clique for _, query, _ in asked for clique in query.counted)
         answers: list[NDArray[np.float64]] = []
         for (label, query, _), event in zip(asked, events, strict=True):
             self.tell(label, event, query)

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.curator.counting import CellCounter
+from dpsynth.curator.counting import Counter
 from dpsynth.curator.pricing import Pricing
 from dpsynth.curator.queries import AdditiveQuery, check_clique
 from dpsynth.data.domain import Clique, Domain
@@ -46,6 +46,10 @@ class InteractionQuery(AdditiveQuery):
     clique: Clique
     shape: tuple[int, ...]
 
+    @property
+    def counted(self) -> tuple[Clique, ...]:
+        return (self.clique,)
+
     def check(self, domain: Domain) -> None:
         check_clique(self.clique, domain)
         sizes = tuple(domain.sizes[a] for a in self.clique)
@@ -61,7 +65,7 @@ class InteractionQuery(AdditiveQuery):
     def cells(self, domain: Domain) -> int:
         return domain.cells_of(self.clique)
 
-    def evaluate(self, counter: CellCounter) -> NDArray[np.int64]:
+    def evaluate(self, counter: Counter) -> NDArray[np.int64]:
         counts = np.asarray(counter.counts(self.clique), dtype=np.int64)
         axes = range(counts.ndim)
         found = counts.size * counts + (counts.ndim - 1) * counts.sum()

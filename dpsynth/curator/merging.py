@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.curator.counting import CellCounter, Recoding, recoded_domain
+from dpsynth.curator.counting import Counter, Recoding, recoded_domain
 from dpsynth.curator.queries import Query
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError
@@ -92,7 +92,7 @@ class MergedQuery(Query):
     def check(self, domain: Domain) -> None:
         self.query.check(recoded_domain(domain, self.merging.tables(domain)))
 
-    def evaluate(self, counter: CellCounter) -> NDArray[Any]:
+    def evaluate(self, counter: Counter) -> NDArray[Any]:
         return self.query.evaluate(counter.recoded(self.merging.tables(counter.domain)))
 
     def sensitivity(self, budget: Budget) -> float:

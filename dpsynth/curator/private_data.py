@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NoReturn, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.curator.admission import admitted
 from dpsynth.curator.answering import Answering
-from dpsynth.curator.counting import CellCounter
+from dpsynth.curator.blocks import StoredRecords
 from dpsynth.curator.interactions import relative_noise
 from dpsynth.curator.measuring import measured_interactions, measured_marginals
 from dpsynth.curator.merging import Merging
@@ -19,7 +20,6 @@ from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing, share
 from dpsynth.curator.queries import (
     PARTS,
-    ROW_CEILING,
     ChildWithParents,
     CountQuery,
     DependenceQuery,
@@ -29,15 +29,13 @@ from dpsynth.curator.queries import (
 )
 from dpsynth.curator.schedule import Step, buy_schedule
 from dpsynth.curator.sgd import SgdPlan, SgdSession
-from dpsynth.curator.unit import check_unit
 from dpsynth.data.domain import Clique, Domain
-from dpsynth.data.encoding import Codec
 from dpsynth.data.schema import Schema
-from dpsynth.errors import DataError, InvalidValueError, PrivacyError, UnsupportedEventError
+from dpsynth.errors import InvalidValueError, PrivacyError, UnsupportedEventError
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.privacy.accountant import make_accountant
 from dpsynth.privacy.budget import Budget, Neighbouring
-from dpsynth.privacy.events import Event
+from dpsynth.privacy.events import DpSgdEvent, Event
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
 from dpsynth.privacy.receipt import Receipt
@@ -53,7 +51,7 @@ class PrivateData:
     It has no length, shows no record, and refuses to be copied or pickled.
 
     Args:
-        table: the records; encoded under their own schema.
+        table: the records, or where they are; encoded under their own schema.
         budget: the guarantee that everything bought here keeps together.
         noise: source of all privacy noise; its mode (research, release) becomes the receipt's.
         accountant: "zcdp", "gdp", "pure" (adaptive), or one of plans that are reserved beforehand.
@@ -73,7 +71,7 @@ class PrivateData:
 
     def __init__(
         self,
-        table: "Table",
+        table: "Table | StoredRecords",
         budget: Budget,
         *,
         noise: NoiseSource,
@@ -81,20 +79,16 @@ class PrivateData:
         ledger: Ledger | None = None,
         observer: Callable[[Observation], None] | None = None,
     ) -> None:
-        check_unit(table, budget)
         if ledger is not None and ledger.budget != budget:
             raise InvalidValueError("budget", budget, "the ledger's")
-        codec = Codec(schema=table.schema)
-        counter = CellCounter(codec.encode(table), codec.domain)
-        if counter.rows >= ROW_CEILING:
-            raise DataError(None, "too many rows", f"there may be at most {ROW_CEILING - 1}")
+        counter = admitted(table, budget)
         self.schema: Schema = table.schema
-        self.domain: Domain = codec.domain
+        self.domain: Domain = counter.domain
         self.budget = budget
         ledger = ledger or Ledger(make_accountant(accountant, budget))
         self._answering = Answering(
             ledger=ledger,
-            pricing=Pricing(accountant=ledger.accountant, noise=noise, domain=codec.domain),
+            pricing=Pricing(accountant=ledger.accountant, noise=noise, domain=counter.domain),
             noise=noise,
             counter=counter,
             observer=observer,
@@ -357,10 +351,11 @@ class PrivateData:
         if self.budget.max_rows_per_unit != 1:
             rule = "a unit may have several rows, and clipping bounds the gradient of one"
             raise UnsupportedEventError(self.ledger.accountant.name, plan.event, rule)
+        codes = self._answering.counter.codes
         self.ledger.charge(label, plan.event)
         self._answering.tell(label, plan.event, plan)
         return SgdSession(
-            codes=self._answering.counter.codes,
+            codes=codes,
             domain=self.domain,
             plan=plan,
             noise=self._answering.noise,
@@ -376,7 +371,10 @@ class PrivateData:
         Raises:
             BudgetExceededError: the budget does not cover the whole plan.
             LedgerError: the accountant takes no plans, or has one already.
+            RecordsElsewhereError: the plan has DP-SGD, and the records are not in memory.
         """
+        if any(isinstance(event, DpSgdEvent) for _, event in plan):
+            _ = self._answering.counter.codes
         self.ledger.reserve(plan)
 
     def marginal_event(self, attributes: Sequence[str], *, sigma: float) -> Event:

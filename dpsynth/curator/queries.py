@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.curator.counting import CellCounter
+from dpsynth.curator.counting import CellCounter, Counter
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.privacy.budget import Budget, Neighbouring
@@ -42,7 +42,7 @@ class Query(ABC):
         """Raise InvalidValueError or UnknownNameError where `domain` cannot answer the query."""
 
     @abstractmethod
-    def evaluate(self, counter: CellCounter) -> NDArray[Any]:
+    def evaluate(self, counter: Counter) -> NDArray[Any]:
         """Return the exact answer, from counts: secret."""
 
     @abstractmethod
@@ -59,6 +59,12 @@ class Query(ABC):
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AdditiveQuery(Query):
     """Integer counts to which noise is added; `sensitivity` is the L2 one."""
+
+    @property
+    @abstractmethod
+    def counted(self) -> tuple[Clique, ...]:
+        """Cliques whose counts `evaluate` asks for one by one: those of several queries are counted
+        together beforehand."""
 
     @abstractmethod
     def cells(self, domain: Domain) -> int:
@@ -88,13 +94,17 @@ class MarginalQuery(AdditiveQuery):
 
     clique: Clique
 
+    @property
+    def counted(self) -> tuple[Clique, ...]:
+        return (self.clique,)
+
     def check(self, domain: Domain) -> None:
         check_clique(self.clique, domain)
 
     def cells(self, domain: Domain) -> int:
         return domain.cells_of(self.clique)
 
-    def evaluate(self, counter: CellCounter) -> NDArray[np.int64]:
+    def evaluate(self, counter: Counter) -> NDArray[np.int64]:
         return counter.counts(self.clique)
 
     def sensitivity(self, budget: Budget) -> float:
@@ -114,13 +124,17 @@ class CountQuery(AdditiveQuery):
     Cost: one Gaussian (or Laplace) event.
     """
 
+    @property
+    def counted(self) -> tuple[Clique, ...]:
+        return ()
+
     def check(self, domain: Domain) -> None:
         pass
 
     def cells(self, domain: Domain) -> int:  # noqa: ARG002 - the same on every domain
         return 1
 
-    def evaluate(self, counter: CellCounter) -> NDArray[np.int64]:
+    def evaluate(self, counter: Counter) -> NDArray[np.int64]:
         return np.array([counter.rows], dtype=np.int64)
 
     def sensitivity(self, budget: Budget) -> float:
@@ -167,7 +181,7 @@ class WorstFitQuery(Query):
         _check_penalties(self.penalties, len(self.candidates))
         _check_predictions(self.candidates, self.predictions, domain)
 
-    def evaluate(self, counter: CellCounter) -> NDArray[np.float64]:
+    def evaluate(self, counter: Counter) -> NDArray[np.float64]:
         errors = _errors(counter, self.candidates, self.predictions, grid=_GRID)
         penalties = np.clip(self.penalties, -SCORE_CEILING, SCORE_CEILING)
         gains = errors - _snapped(penalties, _GRID)
@@ -202,13 +216,17 @@ class FitErrorsQuery(AdditiveQuery):
     candidates: tuple[Clique, ...]
     predictions: tuple[NDArray[np.float64], ...]
 
+    @property
+    def counted(self) -> tuple[Clique, ...]:
+        return ()
+
     def check(self, domain: Domain) -> None:
         _check_predictions(self.candidates, self.predictions, domain)
 
     def cells(self, domain: Domain) -> int:  # noqa: ARG002 - the same on every domain
         return len(self.candidates)
 
-    def evaluate(self, counter: CellCounter) -> NDArray[np.int64]:
+    def evaluate(self, counter: Counter) -> NDArray[np.int64]:
         errors = _errors(counter, self.candidates, self.predictions, grid=1 / PARTS)
         return (errors * PARTS).astype(np.int64)
 
@@ -259,18 +277,12 @@ class DependenceQuery(Query):
         for child, parents in self.candidates:
             check_clique((*parents, child), domain)
 
-    def evaluate(self, counter: CellCounter) -> NDArray[np.float64]:
+    def evaluate(self, counter: Counter) -> NDArray[np.float64]:
         penalties = np.clip(self.penalties, -SCORE_CEILING, SCORE_CEILING)
-        scores = np.array(
-            [
-                counter.derived(
-                    ("dependence", child, parents),
-                    lambda c=child, p=parents: _dependence(counter, c, p),
-                )
-                for child, parents in self.candidates
-            ]
-        )
-        return scores - penalties
+        cliques = [(*parents, child) for child, parents in self.candidates if parents]
+        scores = iter(counter.derived("dependence", cliques, _dependence))
+        found = [next(scores) if parents else 0.0 for _, parents in self.candidates]
+        return np.array(found) - penalties
 
     def sensitivity(self, budget: Budget) -> float:
         steps = 2.0 if budget.relation is Neighbouring.ADD_REMOVE else 3.0
@@ -326,7 +338,7 @@ def _check_weights(weights: Sequence[float], candidates: int) -> None:
 
 
 def _errors(
-    counter: CellCounter,
+    counter: Counter,
     candidates: Sequence[Clique],
     predictions: Sequence[NDArray[np.float64]],
     *,
@@ -335,18 +347,19 @@ def _errors(
     """Return |counts - prediction|_1 of each candidate, predictions rounded to `grid`; exact."""
     errors: list[NDArray[np.float64]] = []
     for part in _chunks([p.size for p in predictions]):
+        counter.prepare(candidates[part])
         counted = _flat([counter.counts(c) for c in candidates[part]])
         gaps = np.abs(counted - _snapped(_flat(predictions[part]), grid))
         errors.append(np.add.reduceat(gaps, _starts(predictions[part])))
     return np.concatenate(errors)
 
 
-def _dependence(counter: CellCounter, child: str, parents: Clique) -> float:
-    rows = counter.rows
-    if rows == 0 or not parents:
+def _dependence(counted: NDArray[np.int64]) -> float:
+    """Return S of the counts of parents and child, the child's axis last."""
+    joint = counted.reshape(-1, counted.shape[-1])
+    rows = int(joint.sum())
+    if rows == 0:
         return 0.0
-    joint = counter.count_anew((*parents, child))
-    joint = joint.reshape(-1, joint.shape[-1])
     gaps = rows * joint - np.multiply.outer(joint.sum(axis=1), joint.sum(axis=0))
     return int(np.abs(gaps).sum()) / (2 * rows)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from importlib import import_module
+from numbers import Number
 from typing import Any, Literal, TypeAlias, final
 
 import numpy as np
@@ -134,20 +135,13 @@ class Clock:
         return whole // self.step, absent
 
     def _moments(self, column: str, values: Any) -> Any:
-        pd = _pandas()
-        texts = values
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            texts = values.astype(object)
-        present: list[object] = list(texts.dropna()) if texts.dtype == object else []
-        wrong = [value for value in present if isinstance(value, int | float | complex)]
-        if wrong:
-            raise DataError(column, wrong[0], f"values must be {self.kind}s, not numbers")
-        if pd.api.types.is_numeric_dtype(texts.dtype):
-            raise DataError(column, texts.iloc[0], f"values must be {self.kind}s, not numbers")
-        if texts.dtype == object or pd.api.types.is_string_dtype(texts.dtype):
-            texts = texts.where(texts != "", None)
-        parsed: Any = pd.to_datetime(
-            texts, errors="coerce", format=self.format or "ISO8601", utc=self.timezone is not None
+        texts = self._texts(column, values)
+        parsed: Any = _attempted(
+            _pandas().to_datetime,
+            texts,
+            errors="coerce",
+            format=self.format or "ISO8601",
+            utc=self.timezone is not None,
         )
         self._check_parsed(column, texts, parsed)
         if getattr(parsed.dtype, "tz", None) is not None:
@@ -158,14 +152,25 @@ class Clock:
         return parsed
 
     def _durations(self, column: str, values: Any) -> Any:
-        pd = _pandas()
-        if pd.api.types.is_numeric_dtype(values.dtype):
-            raise DataError(column, values.iloc[0], "values must be durations, not numbers")
-        texts = values.astype(object)
-        texts = texts.where(texts != "", None)
-        parsed: Any = pd.to_timedelta(texts, errors="coerce")
+        texts = self._texts(column, values)
+        parsed: Any = _attempted(_pandas().to_timedelta, texts, errors="coerce")
         self._check_parsed(column, texts, parsed)
         return parsed
+
+    def _texts(self, column: str, values: Any) -> Any:
+        """Return times or texts that may spell them, None for an empty one; numbers are neither."""
+        types = _pandas().api.types
+        rule = f"values must be {self.kind}s, not numbers"
+        if types.is_numeric_dtype(values.dtype):
+            raise DataError(column, values.iloc[0], rule)
+        categorical = isinstance(values.dtype, _pandas().CategoricalDtype)
+        texts = values.astype(object) if categorical or self.kind == "duration" else values
+        if texts.dtype != object and not types.is_string_dtype(texts.dtype):
+            return texts
+        for value in texts.dropna() if texts.dtype == object else ():
+            if isinstance(value, Number):
+                raise DataError(column, value, rule)
+        return texts.where(texts.notna() & (texts != ""), None)
 
     def _check_parsed(self, column: str, texts: Any, parsed: Any) -> None:
         pd = _pandas()
@@ -193,6 +198,14 @@ class Clock:
         if self.timezone is not None:
             shown = shown.dt.tz_localize(UTC).dt.tz_convert(self.timezone)
         return shown.array
+
+
+def _attempted(parse: Any, texts: Any, **options: Any) -> Any:
+    """Return what pandas reads; what it cannot even try is nothing that it could read."""
+    try:
+        return parse(texts, **options)
+    except (TypeError, ValueError, ArithmeticError):
+        return _pandas().Series(np.full(len(texts), "NaT", dtype="M8[us]"), index=texts.index)
 
 
 def _pandas() -> Any:

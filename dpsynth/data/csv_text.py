@@ -7,6 +7,7 @@ skipped; fields are quoted with the double quote where they must be.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dpsynth.data.columns import CategoricalColumn, IntegerColumn
@@ -36,7 +37,7 @@ def parse_csv(
     """Return the frame in an open CSV file.
 
     Args:
-        file: bytes in UTF-8, which can be read twice.
+        file: bytes in UTF-8, in a regular file or in memory.
         texts: columns to leave as the texts that they are.
         numbers: columns of numbers, which stay texts when a value spells none. The rest become
             numbers or truth values where all of their values spell such.
@@ -77,16 +78,29 @@ def _parsed_slowly(
     try:
         return _parsed(file, types, names, missing, block=BLOCK, refuse=refuse)
     except ValueError as error:
-        if not wrong and "Empty CSV" in str(error):
-            raise ValueError("it must hold a header line and at least one record") from error
-        if not wrong:
-            raise ValueError(f"it is no CSV, or has a record of over {BLOCK} bytes") from error
-        row = wrong[0]
-        how = "fewer" if row.actual_columns < row.expected_columns else "more"
-        raise ValueError(
-            f"record {row.number - (names is None)} has {how} fields ({row.actual_columns}) "
-            f"than the header line ({row.expected_columns})"
-        ) from error
+        raise refusal(error, wrong, block=BLOCK, header=names is None) from error
+
+
+def refusal(error: Exception, wrong: Sequence[Any], *, block: int, header: bool) -> ValueError:
+    """Return what Arrow's error means.
+
+    Args:
+        error: what it raised.
+        wrong: the records of another number of fields that it was told to refuse.
+        block: bytes that are parsed together.
+        header: whether the first line names the columns.
+    """
+    if not wrong and "Empty CSV" in str(error):
+        return ValueError("it must hold a header line and at least one record")
+    if not wrong:
+        return ValueError(f"it is no CSV, or has a record of over {block} bytes")
+    row = wrong[0]
+    how = "fewer" if row.actual_columns < row.expected_columns else "more"
+    which = "a record" if row.number is None else f"record {row.number - header}"
+    return ValueError(
+        f"{which} has {how} fields ({row.actual_columns}) "
+        f"than the header line ({row.expected_columns})"
+    )
 
 
 def _parsed(
@@ -99,9 +113,8 @@ def _parsed(
     refuse: Callable[[Any], str] | None = None,
 ) -> Any:
     csv = import_module("pyarrow.csv")
-    file.seek(0)
     return csv.read_csv(
-        file,
+        _source(file),
         read_options=csv.ReadOptions(
             column_names=names, block_size=block, use_threads=refuse is None
         ),
@@ -113,6 +126,15 @@ def _parsed(
             quoted_strings_can_be_null=True,
         ),
     )
+
+
+def _source(file: BinaryIO) -> Any:
+    """Return what Arrow reads the whole of a file from. After an error its threads may go on
+    reading what they were given for a while, so that every attempt has a place of its own."""
+    pa = import_module("pyarrow")
+    if isinstance(file, BytesIO):
+        return pa.BufferReader(file.getvalue())
+    return pa.OSFile(file.name)
 
 
 def _without_large_dictionaries(table: Any) -> Any:

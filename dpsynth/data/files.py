@@ -20,6 +20,8 @@ from dpsynth.errors import DataError, FileError, InvalidValueError
 if TYPE_CHECKING:
     import pandas as pd
 
+DAMAGED = "it is not a Parquet file, or a damaged one"
+
 
 def load_file(path: str | Path, schema: Schema) -> Table:
     """Return the records of a CSV or Parquet file; the suffix of its name says which.
@@ -46,14 +48,14 @@ def load_frame(path: str | Path, columns: Sequence[Column | OpenColumn]) -> "pd.
 
 
 def _read_csv(path: str | Path, columns: Sequence[Column | OpenColumn]) -> "pd.DataFrame":
-    numbers = [c.name for c in columns if _holds_numbers(c)]
-    texts = [c.name for c in columns if not _holds_numbers(c)]
+    numbers = [c.name for c in columns if holds_numbers(c)]
+    texts = [c.name for c in columns if not holds_numbers(c)]
     with opened(path) as file:
         check_csv(path, file, [c.name for c in columns])
         return _understood(path, lambda: parse_csv(file, texts=texts, numbers=numbers))
 
 
-def _holds_numbers(column: Column | OpenColumn) -> bool:
+def holds_numbers(column: Column | OpenColumn) -> bool:
     """Return whether a column's fields in a file are numbers; times are texts."""
     if isinstance(column, CategoricalColumn | OpenText):
         return False
@@ -140,20 +142,19 @@ def _understood(path: str | Path, parse: Callable[[], "pd.DataFrame"]) -> "pd.Da
 def _parse_parquet(path: str | Path) -> "pd.DataFrame":
     # By name, since Arrow has no types to check against.
     parquet = import_module("pyarrow.parquet")
-    damaged = "it is not a Parquet file, or a damaged one"
     with opened(path) as file:
-        source = _attempted(path, damaged, lambda: parquet.ParquetFile(file))
+        source = attempted(path, DAMAGED, lambda: parquet.ParquetFile(file))
         names: list[str] = source.schema_arrow.names
         for name, times in Counter(names).items():
             if times > 1:
                 raise DataError(name, "several columns of that name", "names must be unique")
-        records = _attempted(path, damaged, source.read)
-        _attempted(path, damaged, lambda: records.validate(full=True))
+        records = attempted(path, DAMAGED, source.read)
+        attempted(path, DAMAGED, lambda: records.validate(full=True))
     rule = "it holds a value that Python has none for, such as a date beyond the year 9999"
-    return _attempted(path, rule, records.to_pandas)
+    return attempted(path, rule, records.to_pandas)
 
 
-def _attempted(path: str | Path, rule: str, act: Callable[[], Any]) -> Any:
+def attempted(path: str | Path, rule: str, act: Callable[[], Any]) -> Any:
     """Return what `act` returns; whatever Arrow and pandas raise means that `rule` is broken."""
     own = import_module("pyarrow").ArrowException
     known = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, OSError)

@@ -49,6 +49,11 @@ class Preparation:
                 rule = "at least 0 and below 1" if "spread" in field else "above 0 and below 1"
                 raise InvalidValueError(field, getattr(self, field), rule)
 
+    @property
+    def spreads(self) -> bool:
+        """Whether anything is to be spent on the spread of values within declared bins."""
+        return min(self.spread_share, self.most_spread) > 0
+
     def closed(self, private: PrivateColumns) -> Schema:
         """Return the schema of `private` with everything in it that was open, and with the spread
         of values within bins.

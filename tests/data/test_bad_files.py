@@ -127,7 +127,7 @@ def unreadable(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (Path.mkdir, "it cannot be read, because it is a folder and not a file"),
+        (Path.mkdir, "there is no .csv or .parquet file in this folder"),
         (a_pipe, "it cannot be read, because it is a pipe or a device and not a file"),
         (a_loop, "it cannot be read (Too many levels of symbolic links)"),
         (unreadable, "it cannot be read (Permission denied)"),

@@ -1,0 +1,279 @@
+"""A real scheduler and two real workers on loopback: the counts of memory, also when one is killed.
+
+The processes are this module's own; it ends no others.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import dpsynth
+from dpsynth.curator import cluster
+from dpsynth.curator.blocks import BlockCounter
+from dpsynth.curator.cluster import ClusterBlocks, clustered
+from dpsynth.curator.counting import CellCounter
+from dpsynth.curator.merging import Merging
+from dpsynth.data.encoding import Codec
+from dpsynth.data.files import save_file
+from dpsynth.data.parts import part_paths
+from dpsynth.data.table import Table
+from dpsynth.errors import ClusterError, DataError, FileError, InvalidValueError
+from tests.tables import coded_schema, coded_table, dependent_codes
+
+cloudpickle = pytest.importorskip("cloudpickle", reason="dask is not installed")
+distributed = pytest.importorskip("distributed", reason="dask is not installed")
+pytestmark = [pytest.mark.slow]
+
+SIZES = (4, 3, 6, 2, 5)
+PARTS = 8
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """The processes of a scheduler and its workers."""
+
+    folder: Path
+    scheduler: subprocess.Popen[bytes]
+    workers: list[subprocess.Popen[bytes]]
+
+    @property
+    def address(self) -> str:
+        return json.loads((self.folder / "scheduler.json").read_text())["address"]
+
+    def add_worker(self) -> None:
+        flags = ["--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        flags += ["--host", "127.0.0.1", "--local-directory", str(self.folder)]
+        self.workers.append(started(self.folder, "dask_worker", *flags))
+
+
+def started(folder: Path, module: str, *flags: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", f"distributed.cli.{module}", *flags]
+    command += ["--scheduler-file", str(folder / "scheduler.json")]
+    path = os.pathsep.join(
+        [str(Path(dpsynth.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    )
+    with (folder / "log.txt").open("ab") as log:
+        return subprocess.Popen(
+            command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": path}
+        )
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("dask")
+    flags = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    found = Cluster(folder=folder, scheduler=started(folder, "dask_scheduler", *flags), workers=[])
+    try:
+        wait_for((folder / "scheduler.json").exists, folder)
+        yield found
+    finally:
+        for process in (*found.workers, found.scheduler):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def dask(processes: Cluster) -> Cluster:
+    """The cluster with two living workers."""
+    processes.workers[:] = [worker for worker in processes.workers if worker.poll() is None]
+    while len(processes.workers) < 2:
+        processes.add_worker()
+    with distributed.Client(processes.address, timeout=PATIENCE, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=PATIENCE)
+    return processes
+
+
+def wait_for(condition: Any, folder: Path) -> None:
+    deadline = monotonic() + PATIENCE
+    while not condition():
+        assert monotonic() < deadline, (folder / "log.txt").read_text()
+        sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> tuple[Table, Path]:
+    """A table, and a folder that holds it in parts of unequal size, one of which has no records."""
+    rng = np.random.default_rng(5)
+    table = coded_table(dependent_codes(4000, SIZES, rng=rng), SIZES)
+    folder = tmp_path_factory.mktemp("records")
+    cuts = [0, *sorted(rng.choice(np.arange(1, 4000), PARTS - 1, replace=False)), 4000]
+    for i, (start, end) in enumerate(pairwise(cuts)):
+        save_file(table.take(np.arange(start, end)), folder / f"{i}.parquet")
+    table.frame[:0].to_parquet(folder / "none.parquet", index=False)
+    return table, folder
+
+
+def memory_of(table: Table) -> CellCounter:
+    codec = Codec(schema=table.schema)
+    return CellCounter(codec.encode(table), codec.domain)
+
+
+def all_cliques(table: Table) -> list[tuple[str, ...]]:
+    names = table.schema.names
+    return [c for k in (1, 2, 3) for c in combinations(names, k)]
+
+
+def test_counts_are_those_of_memory(dask: Cluster, records: tuple[Table, Path]) -> None:
+    table, folder = records
+    memory, cliques = memory_of(table), all_cliques(table)
+    with clustered(part_paths(folder), table.schema, dask.address) as stored:
+        counter = BlockCounter(stored.blocks, table.schema.domain)
+        assert counter.rows == 4000
+        assert str(4000) not in repr(stored)
+        for clique, counted in zip(cliques, counter.count_together(cliques), strict=True):
+            assert np.array_equal(counted, memory.counts(clique))
+        tables = Merging(groups={"c2": (0, 0, 1, 1, 2, 0)}).tables(memory.domain)
+        view, views = memory.recoded(tables), counter.recoded(tables)
+        assert np.array_equal(
+            views.counts(("c2 (groups)", "c0")), view.counts(("c2 (groups)", "c0"))
+        )
+
+
+def test_a_worker_killed_within_a_pass_loses_nothing(
+    dask: Cluster, records: tuple[Table, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, folder = records
+    memory, cliques = memory_of(table), all_cliques(table)
+    done, finished = distributed.as_completed, list[int]()
+
+    def killing(futures: Any, **options: Any) -> Iterator[Any]:
+        """Kill a worker when the first part has come back; the others are still to be counted."""
+        for i, future in enumerate(done(futures, **options)):
+            if i == 0:
+                dask.workers[0].send_signal(signal.SIGKILL)
+                dask.workers[0].wait(timeout=PATIENCE)
+            finished.append(i)
+            yield future
+
+    monkeypatch.setattr(cluster, "counts_of", slowly)
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not know this module
+    with clustered(part_paths(folder), table.schema, dask.address) as stored:
+        assert isinstance(stored.blocks, ClusterBlocks)
+        client = stored.blocks._client
+        held = {worker: len(keys) for worker, keys in client.has_what().items()}
+        assert len(held) == 2
+        assert min(held.values()) > 0, "a worker held nothing, so that its loss would be no test"
+        monkeypatch.setattr(distributed, "as_completed", killing)
+        counter = BlockCounter(stored.blocks, table.schema.domain)
+        counts = counter.count_together(cliques)
+        wait_for(lambda: len(client.scheduler_info()["workers"]) == 1, dask.folder)
+    assert finished == list(range(PARTS + 1))
+    for clique, counted in zip(cliques, counts, strict=True):
+        assert np.array_equal(counted, memory.counts(clique))
+
+
+def slowly(held: Any, **arguments: Any) -> Any:
+    sleep(0.2)
+    return cluster.counts_of(held, **arguments)
+
+
+def test_a_fit_survives_a_worker_killed_half_way(
+    dask: Cluster, records: tuple[Table, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, folder = records
+    memory = dpsynth.synthesize(table, generator="mst", epsilon=1.0, seed=7)
+    tally, passes = ClusterBlocks.tally, list[int]()
+
+    def killing(self: ClusterBlocks, *arguments: Any) -> Any:
+        passes.append(len(dask.workers))
+        if len(passes) == 2:  # the one-way marginals are bought, the pairs are to be counted
+            dask.workers[1].send_signal(signal.SIGKILL)
+        return tally(self, *arguments)
+
+    monkeypatch.setattr(ClusterBlocks, "tally", killing)
+    fit = dpsynth.synthesize(
+        folder, schema=table.schema, generator="mst", epsilon=1.0, seed=7, cluster=dask.address
+    )
+    assert len(passes) >= 2
+    assert dask.workers[1].wait(timeout=PATIENCE) == -signal.SIGKILL
+    assert fit.receipt.to_json() == memory.receipt.to_json()
+    pd.testing.assert_frame_equal(fit.sample(999).frame, memory.sample(999).frame, check_exact=True)
+
+
+def test_mistakes_are_one_sentence(
+    dask: Cluster, records: tuple[Table, Path], tmp_path: Path
+) -> None:
+    table, folder = records
+    address = dask.address
+    save_file(coded_table(np.full((3, 1), 2), (3,)), tmp_path / "a.parquet")
+    with (
+        pytest.raises(DataError, match="values must lie between 0 and 1") as caught,
+        clustered([tmp_path / "a.parquet"], coded_schema((2,)), address),
+    ):
+        pass
+    assert caught.value.__notes__ == [f"in {tmp_path / 'a.parquet'}"]
+    with (
+        pytest.raises(InvalidValueError, match=r"ends in '\.parquet'"),
+        clustered([tmp_path / "a.csv"], coded_schema((2,)), address),
+    ):
+        pass
+    with (
+        pytest.raises(FileError, match="no such file"),
+        clustered([tmp_path / "none.parquet"], coded_schema((2,)), address),
+    ):
+        pass
+    with clustered(part_paths(folder), table.schema, address) as stored:
+        blocks = stored.blocks
+        assert isinstance(blocks, ClusterBlocks)
+        part = next(cluster._parts(folder / "0.parquet"))
+        os.utime(part.path)
+        with pytest.raises(FileError, match="it changed while its records were counted"):
+            blocks._client.submit(cluster.encoded, part, table.schema).result()
+
+
+def test_a_cluster_that_is_not_there_is_one_sentence(
+    records: tuple[Table, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE", 1.0)
+    table, folder = records
+    with pytest.raises(ClusterError, match="no scheduler answers there"):
+        dpsynth.synthesize(folder, schema=table.schema, epsilon=1.0, cluster="tcp://127.0.0.1:9")
+    with pytest.raises(ClusterError, match="this is no address of a scheduler"):
+        dpsynth.synthesize(folder, schema=table.schema, epsilon=1.0, cluster="tpc://127.0.0.1:9")
+    with pytest.raises(InvalidValueError, match="left out unless the records are in files"):
+        dpsynth.synthesize(table, epsilon=1.0, cluster="tcp://127.0.0.1:9")
+    with pytest.raises(InvalidValueError, match="left out with a cluster"):
+        dpsynth.synthesize(
+            folder, schema=table.schema, epsilon=1.0, cluster="tcp://127.0.0.1:9", out_of_core=False
+        )
+
+
+def test_a_part_that_kills_workers_is_one_sentence(
+    dask: Cluster, records: tuple[Table, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, folder = records
+    with clustered(part_paths(folder), table.schema, dask.address) as stored:
+
+        def killed(*futures: Any, **options: Any) -> Any:
+            raise distributed.scheduler.KilledWorker("counts", "tcp://127.0.0.1:1", 3)
+
+        monkeypatch.setattr(distributed, "as_completed", killed)
+        with pytest.raises(ClusterError, match="lost over the same part"):
+            BlockCounter(stored.blocks, table.schema.domain).counts(("c0",))
+
+
+def test_a_lost_scheduler_is_one_sentence(
+    dask: Cluster, records: tuple[Table, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test of the module: it ends the scheduler."""
+    monkeypatch.setattr(cluster, "PATIENCE", 5.0)
+    table, folder = records
+    with clustered(part_paths(folder), table.schema, dask.address) as stored:
+        counter = BlockCounter(stored.blocks, table.schema.domain)
+        dask.scheduler.kill()
+        dask.scheduler.wait(timeout=PATIENCE)
+        with pytest.raises(ClusterError, match="the scheduler was lost"):
+            counter.counts(("c0",))
