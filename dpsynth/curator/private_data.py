@@ -29,13 +29,13 @@ from dpsynth.curator.queries import (
 )
 from dpsynth.curator.schedule import Step, buy_schedule
 from dpsynth.curator.sgd import SgdPlan, SgdSession
-from dpsynth.curator.unit import check_unit
+from dpsynth.curator.unit import bounded, check_unit, promises
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.data.encoding import Codec
 from dpsynth.data.schema import Schema
 from dpsynth.errors import DataError, InvalidValueError, PrivacyError, UnsupportedEventError
 from dpsynth.pgm.measurement import NoisyMarginal
-from dpsynth.privacy.accountant import make_accountant
+from dpsynth.privacy.accountant import Accountant, accountant_of
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.events import Event
 from dpsynth.privacy.ledger import Ledger
@@ -53,10 +53,11 @@ class PrivateData:
     It has no length, shows no record, and refuses to be copied or pickled.
 
     Args:
-        table: the records; encoded under their own schema.
+        table: the records; encoded under their own schema, and sampled where a unit has too many.
         budget: the guarantee that everything bought here keeps together.
         noise: source of all privacy noise; its mode (research, release) becomes the receipt's.
-        accountant: "zcdp", "gdp", "pure" (adaptive), or one of plans that are reserved beforehand.
+        accountant: "zcdp", "gdp", "pure" (adaptive), or one of plans that are reserved beforehand;
+            or the accountant itself, of a part of the budget.
         observer: told of each access; for audits that record and replay.
 
     Attributes:
@@ -65,8 +66,8 @@ class PrivateData:
         budget: the guarantee.
 
     Raises:
-        InvalidValueError: the budget's unit of privacy is not the schema's.
-        DataError: the records break the schema's promise about a unit.
+        InvalidValueError: the budget's unit of privacy is not the schema's, or the accountant is
+            of another budget.
     """
 
     def __init__(
@@ -75,18 +76,19 @@ class PrivateData:
         budget: Budget,
         *,
         noise: NoiseSource,
-        accountant: str = "zcdp",
+        accountant: str | Accountant = "zcdp",
         observer: Callable[[Observation], None] | None = None,
     ) -> None:
-        check_unit(table, budget)
+        check_unit(table.schema, budget)
         codec = Codec(schema=table.schema)
-        counter = CellCounter(codec.encode(table), codec.domain)
+        counter = CellCounter(bounded(table, codec.encode(table), noise), codec.domain)
         if counter.rows >= ROW_CEILING:
             raise DataError(None, "too many rows", f"there may be at most {ROW_CEILING - 1}")
         self.schema: Schema = table.schema
         self.domain: Domain = codec.domain
         self.budget = budget
-        ledger = Ledger(make_accountant(accountant, budget))
+        self._unprotected = (*table.schema.inferred, *promises(table))
+        ledger = Ledger(accountant_of(budget, accountant))
         self._answering = Answering(
             ledger=ledger,
             pricing=Pricing(accountant=ledger.accountant, noise=noise, domain=codec.domain),
@@ -386,9 +388,8 @@ class PrivateData:
 
     def receipt(self) -> Receipt:
         """Return the account of everything that was charged here."""
-        return self.ledger.receipt(
-            mode=self._answering.noise.mode, unprotected=self.schema.inferred
-        )
+        mode = self._answering.noise.mode
+        return self.ledger.receipt(mode=mode, unprotected=self._unprotected)
 
     def _view(self, answering: Answering) -> Self:
         view = object.__new__(type(self))

@@ -30,15 +30,21 @@ def load_file(path: str | Path, schema: Schema) -> Table:
 
 def load_csv(path: str | Path, schema: Schema) -> Table:
     """Return the records of a CSV file with a header line; errors as of `load_file`."""
-    categorical = [c.name for c in schema.columns if isinstance(c, CategoricalColumn)]
-    with _opened(path) as file:
-        frame = parse_csv(file, texts=categorical)
-    return Table.from_frame(schema, frame)
+    return Table.from_frame(schema, _parse_under(path, schema))
 
 
 def load_parquet(path: str | Path, schema: Schema) -> Table:
     """Return the records of a Parquet file; errors as of `load_file`."""
     return Table.from_frame(schema, _parse_parquet(path))
+
+
+def frame_under(path: str | Path, schema: Schema) -> "pd.DataFrame":
+    """Return what a file holds, before it is a table of `schema`, identifiers included.
+
+    Raises:
+        InvalidValueError, FileError: as of `load_file`.
+    """
+    return _parse_parquet(path) if _is_parquet(path) else _parse_under(path, schema)
 
 
 def read_frame(path: str | Path) -> "pd.DataFrame":
@@ -122,6 +128,13 @@ def _opened(path: str | Path) -> Generator[BinaryIO]:
     except ValueError as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise FileError(path, f"it cannot be understood ({reason})") from error
+
+
+def _parse_under(path: str | Path, schema: Schema) -> "pd.DataFrame":
+    """Return a CSV file's frame, in which categories and identifiers stay the texts they are."""
+    texts = [c.name for c in schema.columns if isinstance(c, CategoricalColumn)]
+    with _opened(path) as file:
+        return parse_csv(file, texts=[*texts, schema.unit])
 
 
 def _parse_parquet(path: str | Path) -> "pd.DataFrame":

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.columns import Column
 from dpsynth.data.conform import conform
+from dpsynth.data.identity import identities
 from dpsynth.data.schema import Schema
 from dpsynth.errors import DataError, UnknownNameError
 
@@ -26,13 +27,15 @@ class Table:
     Args:
         schema: the public description.
         frame: a DataFrame with exactly the schema's columns, in any order, and at least one row.
+            It may have one column more, which identifies the schema's unit of privacy: it says
+            which rows belong together, and is no column of the table.
 
     Raises:
         UnknownNameError: a column that the schema or the frame lacks.
-        DataError: no rows, or a value that its column forbids.
+        DataError: no rows, a value that its column forbids, or a missing identifier.
     """
 
-    __slots__ = ("_frame", "_schema")
+    __slots__ = ("_frame", "_schema", "_units")
 
     def __init__(self, *, schema: Schema, frame: "pd.DataFrame") -> None:
         import pandas as pd
@@ -40,6 +43,9 @@ class Table:
         named = _check_names(schema, frame)
         if len(named) == 0:
             raise DataError(None, "no rows", "at least one is needed")
+        # Before values are clipped or merged: two people must not become one.
+        known = schema.unit != "record" and schema.unit in named
+        self._units = identities(schema.unit, named[schema.unit])[0] if known else None
         columns = {c.name: conform(c, named[c.name]) for c in schema.columns}
         self._schema = schema
         self._frame = pd.DataFrame(columns, copy=False)
@@ -58,6 +64,12 @@ class Table:
     def frame(self) -> "pd.DataFrame":
         """A copy of the records: writing to it does not reach the table."""
         return self._frame.copy()
+
+    @property
+    def units(self) -> NDArray[np.int64] | None:
+        """A number for each row, the same for rows of the same unit; None where the records carry
+        no identifier."""
+        return self._units
 
     def values(self, name: str) -> Any:
         """Return the pandas array of one column, to read and not to write.
@@ -79,7 +91,9 @@ class Table:
         positions = np.asarray(indices)
         if positions.size and (positions.min() < 0 or positions.max() >= len(self)):
             raise DataError(None, "too few rows", "an index to take lies outside it")
-        return Table(schema=self._schema, frame=self._frame.take(positions))
+        taken = Table(schema=self._schema, frame=self._frame.take(positions))
+        taken._units = None if self._units is None else self._units[positions]
+        return taken
 
     def __repr__(self) -> str:
         columns = ", ".join(_describe(column) for column in self._schema.columns)
@@ -105,6 +119,6 @@ def _check_names(schema: Schema, frame: "pd.DataFrame") -> "pd.DataFrame":
         if name not in names:
             raise UnknownNameError("column of the table", name, names)
     for name in names:
-        if name not in schema.names:
+        if name not in schema.names and (name != schema.unit or schema.unit == "record"):
             raise UnknownNameError("column of the schema", name, schema.names)
     return frame.set_axis(names, axis="columns")
