@@ -62,7 +62,7 @@ class Synthesis:
         Raises:
             InvalidValueError: n below 1.
         """
-        return self.model.sample(self._rows(n), rng=self._rng(rng))
+        return self.model.sample(self._rows(n), rng=self.stream(rng))
 
     def sample_to(
         self, path: str | Path, n: int | None = None, *, rng: np.random.Generator | None = None
@@ -81,12 +81,13 @@ class Synthesis:
         """
         from dpsynth.data.files import save_blocks
 
-        return save_blocks(self.model.sample_blocks(self._rows(n), rng=self._rng(rng)), path)
+        return save_blocks(self.model.sample_blocks(self._rows(n), rng=self.stream(rng)), path)
 
     def _rows(self, n: int | None) -> int:
         return max(1, round(self.model.total)) if n is None else n
 
-    def _rng(self, rng: np.random.Generator | None) -> np.random.Generator:
+    def stream(self, rng: np.random.Generator | None = None) -> np.random.Generator:
+        """Return what `sample` draws from when it is given `rng`."""
         return rng or np.random.default_rng(self.sampling_seed)
 
     def save(self, path: str | Path) -> None:
