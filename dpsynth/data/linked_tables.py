@@ -115,6 +115,7 @@ def _starts(
     for column, name in schema.names.first.items():
         values = pd.Series(events.values(column).take(begins), index=owner[begins])
         frame[name] = values.reindex(frame.index)
+    frame[schema.key] = np.arange(total)
     return Table(schema=schema.starts, frame=frame)
 
 
