@@ -13,6 +13,7 @@ from dpsynth import __version__
 from dpsynth.cli.auditing import attack, audit
 from dpsynth.cli.experiments import report, sweep
 from dpsynth.cli.judging import evaluate
+from dpsynth.cli.linking import sample_linked, synthesize_linked
 from dpsynth.cli.synthesizing import sample, schema, synthesize
 from dpsynth.errors import DpsynthError
 
@@ -26,7 +27,8 @@ def cli() -> None:
     """Differentially private synthetic data: make it, judge it, audit it."""
 
 
-for _command in (schema, synthesize, sample, evaluate, audit, attack, sweep, report):
+_COMMANDS = (schema, synthesize, sample, evaluate, audit, attack, sweep, report)
+for _command in (*_COMMANDS, synthesize_linked, sample_linked):
     cli.add_command(_command)
 
 

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dpsynth.atomic import write_atomically
 from dpsynth.data.columns import FloatColumn, IntegerColumn
 from dpsynth.data.linked_schema import LinkedSchema
@@ -37,6 +40,7 @@ def write(synthesis: "LinkedSynthesis", path: str | Path) -> None:
         "format": FORMAT,
         "time": schema.time,
         "max_events": schema.max_events,
+        "numbers": synthesis.numbers.tolist(),
     }
     write_atomically(path, bundled(manifest, parts))
 
@@ -57,6 +61,7 @@ def read(path: str | Path) -> "LinkedSynthesis":
             schema=schema,
             units=units,
             events=events,
+            numbers=_numbers(schema, manifest["numbers"]),
             receipt=Receipt.from_json(parts["receipt.json"].decode()),
         )
     except (FileError, PrivacyError, UnknownNameError):
@@ -79,8 +84,15 @@ def _schema(manifest: dict[str, Any], parts: dict[str, bytes]) -> LinkedSchema:
     )
 
 
+def _numbers(schema: LinkedSchema, shares: list[float]) -> NDArray[np.float64]:
+    found = np.array(shares, dtype=np.float64)
+    if found.shape != (schema.starts.column(schema.number).size,) or not (found >= 0).all():
+        raise ValueError("shares of numbers of events that are none")
+    return found
+
+
 def _check(path: str | Path, manifest: Any, names: list[str]) -> None:
-    keys = {"time": str | None, "max_events": int, "parts": dict}
+    keys = {"time": str | None, "max_events": int, "numbers": list, "parts": dict}
     check_head(path, manifest, format_name=FORMAT, keys=keys)
     if not set(names) >= _NEEDED:
         raise FileError(path, "damaged: a model, a schema or the receipt is missing")

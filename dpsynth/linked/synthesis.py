@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dpsynth.data.columns import IntegerColumn
 from dpsynth.data.linked_schema import LinkedSchema
+from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.graphical import GraphicalSyntheticModel
 from dpsynth.generators.marginal.pairs_first import PairsFirst
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
 UNITS_SHARE = 0.3
 """Part of the budget that buys the units and the numbers of their events."""
 
+NUMBERS_SHARE = 1 / 3
+"""Part of that which buys the numbers alone."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +41,32 @@ class LinkedSample:
         units: one row a unit, the identifier first.
         events: the identifier, always one of `units`, and the columns of events; by unit, and in
             order of time within it.
+        schema: the public description.
     """
 
     units: "DataFrame"
     events: "DataFrame"
+    schema: LinkedSchema
+
+    def save(self, *, events: str | Path, units: str | Path | None = None) -> None:
+        """Write the events, and the units where a place is given, to CSV or Parquet files.
+
+        Raises:
+            InvalidValueError: a name that ends otherwise.
+            FileError: a file cannot be written; whatever was there is untouched.
+            DataError: not one unit has an event.
+        """
+        from dpsynth.data.files import save_file
+        from dpsynth.data.table import Table
+
+        key = IntegerColumn(name=self.schema.key, lower=1, upper=max(1, len(self.units)))
+        wanted = (
+            (events, self.events, self.schema.events.columns),
+            (units, self.units, self.schema.own),
+        )
+        for path, frame, columns in wanted:
+            if path is not None:
+                save_file(Table(schema=Schema(columns=(key, *columns)), frame=frame), path)
 
 
 @final
@@ -51,12 +79,14 @@ class LinkedSynthesis:
         units: the model of units, their numbers of events and the first of these, and its part of
             the receipt.
         events: the model of what follows what, and its part of the receipt.
+        numbers: the share of units with each number of events, from the least on.
         receipt: the whole: what was allotted to either.
     """
 
     schema: LinkedSchema
     units: Synthesis
     events: Synthesis
+    numbers: NDArray[np.float64]
     receipt: "Receipt"
 
     def sample(
@@ -73,15 +103,17 @@ class LinkedSynthesis:
             InvalidValueError: n below 1.
         """
         from dpsynth.linked.events import EventSampler
+        from dpsynth.linked.numbers import renumbered
 
         source = self.units.stream(rng)
-        units = self.units.sample(n, rng=source)
+        drawn = self.units.sample(n, rng=source)
+        units = renumbered(drawn, self.schema.number, self.numbers, rng=source)
         assert isinstance(self.events.model, GraphicalSyntheticModel)  # checked before the fit
         events = EventSampler(self.schema, self.events.model.model).draw(units, rng=source)
         events[self.schema.key] += 1
         own = units.frame[[column.name for column in self.schema.own]]
         own.insert(0, self.schema.key, np.arange(1, len(units) + 1))
-        return LinkedSample(units=own, events=events)
+        return LinkedSample(units=own, events=events, schema=self.schema)
 
     def save(self, path: str | Path) -> None:
         """Write the model to `path`: a zip of the two models, the schemas and the receipt.
@@ -147,6 +179,7 @@ def synthesize_linked(
         PrivacyError: the accountant cannot express what a generator needs.
     """
     from dpsynth.curator.linked import LinkedPrivateData, linked_accountant
+    from dpsynth.linked.numbers import bought_numbers
 
     chosen, of_units = build_generator(generator), build_generator(units_generator)
     _check_graphical(chosen)
@@ -168,8 +201,10 @@ def synthesize_linked(
         units_share=units_share,
         accountant=accountant,
     )
+    numbers = bought_numbers(private.units, schema.number, share=NUMBERS_SHARE)
     return LinkedSynthesis(
         schema=schema,
+        numbers=numbers,
         units=_fitted(of_units, private.units, sampling_seed, rng=rng),
         events=_fitted(chosen, private.events, sampling_seed, rng=rng),
         receipt=private.receipt(),
