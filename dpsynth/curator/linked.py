@@ -70,7 +70,10 @@ class LinkedPrivateData:
         self.units = PrivateData(
             tables.starts, single, noise=noise, accountant=replace(first, budget=single)
         )
-        self.events = PrivateData(tables.transitions, budget, noise=noise, accountant=second)
+        # A unit of one event has no transition, so that their number is a secret under REPLACE too.
+        self.events = PrivateData(
+            tables.transitions, budget, noise=noise, accountant=second, rowless=True
+        )
 
     def __repr__(self) -> str:
         return f"LinkedPrivateData({self.units!r}, {self.events!r})"

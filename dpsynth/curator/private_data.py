@@ -59,6 +59,7 @@ class PrivateData:
         accountant: "zcdp", "gdp", "pure" (adaptive), or one of plans that are reserved beforehand;
             or the accountant itself, of a part of the budget.
         observer: told of each access; for audits that record and replay.
+        rowless: whether a unit may have no row, so that one in its place may bring the first.
 
     Attributes:
         schema: the public description of the records.
@@ -78,6 +79,7 @@ class PrivateData:
         noise: NoiseSource,
         accountant: str | Accountant = "zcdp",
         observer: Callable[[Observation], None] | None = None,
+        rowless: bool = False,
     ) -> None:
         check_unit(table.schema, budget)
         codec = Codec(schema=table.schema)
@@ -87,7 +89,7 @@ class PrivateData:
         self.schema: Schema = table.schema
         self.domain: Domain = codec.domain
         self.budget = budget
-        self._unprotected = (*table.schema.inferred, *promises(table))
+        self._rowless, self._unprotected = rowless, (*table.schema.inferred, *promises(table))
         ledger = Ledger(accountant_of(budget, accountant))
         self._answering = Answering(
             ledger=ledger,
@@ -120,10 +122,10 @@ class PrivateData:
         It is public when the schema declares it, or by the relation: neighbours under REPLACE have
         equally many records as long as each unit has exactly one.
         """
-        if self.schema.public_rows is not None:
-            return self.schema.public_rows
-        fixed = self.budget.relation is Neighbouring.REPLACE and self.budget.max_rows_per_unit == 1
-        return self._answering.counter.rows if fixed else None
+        single = self.budget.max_rows_per_unit == 1 and not self._rowless
+        if self.schema.public_rows is None and self.budget.relation is Neighbouring.REPLACE:
+            return self._answering.counter.rows if single else None
+        return self.schema.public_rows
 
     @property
     def remaining(self) -> float:

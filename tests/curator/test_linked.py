@@ -169,3 +169,18 @@ def test_what_cannot_be_shared_out_is_refused() -> None:
             LinkedPrivateData(data, wrong, noise=ReleaseNoise(), units_share=0.5)
     with pytest.raises(PrivacyError):
         copy.copy(door())
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_the_number_of_units_is_public_under_replace_and_that_of_transitions_is_not(k: int) -> None:
+    units, events = panel()
+    schema = replace(LINKED, events=replace(LINKED.events, max_rows_per_unit=k))
+    private = LinkedPrivateData(
+        LinkedTables(schema=schema, events=events, units=units),
+        budget(Neighbouring.REPLACE, k),
+        noise=ResearchNoise(rng=np.random.default_rng(0)),
+        units_share=0.5,
+    )
+    assert private.units.public_rows == len(units)
+    assert private.events.public_rows is None
+    assert private.events.merged({"ward": (0, 0, 1)}).public_rows is None
