@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from dpsynth.data.columns import CategoricalColumn, FloatColumn, IntegerColumn
     from dpsynth.data.files import load_csv, load_parquet
     from dpsynth.data.infer import infer_schema
+    from dpsynth.data.linked_schema import LinkedSchema
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
     from dpsynth.errors import DpsynthError, PrivacyError
     from dpsynth.generators.limits import Limits
+    from dpsynth.linked.synthesis import LinkedSynthesis, synthesize_linked
     from dpsynth.privacy.budget import Budget, Neighbouring
     from dpsynth.privacy.receipt import Receipt
     from dpsynth.registry import ATTACKS, DATASETS, GENERATORS, METRICS
@@ -31,6 +33,8 @@ _HOMES = {
     "GENERATORS": "dpsynth.registry",
     "IntegerColumn": "dpsynth.data.columns",
     "Limits": "dpsynth.generators.limits",
+    "LinkedSchema": "dpsynth.data.linked_schema",
+    "LinkedSynthesis": "dpsynth.linked.synthesis",
     "METRICS": "dpsynth.registry",
     "Neighbouring": "dpsynth.privacy.budget",
     "PrivacyError": "dpsynth.errors",
@@ -43,6 +47,7 @@ _HOMES = {
     "load_csv": "dpsynth.data.files",
     "load_parquet": "dpsynth.data.files",
     "synthesize": "dpsynth.synthesis",
+    "synthesize_linked": "dpsynth.linked.synthesis",
 }
 
 __all__ = [
@@ -56,6 +61,8 @@ __all__ = [
     "FloatColumn",
     "IntegerColumn",
     "Limits",
+    "LinkedSchema",
+    "LinkedSynthesis",
     "Neighbouring",
     "PrivacyError",
     "Receipt",
@@ -68,6 +75,7 @@ __all__ = [
     "load_csv",
     "load_parquet",
     "synthesize",
+    "synthesize_linked",
 ]
 
 

@@ -106,10 +106,11 @@ def opened(
         unit = _with_unit(budget, OpenSchema.of(data.schema))
         return PrivateData(data, unit, noise=noise, accountant=accountant)
     if isinstance(data, Table):
-        frame = data.frame
+        frame = _identified(data)
     else:
-        frame = load_frame(data, schema.columns) if isinstance(data, str | Path) else data
-        check_names(schema.names, frame)
+        name = unit_of(schema)
+        frame = load_frame(data, schema.columns, name) if isinstance(data, str | Path) else data
+        check_names(schema.names, frame, unit=name)
         if not isinstance(data, str | Path) or is_parquet(data):  # a CSV file has no dtypes
             schema = presented_as(schema, frame)
         _check_public_rows(schema, len(frame))
@@ -122,6 +123,19 @@ def opened(
         return PrivateData(table, unit, noise=noise, accountant=accountant)
     columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant)
     return columns.private_data(preparation.closed(columns))
+
+
+def unit_of(schema: Schema | OpenSchema) -> str:
+    """Return what one unit of privacy is called."""
+    return schema.unit if isinstance(schema, Schema) else schema.settings.get("unit", "record")
+
+
+def _identified(table: Table) -> "DataFrame":
+    """Return the records of a table, with the unit of each where it is known."""
+    frame, unit = table.frame, table.schema.unit
+    if table.units is not None and unit not in frame:
+        frame[unit] = table.units
+    return frame
 
 
 def _with_unit(budget: Budget, schema: OpenSchema) -> Budget:

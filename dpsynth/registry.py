@@ -86,6 +86,7 @@ GENERATORS = Registry(
         "aim": "dpsynth.generators.marginal.aim:Aim",
         "aim_gdp": "dpsynth.generators.marginal.aim_gdp:AimGdp",
         "tree": "dpsynth.generators.marginal.tree:Tree",
+        "pairs_first": "dpsynth.generators.marginal.pairs_first:PairsFirst",
         "residual": "dpsynth.generators.marginal.residual:Residual",
         "two_stage": "dpsynth.generators.marginal.two_stage:TwoStage",
         "dpvae": "dpsynth.generators.neural.vae:DpVae",

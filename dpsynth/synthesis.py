@@ -85,7 +85,7 @@ class Synthesis:
         from dpsynth.sampling.selection import Selection
         from dpsynth.sampling.strata import Request
 
-        request, rng = Request.of(where, balance, shares), self._rng(rng)
+        request, rng = Request.of(where, balance, shares), self.stream(rng)
         if not request:
             return self.model.sample(self._rows(n), rng=rng)
         return Selection.of(self.model, request, rng=rng).sample(n, rng=rng)
@@ -116,7 +116,7 @@ class Synthesis:
         from dpsynth.sampling.selection import Selection
         from dpsynth.sampling.strata import Request
 
-        request, rng = Request.of(where, balance, shares), self._rng(rng)
+        request, rng = Request.of(where, balance, shares), self.stream(rng)
         if not request:
             return save_blocks(self.model.sample_blocks(self._rows(n), rng=rng), path)
         selection = Selection.of(self.model, request, rng=rng)
@@ -162,13 +162,14 @@ class Synthesis:
         else:
             table = rows if isinstance(rows, Table) else Table.from_frame(self.schema, rows)
         # Not the stream of `sample`: the noise must not repeat what rows were drawn from.
-        noise = rng or self._rng(None).spawn(1)[0]
+        noise = rng or self.stream(None).spawn(1)[0]
         return counterfactuals(self.model, table, do=do, graph=causes, rng=noise)
 
     def _rows(self, n: int | None) -> int:
         return max(1, round(self.model.total)) if n is None else n
 
-    def _rng(self, rng: np.random.Generator | None) -> np.random.Generator:
+    def stream(self, rng: np.random.Generator | None = None) -> np.random.Generator:
+        """Return what `sample` draws from when it is given `rng`."""
         return rng or np.random.default_rng(self.sampling_seed)
 
     def save(self, path: str | Path) -> None:

@@ -67,6 +67,18 @@ ALLOWED: dict[str, set[str]] = {
         "generators",
         "synthesis",
     },
+    "linked": {
+        "errors",
+        "registry",
+        "atomic",
+        "privacy",
+        "data",
+        "pgm",
+        "curator",
+        "generators",
+        "synthesis",
+        "saved",
+    },
     "audit": {
         "errors",
         "registry",

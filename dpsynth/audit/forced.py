@@ -84,6 +84,9 @@ class ForcedNoise(NoiseSource):
         before, now = (step.query.exact(c, self._domain) for c in (self._recorded, self._codes))
         return before - now + step.noise
 
+    def words(self, size: int) -> NDArray[np.uint64]:
+        return self._noise.words(size)
+
     def exponential_draws(
         self,
         scores: NDArray[np.float64],

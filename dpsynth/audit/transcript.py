@@ -181,6 +181,9 @@ class Recorder(NoiseSource):
             self._steps.append(step)
         return noise
 
+    def words(self, size: int) -> NDArray[np.uint64]:
+        return self._noise.words(size)
+
     def exponential_draws(
         self,
         scores: NDArray[np.float64],

@@ -13,6 +13,7 @@ from dpsynth import __version__
 from dpsynth.cli.auditing import attack, audit
 from dpsynth.cli.experiments import report, sweep
 from dpsynth.cli.judging import evaluate
+from dpsynth.cli.linking import sample_linked, synthesize_linked
 from dpsynth.cli.synthesizing import counterfactual, sample, schema, synthesize
 from dpsynth.errors import DpsynthError
 
@@ -29,7 +30,9 @@ def cli() -> None:
 for _command in (
     schema,
     synthesize,
+    synthesize_linked,
     sample,
+    sample_linked,
     counterfactual,
     evaluate,
     audit,

@@ -51,6 +51,11 @@ class StoredRecords:
     schema: Schema
     blocks: Blocks = field(repr=False)
 
+    @property
+    def units(self) -> None:
+        """Whose the rows are is not known."""
+        return None
+
 
 @final
 class BlockCounter(Counter):

@@ -14,9 +14,11 @@ from dpsynth.curator.pricing import Pricing, share
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.private_tree import tree_for
 from dpsynth.curator.queries import CELL_CEILING, MarginalQuery
+from dpsynth.curator.unit import kept_rows
 from dpsynth.data.columns import CategoricalColumn, FloatColumn
 from dpsynth.data.conform import conform
 from dpsynth.data.domain import Domain
+from dpsynth.data.identity import identities
 from dpsynth.data.open_columns import OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.raw import RawTexts, raw_numbers, raw_texts
@@ -41,7 +43,8 @@ Array: TypeAlias = NDArray[np.float64]
 class PrivateColumns:
     """Raw records under an open schema, which can only be asked about single columns, for a price.
 
-    Every value is converted and checked on construction, before anything is spent.
+    Every value is converted and checked on construction, before anything is spent. Of a unit with
+    more rows than the budget allows, as many as it does are kept, by sampling (`kept_rows`).
 
     Args:
         frame: the records.
@@ -72,7 +75,8 @@ class PrivateColumns:
         unit = schema.settings.get("unit", "record")
         if budget.unit != unit:
             raise InvalidValueError("unit of the budget", budget.unit, f"the schema's, {unit!r}")
-        self._frame = check_names(schema.names, frame)
+        named = check_names(schema.names, frame, unit=unit)
+        self._frame = _bounded(named, unit, budget.max_rows_per_unit, noise)
         if not 0 < len(self._frame) < CELL_CEILING:
             rule = f"there must be at least 1 and fewer than {CELL_CEILING}"
             raise DataError(None, "a number of rows out of range", rule)
@@ -214,6 +218,14 @@ class PrivateColumns:
     def _pricing(self, size: int, name: str = "value") -> Pricing:
         domain = Domain(sizes={name: size})
         return Pricing(accountant=self._accountant, noise=self._noise, domain=domain)
+
+
+def _bounded(frame: "pd.DataFrame", unit: str, most: int, noise: NoiseSource) -> "pd.DataFrame":
+    """Return at most so many rows of each unit, where a column says whose they are."""
+    if unit == "record" or unit not in frame:
+        return frame
+    units, _ = identities(unit, frame[unit])
+    return frame.iloc[kept_rows(units, most, noise.words(len(units)))].reset_index(drop=True)
 
 
 def _floats(integers: Any) -> Array:

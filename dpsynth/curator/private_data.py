@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.curator.admission import admitted
+from dpsynth.curator.admission import admitted, ledger_of
 from dpsynth.curator.answering import Answering
 from dpsynth.curator.blocks import StoredRecords
 from dpsynth.curator.interactions import relative_noise
@@ -22,18 +22,18 @@ from dpsynth.curator.queries import (
     PARTS,
     ChildWithParents,
     CountQuery,
-    DependenceQuery,
     FitErrorsQuery,
     MarginalQuery,
-    WorstFitQuery,
 )
 from dpsynth.curator.schedule import Step, buy_schedule
+from dpsynth.curator.scoring import dependence, worst_fit
 from dpsynth.curator.sgd import SgdPlan, SgdSession
+from dpsynth.curator.unit import promises
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError, PrivacyError, UnsupportedEventError
 from dpsynth.pgm.measurement import NoisyMarginal
-from dpsynth.privacy.accountant import make_accountant
+from dpsynth.privacy.accountant import Accountant
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.events import DpSgdEvent, Event
 from dpsynth.privacy.ledger import Ledger
@@ -51,13 +51,16 @@ class PrivateData:
     It has no length, shows no record, and refuses to be copied or pickled.
 
     Args:
-        table: the records, or where they are; encoded under their own schema.
+        table: the records, or where they are; encoded under their own schema, and sampled where a
+            unit has too many.
         budget: the guarantee that everything bought here keeps together.
         noise: source of all privacy noise; its mode (research, release) becomes the receipt's.
-        accountant: "zcdp", "gdp", "pure" (adaptive), or one of plans that are reserved beforehand.
+        accountant: "zcdp", "gdp", "pure" (adaptive), or one of plans that are reserved beforehand;
+            or the accountant itself, of a part of the budget.
         ledger: one of this budget that was charged already (`PrivateColumns`), whose accountant
             prices; None: a new one.
         observer: told of each access; for audits that record and replay.
+        rowless: whether a unit may have no row, so that one in its place may bring the first.
 
     Attributes:
         schema: the public description of the records.
@@ -65,8 +68,8 @@ class PrivateData:
         budget: the guarantee.
 
     Raises:
-        InvalidValueError: the budget's unit of privacy is not the schema's.
-        DataError: the records break the schema's promise about a unit.
+        InvalidValueError: the budget's unit of privacy is not the schema's, or the accountant is
+            of another budget.
     """
 
     def __init__(
@@ -75,17 +78,17 @@ class PrivateData:
         budget: Budget,
         *,
         noise: NoiseSource,
-        accountant: str = "zcdp",
+        accountant: str | Accountant = "zcdp",
         ledger: Ledger | None = None,
         observer: Callable[[Observation], None] | None = None,
+        rowless: bool = False,
     ) -> None:
-        if ledger is not None and ledger.budget != budget:
-            raise InvalidValueError("budget", budget, "the ledger's")
-        counter = admitted(table, budget)
+        counter = admitted(table, budget, noise)
         self.schema: Schema = table.schema
         self.domain: Domain = counter.domain
         self.budget = budget
-        ledger = ledger or Ledger(make_accountant(accountant, budget))
+        self._rowless, self._unprotected = rowless, (*table.schema.inferred, *promises(table))
+        ledger = ledger_of(budget, accountant, ledger)
         self._answering = Answering(
             ledger=ledger,
             pricing=Pricing(accountant=ledger.accountant, noise=noise, domain=counter.domain),
@@ -117,10 +120,10 @@ class PrivateData:
         It is public when the schema declares it, or by the relation: neighbours under REPLACE have
         equally many records as long as each unit has exactly one.
         """
-        if self.schema.public_rows is not None:
-            return self.schema.public_rows
-        fixed = self.budget.relation is Neighbouring.REPLACE and self.budget.max_rows_per_unit == 1
-        return self._answering.counter.rows if fixed else None
+        single = self.budget.max_rows_per_unit == 1 and not self._rowless
+        if self.schema.public_rows is None and self.budget.relation is Neighbouring.REPLACE:
+            return self._answering.counter.rows if single else None
+        return self.schema.public_rows
 
     @property
     def remaining(self) -> float:
@@ -261,14 +264,8 @@ class PrivateData:
             InvalidValueError, UnknownNameError: candidates, predictions, penalties or weights do
                 not fit.
         """
-        query = WorstFitQuery(
-            candidates=tuple(candidates),
-            predictions=tuple(predict(c) for c in candidates),
-            penalties=tuple(penalties) if penalties is not None else (0.0,) * len(candidates),
-            weights=None if weights is None else tuple(weights),
-        )
-        chosen = self._answering.select(label, query, len(query.candidates), epsilon)
-        return query.candidates[chosen]
+        query = worst_fit(candidates, predict, penalties=penalties, weights=weights)
+        return query.candidates[self._answering.select(label, query, len(candidates), epsilon)]
 
     def select_dependent(
         self,
@@ -292,12 +289,8 @@ class PrivateData:
             BudgetExceededError: the budget does not cover it; nothing has changed.
             InvalidValueError, UnknownNameError: candidates that the domain cannot answer.
         """
-        query = DependenceQuery(
-            candidates=tuple(candidates),
-            penalties=tuple(penalties) if penalties is not None else (0.0,) * len(candidates),
-        )
-        chosen = self._answering.select(label, query, len(query.candidates), epsilon)
-        return query.candidates[chosen]
+        query = dependence(candidates, penalties=penalties)
+        return query.candidates[self._answering.select(label, query, len(candidates), epsilon)]
 
     def allot(self, fraction: float, *, label: str = "allotment") -> "PrivateData":
         """Return a view of the same records with a ledger of its own over a part of the budget.
@@ -387,9 +380,8 @@ class PrivateData:
 
     def receipt(self) -> Receipt:
         """Return the account of everything that was charged here."""
-        return self.ledger.receipt(
-            mode=self._answering.noise.mode, unprotected=self.schema.inferred
-        )
+        mode = self._answering.noise.mode
+        return self.ledger.receipt(mode=mode, unprotected=self._unprotected)
 
     def _view(self, answering: Answering) -> Self:
         view = object.__new__(type(self))

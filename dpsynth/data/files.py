@@ -36,20 +36,28 @@ def load_file(path: str | Path, schema: Schema) -> Table:
 
 def load_csv(path: str | Path, schema: Schema) -> Table:
     """Return the records of a CSV file with a header line; errors as of `load_file`."""
-    return Table.from_frame(schema, _read_csv(path, schema.columns))
+    return Table.from_frame(schema, _read_csv(path, schema.columns, schema.unit))
 
 
-def load_frame(path: str | Path, columns: Sequence[Column | OpenColumn]) -> "pd.DataFrame":
+def load_frame(
+    path: str | Path, columns: Sequence[Column | OpenColumn], unit: str = "record"
+) -> "pd.DataFrame":
     """Return what a CSV or Parquet file holds: in CSV, texts and numbers as the columns have them.
 
-    Errors as of `read_frame`.
+    Args:
+        path: the file; errors as of `read_frame`.
+        columns: the specifications.
+        unit: a further column that may be there, of identifiers, which stay texts.
     """
-    return _parse_parquet(path) if is_parquet(path) else _read_csv(path, columns)
+    return _parse_parquet(path) if is_parquet(path) else _read_csv(path, columns, unit)
 
 
-def _read_csv(path: str | Path, columns: Sequence[Column | OpenColumn]) -> "pd.DataFrame":
+def _read_csv(
+    path: str | Path, columns: Sequence[Column | OpenColumn], unit: str
+) -> "pd.DataFrame":
     numbers = [c.name for c in columns if holds_numbers(c)]
     texts = [c.name for c in columns if not holds_numbers(c)]
+    texts += [] if unit in numbers else [unit]
     with opened(path) as file:
         check_csv(path, file, [c.name for c in columns])
         return _understood(path, lambda: parse_csv(file, texts=texts, numbers=numbers))

@@ -23,8 +23,10 @@ class Schema:
     Args:
         columns: at least one; names are unique.
         public_rows: the number of records, where it is no secret; None under add/remove.
-        unit: what one unit of privacy is: "record", or the name of what identifies it.
-        max_rows_per_unit: the most rows that one unit contributes; 1 when the unit is a record.
+        unit: what one unit of privacy is: "record", or the name of what identifies it. Records
+            may bring a column of that name which is none of `columns`.
+        max_rows_per_unit: the most rows that one unit contributes; must be given when a unit is
+            named, and is 1 when the unit is a record.
         inferred: the fields that were drafted from the records themselves, as "column.field".
             Receipts list them as unprotected.
 
@@ -35,7 +37,7 @@ class Schema:
     columns: tuple[Column, ...]
     public_rows: int | None = None
     unit: str = "record"
-    max_rows_per_unit: int = 1
+    max_rows_per_unit: int = cast("int", None)  # None until __post_init__ has seen the unit
     inferred: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -43,8 +45,13 @@ class Schema:
             object.__setattr__(self, field, _listed(field, getattr(self, field)))
         _check_columns(self.columns)
         _check_count("public_rows", 1 if self.public_rows is None else self.public_rows)
-        _check_count("max_rows_per_unit", self.max_rows_per_unit)
         _check_text("unit", self.unit)
+        given = cast("int | None", self.max_rows_per_unit)
+        if given is None and self.unit != "record":
+            rule = "max_rows_per_unit must be declared with it"
+            raise SchemaError(None, f"unit = {self.unit}", rule)
+        object.__setattr__(self, "max_rows_per_unit", 1 if given is None else given)
+        _check_count("max_rows_per_unit", self.max_rows_per_unit)
         for item in self.inferred:
             _check_text("inferred", item)
         if self.unit == "record" and self.max_rows_per_unit != 1:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.columns import Column
 from dpsynth.data.conform import conform
+from dpsynth.data.identity import identities
 from dpsynth.data.presenting import presented
 from dpsynth.data.schema import Schema
 from dpsynth.errors import DataError, UnknownNameError
@@ -30,20 +31,25 @@ class Table:
     Args:
         schema: the public description.
         frame: a DataFrame with exactly the schema's columns, in any order, and at least one row.
+            It may have one column more, which identifies the schema's unit of privacy: it says
+            which rows belong together, and is no column of the table.
 
     Raises:
         UnknownNameError: a column that the schema or the frame lacks.
-        DataError: no rows, or a value that its column forbids.
+        DataError: no rows, a value that its column forbids, or a missing identifier.
     """
 
-    __slots__ = ("_frame", "_schema")
+    __slots__ = ("_frame", "_schema", "_units")
 
     def __init__(self, *, schema: Schema, frame: "pd.DataFrame") -> None:
         import pandas as pd
 
-        named = check_names(schema.names, frame)
+        named = check_names(schema.names, frame, unit=schema.unit)
         if len(named) == 0:
             raise DataError(None, "no rows", "at least one is needed")
+        # Before values are clipped or merged: two people must not become one.
+        known = schema.unit != "record" and schema.unit in named
+        self._units = identities(schema.unit, named[schema.unit])[0] if known else None
         columns = {c.name: conform(c, named[c.name]) for c in schema.columns}
         self._schema = schema
         self._frame = pd.DataFrame(columns, copy=False)
@@ -67,7 +73,7 @@ class Table:
         import pandas as pd
 
         table = cls.__new__(cls)
-        table._schema = schema
+        table._schema, table._units = schema, None
         table._frame = pd.DataFrame(columns, copy=False)
         if len(table._frame) == 0:
             raise DataError(None, "no rows", "at least one is needed")
@@ -85,6 +91,12 @@ class Table:
 
         columns = {c.name: presented(c, self._frame[c.name].array) for c in self._schema.columns}
         return pd.DataFrame(columns, copy=True)
+
+    @property
+    def units(self) -> NDArray[np.int64] | None:
+        """A number for each row, the same for rows of the same unit; None where the records carry
+        no identifier."""
+        return self._units
 
     def values(self, name: str) -> Any:
         """Return the pandas array of one column as it is kept, to read and not to write.
@@ -107,7 +119,9 @@ class Table:
         if positions.size and (positions.min() < 0 or positions.max() >= len(self)):
             raise DataError(None, "too few rows", "an index to take lies outside it")
         taken = self._frame.take(positions).reset_index(drop=True)
-        return Table.canonical(self._schema, {n: taken[n].array for n in self._schema.names})
+        table = Table.canonical(self._schema, {n: taken[n].array for n in self._schema.names})
+        table._units = None if self._units is None else self._units[positions]
+        return table
 
     def __repr__(self) -> str:
         columns = ", ".join(_describe(column) for column in self._schema.columns)
@@ -119,8 +133,15 @@ def _describe(column: Column) -> str:
     return f"{column.name}: {kind}[{column.size}]"
 
 
-def check_names(expected: Sequence[str], frame: "pd.DataFrame") -> "pd.DataFrame":
+def check_names(
+    expected: Sequence[str], frame: "pd.DataFrame", *, unit: str = "record"
+) -> "pd.DataFrame":
     """Return `frame` with its columns named by texts, once each, as a schema names them.
+
+    Args:
+        expected: names of the columns.
+        frame: the records.
+        unit: name of a further column that may be there; "record": none.
 
     Raises:
         UnknownNameError: a column that the schema or the frame lacks.
@@ -142,6 +163,6 @@ def check_names(expected: Sequence[str], frame: "pd.DataFrame") -> "pd.DataFrame
         if name not in times:
             raise UnknownNameError("column of the table", name, names)
     for name in names:
-        if name not in declared:
+        if name not in declared and (name != unit or unit == "record"):
             raise UnknownNameError("column of the schema", name, expected)
     return frame.set_axis(names, axis="columns")

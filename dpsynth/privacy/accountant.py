@@ -220,3 +220,17 @@ def make_accountant(name: str, budget: Budget, *, ceiling: float | None = None) 
     module, _, attribute = _ACCOUNTANTS[name].partition(":")
     made: Accountant = getattr(import_module(module), attribute)(budget, ceiling=ceiling)
     return made
+
+
+def accountant_of(budget: Budget, accountant: str | Accountant) -> Accountant:
+    """Return the accountant of that name for `budget`, or `accountant` itself when it is one.
+
+    Raises:
+        UnknownNameError: no such accountant.
+        InvalidValueError: a budget that it cannot keep, or an accountant of another budget.
+    """
+    if isinstance(accountant, str):
+        return make_accountant(accountant, budget)
+    if accountant.budget != budget:
+        raise InvalidValueError("budget of the accountant", accountant.budget, f"{budget}")
+    return accountant

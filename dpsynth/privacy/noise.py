@@ -93,6 +93,10 @@ class NoiseSource(ABC):
         """
 
     @abstractmethod
+    def words(self, size: int) -> NDArray[np.uint64]:
+        """Return `size` independent uniform 64-bit words: what choices among rows are made by."""
+
+    @abstractmethod
     def exponential_draws(
         self,
         scores: NDArray[np.float64],
@@ -205,6 +209,9 @@ class ResearchNoise(NoiseSource):
         _check_probability(probability)
         return self._rng.random(size) < probability
 
+    def words(self, size: int) -> NDArray[np.uint64]:
+        return self._words(size)
+
     def exponential_draws(
         self,
         scores: NDArray[np.float64],
@@ -288,6 +295,9 @@ class ReleaseNoise(NoiseSource):
     def bernoulli(self, probability: float, size: int) -> NDArray[np.bool_]:
         _check_probability(probability)
         return exact.bernoulli(probability, size, system_words)
+
+    def words(self, size: int) -> NDArray[np.uint64]:
+        return system_words(size)
 
     def exponential_draws(
         self,

@@ -10,7 +10,7 @@ from dpsynth.generators.marginal.mst import Mst
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.registry import GENERATORS
 
-MARGINAL = ["uniform", "independent", "mwem", "privbayes", "mst"]
+MARGINAL = ["uniform", "independent", "mwem", "privbayes", "mst", "pairs_first"]
 BUDGET = Budget(epsilon=4.0, delta=1e-9)
 
 

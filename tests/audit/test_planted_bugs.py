@@ -53,6 +53,9 @@ class FaultyNoise(NoiseSource):
     def bernoulli(self, probability: float, size: int) -> NDArray[np.bool_]:
         return self.inner.bernoulli(probability, size)
 
+    def words(self, size: int) -> NDArray[np.uint64]:
+        return self.inner.words(size)
+
     def exponential_draws(
         self, scores: NDArray[np.float64], size: int, **terms: Any
     ) -> NDArray[np.intp]:

@@ -181,3 +181,18 @@ def test_misuse_is_refused() -> None:
         door([1.0], unit="person", max_rows_per_unit=2)
     with pytest.raises(UnknownNameError):
         door([1.0], schema=OpenSchema(columns=(*OPEN.columns, OpenText(name="z"))))
+
+
+def test_of_a_unit_as_many_rows_are_asked_about_as_the_budget_allows() -> None:
+    fields = {"unit": "who", "max_rows_per_unit": 2}
+    schema = OpenSchema(columns=OPEN.columns, settings=fields)
+    frame = pd.DataFrame({"x": [1.0] * 900, "t": ["a"] * 900, "who": np.arange(900) // 9})
+    opened = PrivateColumns(
+        frame,
+        schema,
+        Budget(epsilon=8.0, delta=1e-9, **fields),  # type: ignore[arg-type]
+        noise=ResearchNoise(rng=np.random.default_rng(0)),
+    )
+    noisy = opened.histogram("x", CELLS, sigma=3.0, label="x")
+    # 100 people with two rows each, noise 3: five deviations.
+    assert abs(noisy[1] - 200) < 15

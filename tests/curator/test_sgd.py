@@ -150,7 +150,7 @@ class Recorder(NoiseSource):
     def _never(self, *args, **kwargs):
         raise AssertionError("not part of DP-SGD")
 
-    gaussian = laplace = exponential_draws = report_noisy_max = _never
+    gaussian = laplace = words = exponential_draws = report_noisy_max = _never
 
 
 def test_each_step_samples_every_record_and_noises_every_parameter() -> None:

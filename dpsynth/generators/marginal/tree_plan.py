@@ -1,7 +1,7 @@
 """Which pairs may join attributes into a tree, and how many will, before the first is picked."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import final
@@ -37,7 +37,14 @@ class TreePlan:
         return len(self.certain) + self.picks
 
     @classmethod
-    def of(cls, domain: Domain, *, cliques: Iterable[Clique], room: int) -> "TreePlan":
+    def of(
+        cls,
+        domain: Domain,
+        *,
+        cliques: Iterable[Clique],
+        room: int,
+        apart: Collection[str] = (),
+    ) -> "TreePlan":
         """Return the plan of as many pairs as there is room for, and of most candidates for them.
 
         Forests of the first m candidates, small ones first, have at most as many edges as the
@@ -53,10 +60,15 @@ class TreePlan:
             domain: sizes of the attributes.
             cliques: what joins attributes already.
             room: most cells of all pairs together.
+            apart: attributes of which no two make a pair.
         """
         attributes = informative(domain)
         component = merged({a: a for a in attributes}, cliques)
-        joining = [(a, b) for a, b in _pairs(attributes) if component[a] != component[b]]
+        joining = [
+            (a, b)
+            for a, b in _pairs(attributes)
+            if component[a] != component[b] and not (a in apart and b in apart)
+        ]
         pairs = affordable(domain, joining, most_cells=room)
         axis = {a: i for i, a in enumerate(attributes)}
         ranked = sorted(pairs, key=lambda p: (domain.cells_of(p), axis[p[1]] - axis[p[0]]))

@@ -1,0 +1,35 @@
+"""Who a row belongs to: identifiers, which are compared and never encoded, shown or synthesised."""
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.data.spelling import Values, plain_values, spelling
+from dpsynth.errors import DataError
+
+
+def identities(name: str, values: Values) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the number of each row's unit, and the identifiers of the units, in that order.
+
+    Identifiers are equal where their texts are: 7, 7.0 and "7" are one person, "07" is another.
+
+    Args:
+        name: the column's name, for errors.
+        values: a series of identifiers of any type.
+
+    Raises:
+        DataError: a missing identifier, or one that is no text, number or truth value. A row of
+            nobody could belong to anybody, so that nothing would bound what one unit contributes.
+    """
+    import pandas as pd
+
+    found, distinct = cast("tuple[Any, Any]", pd.factorize(plain_values(name, values)))
+    if (found < 0).any():
+        raise DataError(name, None, "every row must say which unit it belongs to")
+    texts = [cast("str", spelling(value, str)) for value in distinct]
+    numbers: dict[str, int] = {}
+    for text in texts:
+        numbers.setdefault(text, len(numbers))
+    merged = np.array([numbers[text] for text in texts], dtype=np.int64)
+    return merged[np.asarray(found)], list(numbers)
