@@ -163,7 +163,7 @@ def synthesize(
         >>> model.sample(1000).frame  # doctest: +SKIP
     """
     from dpsynth.curator.private_data import PrivateData
-    from dpsynth.generators.limits import Limits, resized, running
+    from dpsynth.generators.limits import Limits, check_constraints, resized, running
     from dpsynth.generators.marginal.workload import recording_skipped
     from dpsynth.privacy.accountant import make_accountant
 
@@ -178,6 +178,7 @@ def synthesize(
         private = PrivateData(table, with_unit(budget, table.schema), noise=noise, accountant=name)
         del table  # encoded by now, in a fraction of the memory
         chosen = resized(chosen, private.domain, ceilings)
+        check_constraints(chosen, private)
         model = chosen.fit(private, rng=rng)
     return Synthesis(
         model=model,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dpsynth.curator.answering import Answering
 from dpsynth.curator.counting import CellCounter
 from dpsynth.curator.interactions import relative_noise
+from dpsynth.curator.knowledge import Zeros, known_zeros
 from dpsynth.curator.measuring import measured_interactions, measured_marginals
 from dpsynth.curator.merging import Merging
 from dpsynth.curator.observation import Observation
@@ -63,9 +64,11 @@ class PrivateData:
         schema: the public description of the records.
         domain: attributes and sizes after encoding.
         budget: the guarantee.
+        impossible: cells that the schema's constraints rule out, in the codes of `domain`.
 
     Raises:
-        InvalidValueError: the budget's unit of privacy is not the schema's.
+        ContradictionError: the constraints leave no possible record.
+        InvalidValueError: another unit of privacy than the schema's, or what `known_zeros` refuses.
         DataError: the records break the schema's promise about a unit.
     """
 
@@ -79,6 +82,7 @@ class PrivateData:
         observer: Callable[[Observation], None] | None = None,
     ) -> None:
         check_unit(table, budget)
+        self.impossible: Zeros = known_zeros(table.schema, budget)
         codec = Codec(schema=table.schema)
         counter = CellCounter(codec.encode(table), codec.domain)
         if counter.rows >= ROW_CEILING:
@@ -93,6 +97,7 @@ class PrivateData:
             noise=noise,
             counter=counter,
             observer=observer,
+            impossible=self.impossible,
         )
 
     def __repr__(self) -> str:
@@ -259,8 +264,7 @@ class PrivateData:
 
         Raises:
             BudgetExceededError: the budget does not cover it; nothing has changed.
-            InvalidValueError, UnknownNameError: candidates, predictions, penalties or weights do
-                not fit.
+            InvalidValueError, UnknownNameError: arguments that do not fit.
         """
         query = WorstFitQuery(
             candidates=tuple(candidates),
@@ -268,9 +272,8 @@ class PrivateData:
             penalties=tuple(penalties) if penalties is not None else (0.0,) * len(candidates),
             weights=None if weights is None else tuple(weights),
         )
-        return query.candidates[
-            self._answering.select(label, query, len(query.candidates), epsilon)
-        ]
+        chosen = self._answering.select(label, query, len(query.candidates), epsilon)
+        return query.candidates[chosen]
 
     def select_dependent(
         self,
@@ -298,9 +301,8 @@ class PrivateData:
             candidates=tuple(candidates),
             penalties=tuple(penalties) if penalties is not None else (0.0,) * len(candidates),
         )
-        return query.candidates[
-            self._answering.select(label, query, len(query.candidates), epsilon)
-        ]
+        chosen = self._answering.select(label, query, len(query.candidates), epsilon)
+        return query.candidates[chosen]
 
     def allot(self, fraction: float, *, label: str = "allotment") -> "PrivateData":
         """Return a view of the same records with a ledger of its own over a part of the budget.
@@ -394,4 +396,5 @@ class PrivateData:
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
         view._answering, view.domain = answering, answering.counter.domain
+        view.impossible = answering.impossible
         return view

@@ -11,6 +11,7 @@ from dpsynth.data.binning import float_edges, integer_edges
 from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
 from dpsynth.data.conform import CHUNK, category_dtype
 from dpsynth.data.domain import Domain
+from dpsynth.data.enforcement import arrange
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
@@ -94,10 +95,13 @@ class Codec:
 
     def _decode(self, codes: Codes, rng: np.random.Generator) -> list[Any]:
         _check_codes(codes, self.domain)
-        return [
+        decoded = [
             _decode(column, codes[:, i].astype(np.int64), rng)
             for i, column in enumerate(self.schema.columns)
         ]
+        if self.schema.constraints:
+            arrange(self.schema, codes, decoded, rng=rng)
+        return decoded
 
 
 def _joined(parts: Sequence[Any]) -> Any:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.columns import Column
 from dpsynth.data.conform import conform
+from dpsynth.data.enforcement import keeping
 from dpsynth.data.schema import Schema
 from dpsynth.errors import DataError, UnknownNameError
 
@@ -20,7 +21,8 @@ class Table:
 
     Columns have the schema's order and dtypes: category (in the schema's order of categories),
     int64 (Int64 where values may be missing), float64. Values out of bounds have been clipped, and
-    foreign categories sent to the declared one, where the schema says so. The representation shows
+    foreign categories sent to the declared one, and records that break a constraint have been left
+    out, where the schema says so. The representation shows
     the schema only: no record, and not their number, which is secret under add/remove.
 
     Args:
@@ -29,7 +31,7 @@ class Table:
 
     Raises:
         UnknownNameError: a column that the schema or the frame lacks.
-        DataError: no rows, or a value that its column forbids.
+        DataError: no rows, a value that its column forbids, or a record that a constraint forbids.
     """
 
     __slots__ = ("_frame", "_schema")
@@ -41,6 +43,8 @@ class Table:
         if len(named) == 0:
             raise DataError(None, "no rows", "at least one is needed")
         columns = {c.name: conform(c, named[c.name]) for c in schema.columns}
+        if schema.constraints:
+            columns = keeping(schema, columns)
         self._schema = schema
         self._frame = pd.DataFrame(columns, copy=False)
 

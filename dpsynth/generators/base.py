@@ -13,6 +13,7 @@ from dpsynth.data.encoding import Codec, Codes
 from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError
 from dpsynth.pgm.blocks import BLOCK_ROWS
+from dpsynth.pgm.repair import Repair
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
@@ -43,7 +44,7 @@ class SyntheticModel(ABC):
 
     @final
     def sample(self, n: int, *, rng: np.random.Generator) -> "Table":
-        """Return `n` synthetic records, decoded under the schema.
+        """Return `n` synthetic records, decoded under the schema; all keep its constraints.
 
         Args:
             n: number of rows, at least 1.
@@ -72,9 +73,15 @@ class SyntheticModel(ABC):
         if n < 1:
             raise InvalidValueError("n", n, "at least 1")
         if isinstance(self, BlockSampler):
-            return self.code_blocks(n, rng=rng)
-        sizes = (min(BLOCK_ROWS, n - start) for start in range(0, n, BLOCK_ROWS))
-        return (self.sample_codes(size, rng=rng) for size in sizes)
+            blocks = self.code_blocks(n, rng=rng)
+        else:
+            sizes = (min(BLOCK_ROWS, n - start) for start in range(0, n, BLOCK_ROWS))
+            blocks = (self.sample_codes(size, rng=rng) for size in sizes)
+        if not self.schema.constraints:
+            return blocks
+        # Whatever the model is, no row leaves it that a constraint forbids.
+        repair = Repair.of(self.schema.domain, self.schema.rules.impossible)
+        return (repair.repaired(codes, rng=rng) for codes in blocks)
 
 
 class BlockSampler(ABC):

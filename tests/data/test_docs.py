@@ -8,6 +8,7 @@ import pytest
 
 from dpsynth.data.columns import BINS, INTEGER_CODES, CategoricalColumn, FloatColumn, IntegerColumn
 from dpsynth.data.schema import Schema
+from dpsynth.data.schema_toml import CONSTRAINTS
 from dpsynth.registry import DATASETS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
@@ -24,9 +25,12 @@ def test_the_examples_describe_one_schema() -> None:
     assert Schema.from_toml(toml) == names["schema"]
 
 
-@pytest.mark.parametrize("kind", [Schema, CategoricalColumn, IntegerColumn, FloatColumn])
+@pytest.mark.parametrize(
+    "kind", [Schema, CategoricalColumn, IntegerColumn, FloatColumn, *CONSTRAINTS.values()]
+)
 def test_every_key_is_documented(kind: type) -> None:
-    keys = {"[[column]]" if f.name == "columns" else f.name for f in fields(kind)} | {"kind"}
+    tables = {"columns": "[[column]]", "constraints": "[[constraint]]"} if kind is Schema else {}
+    keys = {tables.get(f.name, f.name) for f in fields(kind)} | {"kind"}
     rows = [line.split("|")[1] for line in TEXT.splitlines() if line.startswith("| `")]
     assert keys <= set(re.findall(r"`([^`]+)`", " ".join(rows)))
 

@@ -122,7 +122,7 @@ def test_what_is_said_of_a_group_is_the_noise_of_a_sum() -> None:
     noisy = data.one_ways(ones, counts, [replace(pair, centred=False)])
     for m, n in zip(noisy, merged, strict=True):
         assert m.values == pytest.approx(n.values)
-    model = data.refined(fitted(data.view, merged))
+    model = data.refined(fitted(data.view, merged), merged, counts)
     assert model.domain.attributes[:3] == ("c0", "c1", "c2")
     assert model.marginal(("c0",)).sum() == pytest.approx(3000.0, rel=0.1)
 

@@ -12,7 +12,7 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts
-from dpsynth.generators.graphical import TOTAL_CEILING, total_of
+from dpsynth.generators.graphical import TOTAL_CEILING, total_of, without_zeros
 from dpsynth.generators.marginal.bayesian_network import BayesianNetworkModel, conditional
 from dpsynth.pgm.measurement import MEAN_SIZE
 
@@ -93,7 +93,7 @@ class PrivBayes(Generator):
         sigma = private.sigma_for(private.remaining, queries=len(cliques))
         measured = private.marginals(cliques, sigmas=[sigma] * len(cliques))
         total = total_of(private, measured)
-        tables = [conditional(m.values, total) for m in measured]
+        tables = [conditional(m.values, total) for m in without_zeros(private, measured)]
         return BayesianNetworkModel(
             schema=private.schema, total=total, families=tuple(families), tables=tuple(tables)
         )

@@ -12,6 +12,7 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn, Column
 from dpsynth.data.domain import Clique
 from dpsynth.data.schema import Schema
+from dpsynth.generators.graphical import fitted
 from dpsynth.pgm.cascade import cascade_counts
 from dpsynth.pgm.column_kinds import CATEGORIES, NUMBERS
 from dpsynth.pgm.gamma_prior import posterior_counts
@@ -123,9 +124,36 @@ class MergedData:
             found.append(NoisyMarginal(clique=(name,), values=sums, sigma=sigma))
         return found
 
-    def refined(self, model: GraphicalModel) -> GraphicalModel:
-        """Return a model of the view as one of single codes."""
-        return refined(model, self.private.domain, self.refinements) if self.refinements else model
+    def refined(
+        self,
+        model: GraphicalModel,
+        measured: Sequence[NoisyMarginal],
+        counts: Mapping[str, Array],
+    ) -> GraphicalModel:
+        """Return a model of the view as one of single codes.
+
+        Where constraints tell the codes of a group apart the model is fitted again, to what it was
+        fitted to and to the counts of those codes, without the cells that are impossible.
+
+        Args:
+            model: of the view, fitted to `measured`.
+            measured: measurements of the view.
+            counts: expected records of each code of every attribute; public.
+        """
+        if not self.refinements:
+            return model
+        found = refined(model, self.private.domain, self.refinements)
+        ruled = {a for clique in self.private.impossible for a in clique}
+        split = {r.attribute for r in self.refinements.values()} & ruled
+        if not split:
+            return found
+        sigma = {m.clique: m.sigma for m in measured}
+        own = [
+            NoisyMarginal(clique=(r.attribute,), values=counts[r.attribute], sigma=sigma[name,])
+            for name, r in self.refinements.items()
+            if r.attribute in split
+        ]
+        return fitted(self.private, [*measured, *own], start=found)
 
 
 def likely_counts(
@@ -176,12 +204,15 @@ def pooled_one_ways(measured: Sequence[NoisyMarginal]) -> list[NoisyMarginal]:
 
 
 def independent(private: PrivateData, likely: Mapping[str, Array]) -> GraphicalModel:
-    """Return the model of independent attributes with these counts.
+    """Return the model of attributes with these counts, independent but for the constraints.
 
     Args:
         private: for its public facts.
         likely: counts of each attribute, at least one, which sum to the number of records.
     """
+    if private.impossible:  # which columns of these counts need not keep
+        told = [NoisyMarginal(clique=(a,), values=of, sigma=1.0) for a, of in likely.items()]
+        return fitted(private, told)
     total = float(next(iter(likely.values())).sum())
     # A count that underflows is no structural zero.
     tiny = np.finfo(np.float64).tiny
