@@ -155,6 +155,7 @@ def synthesize(
     Raises:
         InvalidValueError: a parameter outside its range.
         UnknownNameError: no such generator or accountant.
+        ContradictionError: constraints of the schema that leave no possible record.
         DataError: records that do not fit the schema.
         PrivacyError: the accountant cannot express what the generator needs.
 
@@ -257,10 +258,12 @@ def read_table(
     """Return `data` as validated records under `schema`.
 
     Raises:
+        ContradictionError: constraints of the schema that leave no possible record.
         InvalidValueError: no schema where one is needed, or one where the table has its own.
         FileError: a missing file, or one that is neither CSV nor Parquet.
         DataError: records that do not fit the schema.
     """
+    from dpsynth.curator.knowledge import check_possible
     from dpsynth.data.files import load_file
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
@@ -272,6 +275,7 @@ def read_table(
     if schema is None:
         raise InvalidValueError("schema", None, "a Schema or the path of its TOML file")
     rules = schema if isinstance(schema, Schema) else Schema.load(schema)
+    check_possible(rules)
     if isinstance(data, str | Path):
         return load_file(data, rules)
     return Table.from_frame(rules, data)

@@ -35,9 +35,19 @@ def known_zeros(schema: Schema, budget: Budget) -> Zeros:
             "'add_remove' for a schema that drops records: under 'replace' their number is public"
         )
         raise InvalidValueError("relation", budget.relation.value, rule)
-    zeros = schema.rules.impossible
-    possible_cells(schema.domain, zeros)
-    return zeros
+    check_possible(schema)
+    return schema.rules.impossible
+
+
+def check_possible(schema: Schema) -> None:
+    """Refuse constraints that leave no possible record, before any record is looked at.
+
+    Raises:
+        ContradictionError: they leave none.
+        InvalidValueError: they need too large a junction tree.
+    """
+    if schema.constraints:
+        possible_cells(schema.domain, schema.rules.impossible)
 
 
 def zeros_of_groups(zeros: Zeros, domain: Domain, tables: Recoding) -> Zeros:

@@ -92,11 +92,25 @@ class ValueSet:
         if cut.any():
             code = int(bins[cut][0])
             low, high = float(first[code]), float(last[code])
-            rule = f"it must not cut a bin, and values from {low:g} to {high:g} share one"
-            raise SchemaError(self.column.name, self._text(), rule)
+            edge = next(edge for edge in self.edges() if low < edge <= high)
+            rule = f"values from {low:g} to {high:g} share a bin, which it cuts: one must start at "
+            raise SchemaError(self.column.name, self._text(), rule + repr(edge))
+
+    def edges(self) -> tuple[float, ...]:
+        """Return where bins must start for no bin to be cut: values that are admitted while those
+        just below are not, or the other way round. Bounds of the column are not asked about."""
+        near = sorted({v for part in self.parts for _, t in part for v in self._around(t)})
+        values = np.array(near, dtype=np.float64)
+        below = values - 1 if self._whole else np.nextafter(values, -np.inf)
+        changes = self.holds(values) != self.holds(below)
+        return tuple(float(value) for value in values[changes])
+
+    @property
+    def _whole(self) -> bool:
+        return not isinstance(self.column, FloatColumn)
 
     def _around(self, threshold: float) -> Sequence[float]:
-        if isinstance(self.column, FloatColumn):
+        if not self._whole:
             return (
                 threshold,
                 float(np.nextafter(threshold, -np.inf)),
