@@ -10,7 +10,7 @@ from dpsynth.curator.counting import Recoding, recoded_domain
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError
-from dpsynth.pgm.support import possible_cells
+from dpsynth.pgm.support import essential, possible_cells
 from dpsynth.privacy.budget import Budget, Neighbouring
 
 Zeros = Mapping[Clique, NDArray[np.bool_]]
@@ -18,6 +18,8 @@ Zeros = Mapping[Clique, NDArray[np.bool_]]
 
 def known_zeros(schema: Schema, budget: Budget) -> Zeros:
     """Return the cells that no record can be in; clique -> array, axes in the clique's order.
+
+    What other constraints imply is left out.
 
     Records that the schema drops leave no trace under add/remove, where each is in or out on its
     own. Under replace one record could become one that is dropped, and the number of those left,
@@ -36,7 +38,7 @@ def known_zeros(schema: Schema, budget: Budget) -> Zeros:
         )
         raise InvalidValueError("relation", budget.relation.value, rule)
     check_possible(schema)
-    return schema.rules.impossible
+    return essential(schema.domain, schema.rules.impossible)
 
 
 def check_possible(schema: Schema) -> None:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
@@ -14,6 +15,7 @@ from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError
 from dpsynth.pgm.blocks import BLOCK_ROWS
 from dpsynth.pgm.repair import Repair
+from dpsynth.pgm.support import essential
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
@@ -80,8 +82,13 @@ class SyntheticModel(ABC):
         if not self.schema.constraints:
             return blocks
         # Whatever the model is, no row leaves it that a constraint forbids.
-        repair = Repair.of(self.schema.domain, self.schema.rules.impossible)
+        repair = _repair(self.schema)
         return (repair.repaired(codes, rng=rng) for codes in blocks)
+
+
+@lru_cache(8)  # a schema is sampled many times over
+def _repair(schema: Schema) -> Repair:
+    return Repair.of(schema.domain, essential(schema.domain, schema.rules.impossible))
 
 
 class BlockSampler(ABC):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import ContradictionError, InvalidValueError
 from dpsynth.pgm.repair import Repair
-from dpsynth.pgm.support import possible_cells
+from dpsynth.pgm.support import essential, possible_cells
 
 DOMAIN = Domain(sizes={"a": 2, "b": 3, "c": 2, "d": 3, "e": 1})
 Zeros = dict[Clique, np.ndarray]
@@ -47,6 +47,10 @@ def test_possible_cells_and_repairs_are_exact(impossible: Zeros) -> None:
         with pytest.raises(ContradictionError, match="together they leave no possible record"):
             possible_cells(DOMAIN, impossible)
         return
+    fewer = essential(DOMAIN, impossible)
+    assert np.array_equal(allowed(fewer), table)
+    for clique in fewer:  # and none of those that are left is implied by the others
+        assert not np.array_equal(allowed({c: z for c, z in fewer.items() if c != clique}), table)
     tree, found = possible_cells(DOMAIN, impossible)
     for clique, cells in zip(tree.cliques, found, strict=True):
         others = tuple(i for i, a in enumerate(DOMAIN.attributes) if a not in clique)
