@@ -166,12 +166,12 @@ def fitted(
     Args:
         private: for its public facts, what the schema's constraints rule out among them.
         measurements: what was bought, at least one.
-        start: a model to start from; it may have more attributes than the records.
+        start: a model to start from.
         steps: largest number of steps of the optimiser.
         last: whether no other fit will follow, so that it may take all the time that is left.
     """
     return estimate(
-        private.domain if start is None else start.domain,
+        private.domain,
         measurements,
         total=total_of(private, measurements),
         start=start,

@@ -14,6 +14,7 @@ from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, S
 from dpsynth.data.table import Table
 from dpsynth.generators import base
 from dpsynth.generators.graphical import GraphicalSyntheticModel
+from dpsynth.pgm.junction_tree import JunctionTree
 from dpsynth.registry import GENERATORS
 from dpsynth.synthesis import Synthesis
 
@@ -175,3 +176,19 @@ def test_the_support_of_a_model_is_what_is_allowed() -> None:
         model = dpsynth.synthesize(table, generator=name, epsilon=1.0, seed=0).model
         assert isinstance(model, GraphicalSyntheticModel)
         assert ((model.model.marginal("abcd").ravel() > 0) == possible).all(), name
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in SHAPED if hasattr(GENERATORS.get(n)(), "largest_tree")]
+)
+def test_constraints_count_against_the_largest_tree(name: str) -> None:
+    """There is room for what they tie together and for little else, and it is not passed."""
+    own = JunctionTree.build(SCHEMA.domain, SCHEMA.rules.impossible).cells
+    for room in (0, 100):
+        generator = GENERATORS.get(name)(largest_tree=own + room)
+        model = dpsynth.synthesize(records(), generator=generator, epsilon=20.0, seed=0).model
+        assert isinstance(model, GraphicalSyntheticModel)
+        merged = [a for a in model.model.domain.attributes if a.endswith("(groups)")]
+        assert not merged
+        assert own <= model.model.tree.cells <= own + room
+        assert not broken(model.sample(300, rng=np.random.default_rng(0)).frame).any()

@@ -55,6 +55,9 @@ class MergedData:
     ) -> Self:
         """Return a view in which nearly every code stands for `least` records or more.
 
+        Codes that constraints tell apart are not merged: what is impossible of single codes is
+        then what is impossible of groups, and no model of groups has to be mended for it.
+
         Args:
             private: the records.
             counts: expected records of each code of every attribute; public.
@@ -65,6 +68,7 @@ class MergedData:
         groups: dict[str, NDArray[np.intp]] = {}
         for attribute, of in counts.items():
             found = rare_groups(private.schema.column(attribute), of, least=least)
+            found = split_groups(found, attribute, private.impossible)
             if attribute != keep and found.max() + 1 < len(found):
                 groups[attribute] = found
         if not groups:
@@ -124,36 +128,9 @@ class MergedData:
             found.append(NoisyMarginal(clique=(name,), values=sums, sigma=sigma))
         return found
 
-    def refined(
-        self,
-        model: GraphicalModel,
-        measured: Sequence[NoisyMarginal],
-        counts: Mapping[str, Array],
-    ) -> GraphicalModel:
-        """Return a model of the view as one of single codes.
-
-        Where constraints tell the codes of a group apart the model is fitted again, to what it was
-        fitted to and to the counts of those codes, without the cells that are impossible.
-
-        Args:
-            model: of the view, fitted to `measured`.
-            measured: measurements of the view.
-            counts: expected records of each code of every attribute; public.
-        """
-        if not self.refinements:
-            return model
-        found = refined(model, self.private.domain, self.refinements)
-        ruled = {a for clique in self.private.impossible for a in clique}
-        split = {r.attribute for r in self.refinements.values()} & ruled
-        if not split:
-            return found
-        sigma = {m.clique: m.sigma for m in measured}
-        own = [
-            NoisyMarginal(clique=(r.attribute,), values=counts[r.attribute], sigma=sigma[name,])
-            for name, r in self.refinements.items()
-            if r.attribute in split
-        ]
-        return fitted(self.private, [*measured, *own], start=found)
+    def refined(self, model: GraphicalModel) -> GraphicalModel:
+        """Return a model of the view as one of single codes."""
+        return refined(model, self.private.domain, self.refinements) if self.refinements else model
 
 
 def likely_counts(
@@ -240,6 +217,27 @@ def rare_groups(column: Column, counts: Array, *, least: float) -> NDArray[np.in
         groups = np.where(rare, 0, np.cumsum(~rare) - (0 if rare.any() else 1))
         return groups.astype(np.intp)
     return neighbour_groups(column, counts, least=least)
+
+
+def split_groups(
+    groups: NDArray[np.intp], attribute: str, impossible: Mapping[Clique, NDArray[np.bool_]]
+) -> NDArray[np.intp]:
+    """Return groups of codes, split where codes of one have different impossible cells.
+
+    Args:
+        groups: for each code of `attribute` its group.
+        attribute: whose codes they are.
+        impossible: clique -> True for each cell that no record can be in.
+    """
+    for clique, zeros in impossible.items():
+        if attribute in clique:
+            cells = np.moveaxis(zeros, clique.index(attribute), 0).reshape(len(groups), -1)
+            _, kinds = np.unique(cells, axis=0, return_inverse=True)
+            parts = dict.fromkeys(zip(groups.tolist(), kinds.ravel().tolist(), strict=True))
+            order = {part: i for i, part in enumerate(sorted(parts, key=lambda part: part[0]))}
+            found = [order[p] for p in zip(groups.tolist(), kinds.ravel().tolist(), strict=True)]
+            groups = np.array(found, dtype=np.intp)
+    return groups
 
 
 def neighbour_groups(column: Column, counts: Array, *, least: float) -> NDArray[np.intp]:

@@ -198,10 +198,7 @@ class TwoStage(Generator):
             if found:
                 measured = [*data.one_ways(ones, likely, found), *found]
                 model = fitted(data.view, measured, start=model, steps=_STEPS)
-        if found:
-            model = data.refined(model, [*data.one_ways(ones, likely, found), *found], likely)
-        else:
-            model = independent(private, likely)
+        model = data.refined(model) if found else independent(private, likely)
         return GraphicalSyntheticModel.of(private, model, [*ones, *found])
 
     def _one_ways(
