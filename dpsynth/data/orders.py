@@ -125,9 +125,10 @@ class Orders:
     ) -> dict[str, Numbers]:
         """Return values in order, each within the bin of its code; one pass, with no rejection.
 
-        Values that are out of order change places where their bins allow it: drawn evenly, they
-        are then an even draw of what is in order. What is left is drawn again, from the lesser
-        column upwards, between what is below it and what those above it need.
+        In a row that is out of order, values beyond what the orders leave of their bins are drawn
+        again, neighbours change places, and what is still below something is drawn above it,
+        from the lesser column upwards. Of two columns that are left the same bounds the result is
+        an even draw of all that is in order.
 
         Args:
             values: of all columns of the orders, drawn on their own; NaN where missing.
@@ -139,13 +140,15 @@ class Orders:
             return dict(values)
         found = {name: values[name][wrong] for name in self.columns}
         low, high = self._bounds({name: codes[name][wrong] for name in self.columns})
+        for name, column in self.columns.items():
+            outside = (found[name] < low[name]) | (found[name] > high[name])
+            _redraw(column, found[name], outside, (low[name], high[name]), rng=rng)
         for (lower, upper), strict in self.edges.items():
             if type(self.columns[lower]) is not type(self.columns[upper]):
                 continue  # a value of one may be none of the other
             first, second = found[lower], found[upper]
+            # Each is then between the other's bounds: these keep the order themselves.
             swap = (first >= second) if strict else (first > second)
-            swap &= (low[lower] <= second) & (second <= high[lower])
-            swap &= (low[upper] <= first) & (first <= high[upper])
             found[lower] = np.where(swap, second, first)
             found[upper] = np.where(swap, first, second)
         for name, column in self.columns.items():
@@ -153,8 +156,7 @@ class Orders:
             for (lower, upper), strict in self.edges.items():
                 if upper == name:
                     least = np.fmax(least, _above(column, found[lower], strict))
-            redrawn = (found[name] < least) | (found[name] > high[name])
-            found[name][redrawn] = _drawn(column, least[redrawn], high[name][redrawn], rng=rng)
+            _redraw(column, found[name], found[name] < least, (least, high[name]), rng=rng)
         result = {name: np.array(values[name]) for name in self.columns}
         for name, of in found.items():
             result[name][wrong] = of
@@ -198,9 +200,18 @@ def _below(column: Column, values: Numbers, strict: bool) -> Numbers:
     return np.nextafter(values, -np.inf) if strict else values
 
 
-def _drawn(column: Column, low: Numbers, high: Numbers, *, rng: np.random.Generator) -> Numbers:
-    """Return values of `column`, even between bounds that are values of it too."""
+def _redraw(
+    column: Column,
+    values: Numbers,
+    where: Bools,
+    bounds: tuple[Numbers, Numbers],
+    *,
+    rng: np.random.Generator,
+) -> None:
+    """Draw some values of `column` again, even between bounds that are values of it too."""
+    low, high = (bound[where] for bound in bounds)
     share = rng.random(low.size)
     if isinstance(column, IntegerColumn):
-        return np.minimum(low + np.floor(share * (high - low + 1)), high)
-    return np.clip(low + share * (high - low), low, high)
+        values[where] = np.minimum(low + np.floor(share * (high - low + 1)), high)
+    else:
+        values[where] = np.clip(low + share * (high - low), low, high)

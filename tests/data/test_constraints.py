@@ -322,6 +322,12 @@ def test_values_in_one_bin_are_an_even_draw_of_what_is_in_order() -> None:
     assert abs(found["a"] - 10 / 3) < 0.085
     assert abs(found["b"] - 20 / 3) < 0.085
     assert abs(5.0 - 10 / 3) > 0.085
+    # Of a bin of twice the width only the half that the other column leaves it counts: 5/3, 10/3.
+    columns = (columns[0], FloatColumn(name="b", lower=0.0, upper=10.0, bins=2))
+    schema = Schema(columns=columns, constraints=schema.constraints)
+    found = Codec(schema=schema).decode(codes, rng=np.random.default_rng(0)).frame.mean()
+    assert abs(found["a"] - 5 / 3) < 0.085
+    assert abs(found["b"] - 10 / 3) < 0.085
 
 
 @settings(max_examples=60, deadline=None)
