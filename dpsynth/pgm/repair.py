@@ -86,7 +86,9 @@ class Repair:
             if possible.all():
                 continue
             known: Clique = separator
-            for attribute in (a for a in clique if a not in separator):
+            # Few codes are known better than many, and more of what is known first is kept.
+            own = [a for a in clique if a not in separator]
+            for attribute in sorted(own, key=lambda a: self.tree.domain.sizes[a]):
                 cells = ordered(clique, possible.astype(np.float64), (*known, attribute)) > 0
                 yield known, attribute, cells
                 known = (*known, attribute)
