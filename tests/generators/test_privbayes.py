@@ -13,7 +13,7 @@ from dpsynth.errors import InvalidValueError
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.generators.graphical import without_zeros
 from dpsynth.generators.marginal.bayesian_network import BayesianNetworkModel, conditional
-from dpsynth.generators.marginal.privbayes import PrivBayes, useful_parents
+from dpsynth.generators.marginal.privbayes import PrivBayes, useful_parents, with_partners
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.noise import ResearchNoise
@@ -134,3 +134,13 @@ def test_impossible_cells_are_taken_out_of_its_tables() -> None:
     one = NoisyMarginal(clique=("c1",), values=noisy.values[:, 0], sigma=1.0)
     (alone,) = without_zeros(private, [one])
     assert np.array_equal(alone.values, noisy.values[:, 0])
+
+
+def test_parents_that_constraints_tie_to_a_child_come_first() -> None:
+    """Where they are among those to choose from; otherwise any parents do."""
+    sets: list[tuple[str, ...]] = [(), ("a",), ("b",), ("d",), ("a", "b"), ("a", "d")]
+    assert with_partners(iter(sets), []) == sets
+    assert with_partners(iter(sets), [{"c", "e"}]) == sets
+    assert with_partners(iter(sets), [{"a", "c"}]) == [("a",), ("a", "b"), ("a", "d")]
+    assert with_partners(iter(sets), [{"a", "c"}, {"c", "b", "e"}]) == [("a", "b")]
+    assert with_partners(iter(sets[:4]), [{"a", "c"}, {"c", "b"}]) == [("a",), ("b",)]
