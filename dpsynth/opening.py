@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dpsynth.curator.blocks import StoredRecords
+from dpsynth.curator.knowledge import check_possible
 from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.spool import spooled
@@ -33,6 +34,7 @@ def read_schema(
     Raises:
         InvalidValueError: no schema where one is needed, or one where the table has its own.
         FileError, SchemaError, UnknownNameError: a file that is no schema.
+        ContradictionError: constraints that leave no possible record.
     """
     if isinstance(data, Table):
         if schema is not None:
@@ -40,7 +42,10 @@ def read_schema(
         return data.schema
     if schema is None:
         raise InvalidValueError("schema", None, "a Schema or the path of its TOML file")
-    return load_schema(schema) if isinstance(schema, str | Path) else schema
+    rules = load_schema(schema) if isinstance(schema, str | Path) else schema
+    if isinstance(rules, Schema):
+        check_possible(rules)
+    return rules
 
 
 def stored_records(
@@ -121,6 +126,8 @@ def opened(
     ):
         table = data if isinstance(data, Table) else Table.from_frame(schema, frame)
         return PrivateData(table, unit, noise=noise, accountant=accountant)
+    if isinstance(schema, Schema) and schema.constraints and not isinstance(data, Table):
+        Table.from_frame(schema, frame)  # refuses a record that breaks one before anything is spent
     columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant)
     return columns.private_data(preparation.closed(columns))
 

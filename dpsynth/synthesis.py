@@ -248,6 +248,7 @@ def synthesize(
     Raises:
         InvalidValueError: a parameter outside its range.
         UnknownNameError: no such generator or accountant.
+        ContradictionError: constraints of the schema that leave no possible record.
         DataError: records that do not fit the schema.
         ClusterError: the cluster does not answer.
         RecordsElsewhereError: the generator needs records in memory, and they are not.
@@ -258,7 +259,7 @@ def synthesize(
         >>> model.sample(1000).frame  # doctest: +SKIP
     """
     from dpsynth.data.open_schema import OpenSchema
-    from dpsynth.generators.limits import Limits, resized, running
+    from dpsynth.generators.limits import Limits, check_constraints, resized, running
     from dpsynth.generators.marginal.workload import recording_skipped
     from dpsynth.opening import opened, read_schema, stored_records
     from dpsynth.privacy.accountant import ADAPTIVE, make_accountant
@@ -277,6 +278,7 @@ def synthesize(
         records = files.enter_context(stored) if stored else data
         private = opened(records, rules, budget, noise=noise, accountant=name, by=preparation)
         chosen = resized(chosen, private.domain, ceilings)
+        check_constraints(chosen, private)
         model = chosen.fit(private, rng=rng)
     return Synthesis(
         model=model,

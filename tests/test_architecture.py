@@ -19,7 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "privacy": {"errors"},
     "data": {"errors", "atomic"},
     "pgm": {"errors", "threads", "data.domain"},
-    "curator": {"errors", "privacy", "data", "pgm.measurement"},
+    "curator": {"errors", "privacy", "data", "pgm.measurement", "pgm.support"},
     "generators": {
         "errors",
         "registry",

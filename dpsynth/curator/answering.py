@@ -1,18 +1,20 @@
 """The three steps of every access, in this order: charge, tell the observer, draw."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.counting import Counter
+from dpsynth.curator.knowledge import Zeros, zeros_of_groups
 from dpsynth.curator.merging import MergedQuery, Merging
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing
 from dpsynth.curator.queries import AdditiveQuery, Query
 from dpsynth.curator.sgd import SgdPlan
+from dpsynth.data.domain import Clique
 from dpsynth.privacy.events import ComposedEvent, Event, ExponentialEvent
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
@@ -30,6 +32,7 @@ class Answering:
         counter: the records.
         observer: told of each access between charge and draw; None: nobody.
         mergings: how the codes of `counter` were made from those of the records, first to last.
+        impossible: cells that no record can be in, in the codes of `counter`.
     """
 
     ledger: Ledger
@@ -38,13 +41,20 @@ class Answering:
     counter: Counter
     observer: Callable[[Observation], None] | None = None
     mergings: tuple[Merging, ...] = ()
+    impossible: Zeros = field(default_factory=dict[Clique, NDArray[np.bool_]])
 
     def merged(self, merging: Merging) -> "Answering":
         """Return what answers about merged codes, from the same ledger."""
-        counter = self.counter.recoded(merging.tables(self.pricing.domain))
-        pricing = replace(self.pricing, domain=counter.domain)
-        mergings = (*self.mergings, merging)
-        return replace(self, counter=counter, pricing=pricing, mergings=mergings)
+        domain = self.pricing.domain
+        tables = merging.tables(domain)
+        counter = self.counter.recoded(tables)
+        return replace(
+            self,
+            counter=counter,
+            pricing=replace(self.pricing, domain=counter.domain),
+            mergings=(*self.mergings, merging),
+            impossible=zeros_of_groups(self.impossible, domain, tables),
+        )
 
     def measure(
         self, asked: Sequence[tuple[str, AdditiveQuery, float]], together: str | None = None

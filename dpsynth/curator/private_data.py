@@ -14,6 +14,7 @@ from dpsynth.curator.admission import admitted, ledger_of
 from dpsynth.curator.answering import Answering
 from dpsynth.curator.blocks import StoredRecords
 from dpsynth.curator.interactions import relative_noise
+from dpsynth.curator.knowledge import Zeros, known_zeros
 from dpsynth.curator.measuring import measured_interactions, measured_marginals
 from dpsynth.curator.merging import Merging
 from dpsynth.curator.observation import Observation
@@ -66,10 +67,13 @@ class PrivateData:
         schema: the public description of the records.
         domain: attributes and sizes after encoding.
         budget: the guarantee.
+        impossible: cells that the schema's constraints rule out, in the codes of `domain`.
 
     Raises:
-        InvalidValueError: the budget's unit of privacy is not the schema's, or the accountant is
-            of another budget.
+        ContradictionError: the constraints leave no possible record.
+        InvalidValueError: another unit of privacy than the schema's, an accountant of another
+            budget, or what `known_zeros` refuses.
+        DataError: too many records, or of a unit, where they can only be counted.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class PrivateData:
         observer: Callable[[Observation], None] | None = None,
         rowless: bool = False,
     ) -> None:
+        self.impossible: Zeros = known_zeros(table.schema, budget)
         counter = admitted(table, budget, noise)
         self.schema: Schema = table.schema
         self.domain: Domain = counter.domain
@@ -95,6 +100,7 @@ class PrivateData:
             noise=noise,
             counter=counter,
             observer=observer,
+            impossible=self.impossible,
         )
 
     def __repr__(self) -> str:
@@ -261,8 +267,7 @@ class PrivateData:
 
         Raises:
             BudgetExceededError: the budget does not cover it; nothing has changed.
-            InvalidValueError, UnknownNameError: candidates, predictions, penalties or weights do
-                not fit.
+            InvalidValueError, UnknownNameError: arguments that do not fit.
         """
         query = worst_fit(candidates, predict, penalties=penalties, weights=weights)
         return query.candidates[self._answering.select(label, query, len(candidates), epsilon)]
@@ -387,4 +392,5 @@ class PrivateData:
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
         view._answering, view.domain = answering, answering.counter.domain
+        view.impossible = answering.impossible
         return view

@@ -11,6 +11,7 @@ from dpsynth.data.binning import float_edges, integer_edges
 from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn
 from dpsynth.data.conform import CHUNK, category_dtype
 from dpsynth.data.domain import Domain
+from dpsynth.data.enforcement import arrange
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 from dpsynth.data.values import Limits, draw_values, value_law
@@ -106,10 +107,22 @@ class Codec:
 
     def _decode(self, codes: Codes, ranges: Ranges, rng: np.random.Generator) -> list[Any]:
         _check_codes(codes, self.domain)
-        return [
+        decoded = [
             _decode(column, codes[:, i].astype(np.int64), ranges.get(column.name), rng)
             for i, column in enumerate(self.schema.columns)
         ]
+        if self.schema.constraints:
+            _check_orders(self.schema, ranges)
+            arrange(self.schema, codes, decoded, rng=rng)
+        return decoded
+
+
+def _check_orders(schema: Schema, ranges: Ranges) -> None:
+    """Refuse a range of a column whose values an order may move to elsewhere in their bin."""
+    for name in schema.rules.orders.columns:
+        if name in ranges:
+            rule = "of whole bins, since the column is in an order"
+            raise InvalidValueError(f"the range of {name!r}", ranges[name], rule)
 
 
 def _joined(parts: Sequence[Any]) -> Any:

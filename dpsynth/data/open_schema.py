@@ -45,9 +45,14 @@ class OpenSchema:
                 raise SchemaError(None, name, "names of columns must be unique")
         if not self.columns:
             raise SchemaError(None, [], "at least one column is needed")
-        closed = [c for c in self.columns if not isinstance(c, OpenText | OpenNumber)]
-        if closed:
-            Schema(columns=tuple(closed), **self.settings)  # refuses settings that break a rule
+        known = {c.name: c for c in self.columns if not isinstance(c, OpenText | OpenNumber)}
+        for constraint in self.settings.get("constraints", ()):
+            for name in constraint.involved:
+                if name in self.names and name not in known:
+                    rule = "a column in a constraint needs bounds or categories, and bins, declared"
+                    raise SchemaError(name, "open", rule)
+        if known:
+            Schema(columns=tuple(known.values()), **self.settings)  # refuses settings against rules
 
     def __hash__(self) -> int:
         return hash((self.columns, tuple(sorted(self.settings.items()))))
@@ -97,7 +102,8 @@ class OpenSchema:
 
     def to_toml(self) -> str:
         """Return the schema as TOML; `parse_schema` gives an equal one back."""
-        return schema_toml.write(self.settings, self.columns)
+        top = {key: value for key, value in self.settings.items() if key != "constraints"}
+        return schema_toml.write(top, self.columns, self.settings.get("constraints", ()))
 
 
 def presented_as(schema: Schema | OpenSchema, frame: Any) -> Schema | OpenSchema:
@@ -124,10 +130,13 @@ def parse_schema(text: str) -> Schema | OpenSchema:
     Raises:
         SchemaError, UnknownNameError: as `Schema.from_toml`.
     """
-    top, columns = schema_toml.read(text)
-    found = OpenSchema(columns=columns, settings=top)
+    top, columns, constraints = schema_toml.read(text)
     closed = [c for c in columns if not isinstance(c, OpenText | OpenNumber)]
-    return found if found.open_columns else Schema(columns=tuple(closed), **top)
+    if len(closed) == len(columns):
+        return Schema(columns=tuple(closed), constraints=constraints, **top)
+    if constraints:
+        top["constraints"] = constraints
+    return OpenSchema(columns=columns, settings=top)
 
 
 def load_schema(path: str | Path) -> Schema | OpenSchema:

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import cast, final
+from typing import Literal, cast, final
 
 from dpsynth.data import schema_toml
 from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
+from dpsynth.data.constraints import Constraint
 from dpsynth.data.domain import Domain
 from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
 from dpsynth.data.opening import opened
+from dpsynth.data.rules import Rules, check_constraints
 from dpsynth.errors import DpsynthError, FileError, SchemaError, UnknownNameError
 
 __all__ = ["CategoricalColumn", "Column", "FloatColumn", "IntegerColumn", "Schema"]
@@ -29,9 +32,13 @@ class Schema:
             named, and is 1 when the unit is a record.
         inferred: the fields that were drafted from the records themselves, as "column.field".
             Receipts list them as unprotected.
+        constraints: what is publicly known to hold in every record; every synthetic one keeps it.
+        on_violation: what becomes of a record that breaks a constraint: "error" refuses the table,
+            "drop" leaves the record out.
 
     Raises:
         SchemaError: a field outside its rule.
+        UnknownNameError: a constraint on a column that is not there.
     """
 
     columns: tuple[Column, ...]
@@ -39,9 +46,11 @@ class Schema:
     unit: str = "record"
     max_rows_per_unit: int = cast("int", None)  # None until __post_init__ has seen the unit
     inferred: tuple[str, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    on_violation: Literal["error", "drop"] = "error"
 
     def __post_init__(self) -> None:
-        for field in ("columns", "inferred"):
+        for field in ("columns", "inferred", "constraints"):
             object.__setattr__(self, field, _listed(field, getattr(self, field)))
         _check_columns(self.columns)
         _check_count("public_rows", 1 if self.public_rows is None else self.public_rows)
@@ -58,6 +67,11 @@ class Schema:
             raise SchemaError(
                 None, self.max_rows_per_unit, "max_rows_per_unit must be 1 when unit is 'record'"
             )
+        check_constraints(self.columns, self.constraints)
+        if self.on_violation not in ("error", "drop"):
+            raise SchemaError(None, self.on_violation, "on_violation must be 'error' or 'drop'")
+        if self.constraints:
+            self.rules  # noqa: B018 - what cannot be worked out is refused now
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,6 +82,11 @@ class Schema:
     def domain(self) -> Domain:
         """Codes of each column after encoding, the one for missing values included."""
         return Domain(sizes={c.name: c.size for c in self.columns})
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What the constraints rule out."""
+        return Rules.of(self.columns, self.constraints)
 
     def column(self, name: str) -> Column:
         """Return the column called `name`.
@@ -87,8 +106,9 @@ class Schema:
             "unit": self.unit,
             "max_rows_per_unit": self.max_rows_per_unit,
             "inferred": self.inferred or None,
+            "on_violation": self.on_violation if self.on_violation != "error" else None,
         }
-        return schema_toml.write(top, self.columns)
+        return schema_toml.write(top, self.columns, self.constraints)
 
     @classmethod
     def from_toml(cls, text: str) -> "Schema":
@@ -99,13 +119,13 @@ class Schema:
                 column of which something has to be bought (`OpenSchema` has those).
             UnknownNameError: a key that nothing answers to; close ones are named.
         """
-        top, columns = schema_toml.read(text)
+        top, columns, constraints = schema_toml.read(text)
         closed: list[Column] = []
         for column in columns:
             if isinstance(column, OpenText | OpenNumber):
                 raise SchemaError(column.name, None, _whats_open(column))
             closed.append(column)
-        return cls(columns=tuple(closed), **top)
+        return cls(columns=tuple(closed), constraints=constraints, **top)
 
     @classmethod
     def load(cls, path: str | Path) -> "Schema":

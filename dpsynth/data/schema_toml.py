@@ -1,7 +1,7 @@
 """Schemas as TOML: the keys that a file may have, reading them, and writing them.
 
-The standard library reads TOML but does not write it. A schema needs texts, numbers, truth values
-and flat lists only, so the few lines here write it, and no dependency is needed.
+The standard library reads TOML but does not write it. A schema needs texts, numbers, truth values,
+lists and tables in one line only, so the few lines here write it, and no dependency is needed.
 """
 
 import json
@@ -11,16 +11,20 @@ from typing import Any, TypeAlias, cast
 
 from dpsynth.data.column_kinds import KEYS, column_keys, read_column
 from dpsynth.data.columns import Column
+from dpsynth.data.constraint_kinds import constraint_keys, read_constraint
+from dpsynth.data.constraints import Constraint
 from dpsynth.data.open_columns import OpenColumn
 from dpsynth.errors import SchemaError, UnknownNameError, shown
 
 TomlTable: TypeAlias = Mapping[str, Any]
 
-TOP_KEYS = ("public_rows", "unit", "max_rows_per_unit", "inferred")
+TOP_KEYS = ("public_rows", "unit", "max_rows_per_unit", "inferred", "on_violation")
+
+Read: TypeAlias = tuple[dict[str, Any], tuple[Column | OpenColumn, ...], tuple[Constraint, ...]]
 
 
-def read(text: str) -> tuple[dict[str, Any], tuple[Column | OpenColumn, ...]]:
-    """Return the top-level keys and the columns of a schema written in TOML.
+def read(text: str) -> Read:
+    """Return the top-level keys, the columns and the constraints of a schema written in TOML.
 
     Raises:
         SchemaError: not TOML, a required key that is missing, a value of the wrong type.
@@ -33,12 +37,20 @@ def read(text: str) -> tuple[dict[str, Any], tuple[Column | OpenColumn, ...]]:
     except (ValueError, RecursionError) as error:
         rule = "neither thousands of digits nor hundreds of lists within lists are read"
         raise SchemaError(None, "this TOML", rule) from error
-    _check_keys("key of the schema", document, (*TOP_KEYS, "column"))
-    tables: Any = document.pop("column", [])
+    _check_keys("key of the schema", document, (*TOP_KEYS, "column", "constraint"))
+    columns, constraints = _tables(document, "column"), _tables(document, "constraint")
+    return (
+        document,
+        tuple(_read_column(table, i) for i, table in enumerate(columns, start=1)),
+        tuple(read_constraint(t, i, _check_keys) for i, t in enumerate(constraints, start=1)),
+    )
+
+
+def _tables(document: dict[str, Any], key: str) -> list[object]:
+    tables: Any = document.pop(key, [])
     if not isinstance(tables, list):
-        raise SchemaError(None, "column", "each column is a table that starts with [[column]]")
-    listed = cast("list[object]", tables)
-    return document, tuple(_read_column(table, i) for i, table in enumerate(listed, start=1))
+        raise SchemaError(None, key, f"each {key} is a table that starts with [[{key}]]")
+    return cast("list[object]", tables)
 
 
 def _read_column(value: object, position: int) -> Column | OpenColumn:
@@ -69,10 +81,15 @@ def _check_keys(kind: str, table: TomlTable, known: Iterable[str]) -> None:
             raise UnknownNameError(kind, key, names)
 
 
-def write(top: TomlTable, columns: Iterable[Column | OpenColumn]) -> str:
+def write(
+    top: TomlTable,
+    columns: Iterable[Column | OpenColumn],
+    constraints: Iterable[Constraint] = (),
+) -> str:
     """Return TOML for a schema; keys that are None are left out."""
     blocks = [_write_keys(top)]
     blocks += ["[[column]]\n" + _write_keys(column_keys(column)) for column in columns]
+    blocks += ["[[constraint]]\n" + _write_keys(constraint_keys(one)) for one in constraints]
     return "\n".join(blocks)
 
 
@@ -88,4 +105,7 @@ def _value(value: object) -> str:
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, tuple):
         return f"[{', '.join(_value(item) for item in cast('tuple[object, ...]', value))}]"
+    if isinstance(value, dict):
+        items = cast("dict[str, object]", value).items()
+        return f"{{ {', '.join(f'{_value(key)} = {_value(item)}' for key, item in items)} }}"
     return repr(value)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.columns import Column
 from dpsynth.data.conform import conform
+from dpsynth.data.enforcement import keeping
 from dpsynth.data.identity import identities
 from dpsynth.data.presenting import presented
 from dpsynth.data.schema import Schema
@@ -24,9 +25,9 @@ class Table:
 
     Columns have the schema's order. Inside they are categorical (in the schema's order), int64
     (Int64 where values may be missing; times are ticks) or float64. Values out of bounds have been
-    clipped, and foreign categories sent to the declared one, where the schema says so. The
-    representation shows the schema only: no record, and not their number, which is secret under
-    add/remove.
+    clipped, foreign categories sent to the declared one, and records that break a constraint left
+    out, where the schema says so. The representation shows the schema only: no record, and not
+    their number, which is secret under add/remove.
 
     Args:
         schema: the public description.
@@ -36,7 +37,8 @@ class Table:
 
     Raises:
         UnknownNameError: a column that the schema or the frame lacks.
-        DataError: no rows, a value that its column forbids, or a missing identifier.
+        DataError: no rows, a value that its column forbids, a missing identifier, or a record that
+            a constraint forbids.
     """
 
     __slots__ = ("_frame", "_schema", "_units")
@@ -51,6 +53,10 @@ class Table:
         known = schema.unit != "record" and schema.unit in named
         self._units = identities(schema.unit, named[schema.unit])[0] if known else None
         columns = {c.name: conform(c, named[c.name]) for c in schema.columns}
+        kept = keeping(schema, columns) if schema.constraints else None
+        if kept is not None:
+            columns = {name: array[kept] for name, array in columns.items()}
+            self._units = None if self._units is None else self._units[kept]
         self._schema = schema
         self._frame = pd.DataFrame(columns, copy=False)
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
@@ -15,6 +16,8 @@ from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError
 from dpsynth.pgm.blocks import BLOCK_ROWS
 from dpsynth.pgm.evidence import Evidence
+from dpsynth.pgm.repair import Repair
+from dpsynth.pgm.support import essential
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
@@ -45,7 +48,7 @@ class SyntheticModel(ABC):
 
     @final
     def sample(self, n: int, *, rng: np.random.Generator) -> "Table":
-        """Return `n` synthetic records, decoded under the schema.
+        """Return `n` synthetic records, decoded under the schema; all keep its constraints.
 
         Args:
             n: number of rows, at least 1.
@@ -80,9 +83,20 @@ class SyntheticModel(ABC):
         if n < 1:
             raise InvalidValueError("n", n, "at least 1")
         if isinstance(self, BlockSampler):
-            return self.code_blocks(n, rng=rng)
-        sizes = (min(BLOCK_ROWS, n - start) for start in range(0, n, BLOCK_ROWS))
-        return (self.sample_codes(size, rng=rng) for size in sizes)
+            blocks = self.code_blocks(n, rng=rng)
+        else:
+            sizes = (min(BLOCK_ROWS, n - start) for start in range(0, n, BLOCK_ROWS))
+            blocks = (self.sample_codes(size, rng=rng) for size in sizes)
+        if not self.schema.constraints:
+            return blocks
+        # Whatever the model is, no row leaves it that a constraint forbids.
+        repair = _repair(self.schema)
+        return (repair.repaired(codes, rng=rng) for codes in blocks)
+
+
+@lru_cache(8)  # a schema is sampled many times over
+def _repair(schema: Schema) -> Repair:
+    return Repair.of(schema.domain, essential(schema.domain, schema.rules.impossible))
 
 
 class BlockSampler(ABC):

@@ -135,6 +135,23 @@ def total_of(private: PrivateData, measurements: Sequence[NoisyMarginal]) -> flo
     return min(estimate_total(measurements), TOTAL_CEILING)
 
 
+def without_zeros(
+    private: PrivateData, measurements: Sequence[NoisyMarginal]
+) -> list[NoisyMarginal]:
+    """Return measurements of codes with 0 in the cells that constraints inside them rule out."""
+    found: list[NoisyMarginal] = []
+    for marginal in measurements:
+        values = marginal.values
+        for clique, zeros in private.impossible.items():
+            if set(clique) <= set(marginal.clique):
+                own = [a for a in marginal.clique if a in clique]
+                ruled_out = zeros.transpose([clique.index(a) for a in own])
+                shape = [private.domain.sizes[a] if a in own else 1 for a in marginal.clique]
+                values = np.where(ruled_out.reshape(shape), 0.0, values)
+        found.append(replace(marginal, values=values))
+    return found
+
+
 def fitted(
     private: PrivateData,
     measurements: Sequence[NoisyMarginal],
@@ -146,7 +163,7 @@ def fitted(
     """Return the graphical model that fits `measurements`; post-processing only.
 
     Args:
-        private: for its public facts.
+        private: for its public facts, what the schema's constraints rule out among them.
         measurements: what was bought, at least one.
         start: a model to start from.
         steps: largest number of steps of the optimiser.
@@ -157,6 +174,7 @@ def fitted(
         measurements,
         total=total_of(private, measurements),
         start=start,
+        impossible=private.impossible,
         steps=steps,
         until=fit_until(last=last),
     )

@@ -17,10 +17,12 @@ from math import comb, inf, isfinite, prod
 from time import monotonic
 from typing import TypeVar, final
 
+from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator
 from dpsynth.memory import held_mb, resident_mb
+from dpsynth.pgm.junction_tree import JunctionTree
 
 G = TypeVar("G", bound=Generator)
 
@@ -124,6 +126,21 @@ def resized(generator: G, domain: Domain, limits: Limits) -> G:
     if "largest_tree" not in {f.name for f in fields(generator)} or wanted <= most:
         return generator
     return replace(generator, **{"largest_tree": most})
+
+
+def check_constraints(generator: Generator, private: PrivateData) -> None:
+    """Refuse a `largest_tree`, before anything is spent, that the schema's constraints exceed.
+
+    Raises:
+        InvalidValueError: what the generator allows is less than they need.
+    """
+    most = getattr(generator, "largest_tree", None)
+    if most is None or not private.impossible:
+        return
+    cells = JunctionTree.build(private.domain, private.impossible).cells
+    if cells > most:
+        rule = f"at least {cells}, the cells that the schema's constraints need"
+        raise InvalidValueError("largest_tree", most, rule)
 
 
 def _room_mb(memory_mb: float) -> float:

@@ -53,7 +53,8 @@ class MixtureSyntheticModel(TractableModel):
 
     @property
     def tractable(self) -> bool:
-        return True
+        # Under constraints rows are mended after they were drawn, and no law is known.
+        return not self.schema.constraints
 
     def given(self, evidence: Evidence) -> "MixtureSyntheticModel":
         for attribute in evidence:

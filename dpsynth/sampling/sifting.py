@@ -106,7 +106,7 @@ class SiftedModel:
             # As many as the rate so far suggests, to within reason.
             expected = (n - found) * (drawn + 1) / (found + 1)
             size = int(min(max(expected, 256), _BATCH, most - drawn))
-            codes = self.model.sample_codes(size, rng=rng)
+            codes = rows_of(self.model, size, rng=rng)
             codes = codes[rng.random(size) < self._weights(codes)]
             # Any order in which the model returns its rows must not decide which ones are left.
             kept.append(codes[rng.permutation(len(codes))[: n - found]])
@@ -134,4 +134,9 @@ def law_of(model: SyntheticModel, *, rng: np.random.Generator) -> Law:
     """
     if isinstance(model, TractableModel) and model.tractable:
         return model
-    return SiftedModel(model=model, pilot=model.sample_codes(PILOT_ROWS, rng=rng))
+    return SiftedModel(model=model, pilot=rows_of(model, PILOT_ROWS, rng=rng))
+
+
+def rows_of(model: SyntheticModel, n: int, *, rng: np.random.Generator) -> Codes:
+    """Return `n` rows of codes as they leave the model, mended where constraints forbid them."""
+    return np.concatenate(list(model.codes_in_blocks(n, rng=rng)))

@@ -395,7 +395,7 @@ def test_no_public_attribute_holds_records() -> None:
     public = {name: getattr(private, name) for name in dir(private) if not name.startswith("_")}
     held = {name for name, value in public.items() if not callable(value)}
     assert held == {
-        "budget", "domain", "ledger", "mode", "public_rows", "remaining", "schema"
+        "budget", "domain", "impossible", "ledger", "mode", "public_rows", "remaining", "schema"
     }  # fmt: skip
 
 

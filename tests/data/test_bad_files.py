@@ -184,7 +184,7 @@ def test_the_number_of_records_is_what_the_schema_declares(doors: Doors) -> None
 
 def test_of_a_unit_with_more_rows_than_declared_some_are_left_out(doors: Doors) -> None:
     (doors.folder / "d.csv").write_text("a\n1\n1\n2\n")
-    doors.take("d.csv", Schema(columns=(INTEGER,), unit="a", max_rows_per_unit=1))
     text = Schema(columns=(INTEGER,)).to_toml().replace('unit = "record"', 'unit = "a"')
     rule = "'unit = a' is not allowed, max_rows_per_unit must be declared with it"
     doors.refuse("d.csv", text.replace("max_rows_per_unit = 1\n", ""), rule)
+    doors.take("d.csv", Schema(columns=(INTEGER,), unit="a", max_rows_per_unit=1))

@@ -8,6 +8,7 @@ import pytest
 
 from dpsynth.data.clock import Clock
 from dpsynth.data.columns import BINS, INTEGER_CODES, CategoricalColumn, FloatColumn, IntegerColumn
+from dpsynth.data.constraint_kinds import CONSTRAINTS
 from dpsynth.data.open_columns import OpenNumber, OpenText
 from dpsynth.data.schema import Schema
 from dpsynth.registry import DATASETS
@@ -28,10 +29,20 @@ def test_the_examples_describe_one_schema() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    [Schema, CategoricalColumn, IntegerColumn, FloatColumn, Clock, OpenNumber, OpenText],
+    [
+        Schema,
+        CategoricalColumn,
+        IntegerColumn,
+        FloatColumn,
+        Clock,
+        OpenNumber,
+        OpenText,
+        *CONSTRAINTS.values(),
+    ],
 )
 def test_every_key_is_documented(kind: type) -> None:
-    keys = {"[[column]]" if f.name == "columns" else f.name for f in fields(kind)} | {"kind"}
+    tables = {"columns": "[[column]]", "constraints": "[[constraint]]"} if kind is Schema else {}
+    keys = {tables.get(f.name, f.name) for f in fields(kind)} | {"kind"}
     rows = [line.split("|")[1] for line in TEXT.splitlines() if line.startswith("| `")]
     assert keys <= set(re.findall(r"`([^`]+)`", " ".join(rows)))
 

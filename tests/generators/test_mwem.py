@@ -1,16 +1,22 @@
 """MWEM picks what is dependent, keeps its tree small, and spends its rounds as it says."""
 
+import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dpsynth import Limits, synthesize
 from dpsynth.curator.queries import MarginalQuery, WorstFitQuery
+from dpsynth.data.constraints import Forbidden
+from dpsynth.data.schema import IntegerColumn, Schema
+from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.generators.graphical import GraphicalSyntheticModel
 from dpsynth.generators.marginal.mwem import Mwem
+from dpsynth.generators.marginal.workload import SkippedCliquesWarning
 from tests.generators.planted import PLANTED, fit, pair_error, planted_table
 from tests.tables import coded_table
 
@@ -135,3 +141,21 @@ def _cells(pair: tuple[str, ...]) -> int:
 def test_hyperparameters_out_of_range(field: str, value: Any) -> None:
     with pytest.raises(InvalidValueError, match=field):
         Mwem(**{field: value})
+
+
+def test_a_pair_that_constraints_leave_no_room_for_is_no_candidate() -> None:
+    """Alone it is small, but between two constraints it would join all three columns."""
+    columns = tuple(
+        IntegerColumn(name=name, lower=0, upper=size - 1)
+        for name, size in zip("abc", (5, 60, 5), strict=True)
+    )
+    rules = (Forbidden(when={"a": 0, "b": 0}), Forbidden(when={"b": 1, "c": 0}))
+    rng = np.random.default_rng(0)
+    codes = np.stack([rng.integers(1, n, 500) for n in (5, 60, 5)], axis=1)
+    schema = Schema(columns=columns, constraints=rules)
+    table = Table.from_frame(schema, pd.DataFrame(codes, columns=list("abc")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkippedCliquesWarning)
+        model, _, _ = fit(Mwem(largest_tree=700), table)
+    assert isinstance(model, GraphicalSyntheticModel)
+    assert model.model.tree.cells == 600

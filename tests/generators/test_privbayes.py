@@ -6,13 +6,19 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.data.constraints import Within
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.baselines.independent import Independent
+from dpsynth.generators.graphical import without_zeros
 from dpsynth.generators.marginal.bayesian_network import BayesianNetworkModel, conditional
-from dpsynth.generators.marginal.privbayes import PrivBayes, useful_parents
+from dpsynth.generators.marginal.privbayes import PrivBayes, useful_parents, with_partners
+from dpsynth.pgm.measurement import NoisyMarginal
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.noise import ResearchNoise
 from tests.generators.planted import PLANTED, SIZES, fit, pair_error, planted_table
-from tests.tables import coded_schema
+from tests.tables import coded_schema, coded_table
 
 TABLE = planted_table()
 
@@ -108,3 +114,33 @@ def test_a_network_out_of_order_is_refused() -> None:
 def test_hyperparameters_out_of_range(field: str, value: Any) -> None:
     with pytest.raises(InvalidValueError, match=field):
         PrivBayes(**{field: value})
+
+
+def test_impossible_cells_are_taken_out_of_its_tables() -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (2000, 2))
+    codes[:, 1] = np.where(codes[:, 0] == 0, 0, codes[:, 1])
+    rule = Within(when={"c0": 0}, then={"c1": 0})
+    table = coded_table(codes, (4, 4), constraints=(rule,))
+    private = PrivateData(
+        table, Budget(epsilon=0.05, delta=1e-9), noise=ResearchNoise(rng=np.random.default_rng(1))
+    )
+    noisy = private.marginal(("c1", "c0"), sigma=private.sigma_for(private.remaining))
+    (found,) = without_zeros(private, [noisy])
+    assert (noisy.values[1:, 0] != 0).all()
+    assert (found.values[1:, 0] == 0).all()
+    assert np.array_equal(found.values[:, 1:], noisy.values[:, 1:])
+    assert found.values[0, 0] == noisy.values[0, 0]
+    one = NoisyMarginal(clique=("c1",), values=noisy.values[:, 0], sigma=1.0)
+    (alone,) = without_zeros(private, [one])
+    assert np.array_equal(alone.values, noisy.values[:, 0])
+
+
+def test_parents_that_constraints_tie_to_a_child_come_first() -> None:
+    """Where they are among those to choose from; otherwise any parents do."""
+    sets: list[tuple[str, ...]] = [(), ("a",), ("b",), ("d",), ("a", "b"), ("a", "d")]
+    assert with_partners(iter(sets), []) == sets
+    assert with_partners(iter(sets), [{"c", "e"}]) == sets
+    assert with_partners(iter(sets), [{"a", "c"}]) == [("a",), ("a", "b"), ("a", "d")]
+    assert with_partners(iter(sets), [{"a", "c"}, {"c", "b", "e"}]) == [("a", "b")]
+    assert with_partners(iter(sets[:4]), [{"a", "c"}, {"c", "b"}]) == [("a",), ("b",)]

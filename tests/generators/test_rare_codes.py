@@ -3,17 +3,25 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dpsynth.curator.interactions import InteractionQuery
 from dpsynth.curator.merging import MergedQuery
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.queries import MarginalQuery
-from dpsynth.data.columns import CategoricalColumn, FloatColumn
+from dpsynth.data.columns import CategoricalColumn, FloatColumn, IntegerColumn
+from dpsynth.data.constraints import Determines
 from dpsynth.data.schema import Schema
+from dpsynth.data.table import Table
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.one_ways import measure_one_ways
-from dpsynth.generators.marginal.rare_codes import MergedData, likely_counts, rare_groups
+from dpsynth.generators.marginal.rare_codes import (
+    MergedData,
+    likely_counts,
+    rare_groups,
+    split_groups,
+)
 from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.pgm.cascade import cascade_counts
 from dpsynth.pgm.column_kinds import CATEGORIES, NUMBERS
@@ -173,3 +181,34 @@ def test_merging_helps_where_most_codes_are_rare() -> None:
         return float(np.mean(found))
 
     assert 1.05 * error(3.0) < error(1e-6)
+
+
+def test_codes_that_constraints_tell_apart_are_not_merged() -> None:
+    zeros = np.zeros((7, 2), dtype=np.bool_)
+    zeros[[2, 4], 0] = True
+    groups = np.array([0, 1, 0, 0, 0, 2, 0])
+    found = split_groups(groups, "c", {("c", "d"): zeros, ("e", "d"): np.ones((2, 2), np.bool_)})
+    assert found.tolist() == [0, 2, 1, 0, 1, 3, 0]
+    one = np.array([True] * 3 + [False] * 4)
+    again = split_groups(found, "c", {("d", "c"): np.stack([one, one])})
+    assert again.tolist() == [0, 4, 2, 1, 3, 5, 1]
+    ordered = split_groups(np.array([0, 0, 0, 1, 1, 1, 2]), "c", {("c",): one})
+    assert ordered.tolist() == [0, 0, 0, 1, 1, 1, 2]
+
+
+def test_a_model_of_groups_keeps_what_constraints_say_of_single_codes() -> None:
+    """Each code of one column decides that of the other, and most of them are rare."""
+    rng = np.random.default_rng(4)
+    first = np.minimum(rng.geometric(0.15, 3000) - 1, 39)
+    columns = tuple(IntegerColumn(name=f"c{i}", lower=0, upper=n) for i, n in enumerate((39, 4, 2)))
+    mapping = tuple((f"{8 * i}..{8 * i + 7}", 4 - i) for i in range(5))
+    rule = Determines(columns=("c0",), determined="c1", mapping=mapping)
+    schema = Schema(columns=columns, constraints=(rule,))
+    codes = np.stack([first, 4 - first // 8, (first + rng.integers(0, 2, 3000)) % 3], axis=1)
+    table = Table.from_frame(schema, pd.DataFrame(codes, columns=schema.names))
+    model, _, _ = fit(TwoStage(), table, epsilon=0.3)
+    assert isinstance(model, GraphicalSyntheticModel)
+    domain = model.model.domain
+    assert 5 <= domain.sizes["c0 (groups)"] < 40
+    counts = model.model.marginal(("c0", "c1"))
+    assert ((counts > 0) == (np.arange(5) == 4 - np.arange(40)[:, None] // 8)).all()

@@ -1,5 +1,6 @@
 """Residual measures what it charges for, buys what stands out, and finds shared causes."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import dpsynth
 from dpsynth.curator.interactions import InteractionQuery
 from dpsynth.curator.queries import FitErrorsQuery, MarginalQuery
-from dpsynth.data.domain import Clique
+from dpsynth.data.domain import Clique, Domain
 from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.baselines.independent import Independent
@@ -16,6 +17,7 @@ from dpsynth.generators.marginal import residual
 from dpsynth.generators.marginal.pair_list import NoiseCosts, choose_pairs, dependence, unexplained
 from dpsynth.generators.marginal.residual import Residual
 from dpsynth.generators.mixture import MixtureSyntheticModel
+from dpsynth.pgm.junction_tree import JunctionTree
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.pgm.residuals import Residuals
 from tests.generators.planted import PLANTED, fit, pair_error, planted_table
@@ -192,3 +194,16 @@ def test_noise_costs_no_more_than_what_is_expected() -> None:
 def test_a_hyperparameter_out_of_its_range_is_named(field: str, value: Any) -> None:
     with pytest.raises(InvalidValueError, match=field):
         Residual(**{field: value})
+
+
+def test_its_forest_closes_no_ring_that_makes_too_large_a_tree(monkeypatch) -> None:
+    """Columns of many codes on a chain of constraints, whose ends decide one another."""
+    domain = Domain(sizes={f"c{i}": 40 for i in range(6)})
+    tied = tuple(pairwise(domain.attributes))
+    ends = NoisyMarginal(clique=("c0", "c5"), values=50.0 * np.eye(40), sigma=1.0)
+    estimates = Residuals.estimate(domain, [ends])
+    grown = JunctionTree.build(domain, [*tied, ends.clique]).cells
+    for most, forest in ((grown, [ends.clique]), (grown - 1, [])):
+        monkeypatch.setattr(residual, "_LARGEST_TREE", most)
+        assert residual._forest(estimates, [ends.clique], tied=tied) == forest
+        assert residual._forest(estimates, [ends.clique], tied=()) == [ends.clique]

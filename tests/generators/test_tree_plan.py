@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dpsynth.data.domain import Clique, Domain
-from dpsynth.generators.marginal.tree_plan import TreePlan, merged
+from dpsynth.generators.marginal.tree_plan import TreePlan, inside, merged
 from dpsynth.generators.marginal.workload import SkippedCliquesWarning
 
 
@@ -89,3 +89,19 @@ def test_what_is_joined_already_is_not_joined_again() -> None:
     assert plan.candidates == (("c0", "c3"), ("c1", "c3"), ("c2", "c3"))
     assert (plan.certain, plan.picks) == ((), 1)
     assert plan_of(domain_of(2, 2), 100, (("c0", "c1"),)).edges == 0
+
+
+def test_pairs_inside_constraints_are_planned_but_for_those_that_one_code_decides() -> None:
+    domain = Domain(sizes={"a": 3, "b": 3, "c": 2, "d": 1, "e": 4})
+    decided = ~np.eye(3, dtype=np.bool_)
+    some = np.zeros((4, 2, 3), dtype=np.bool_)
+    some[0, 0, 0] = True
+    plan = inside(domain, {("a", "b"): decided, ("e", "c", "a"): some})
+    assert set(plan.candidates) == {("c", "e"), ("a", "e"), ("a", "c")}
+    assert (plan.edges, plan.picks) == (2, 2)
+    alone = np.zeros((2, 4), dtype=np.bool_)
+    alone[0, 0] = True
+    plan = inside(domain, {("c", "e"): alone, ("d", "e"): alone[:1]})
+    assert plan.certain == plan.candidates == (("c", "e"),)
+    assert plan.picks == 0
+    assert inside(domain, {}).edges == 0

@@ -8,13 +8,13 @@ import numpy as np
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.generators.base import Generator, SyntheticModel
 from dpsynth.generators.graphical import TOTAL_CEILING, GraphicalSyntheticModel
-from dpsynth.pgm.model import GraphicalModel
+from dpsynth.pgm.estimation import estimate
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Uniform(Generator):
-    """Every record of the domain is equally likely.
+    """Every record of the domain that no constraint forbids is equally likely.
 
     Relation: both. Under ADD_REMOVE the number of records is secret and is bought, with the whole
     budget, as one count; its sensitivity is the most rows of a unit (`CountQuery`). Where the
@@ -33,5 +33,5 @@ class Uniform(Generator):
         if total is None:
             count = private.count(sigma=private.sigma_for(private.remaining))
             total = min(max(1.0, count), TOTAL_CEILING)
-        model = GraphicalModel.uniform(private.domain, float(total))
+        model = estimate(private.domain, (), total=float(total), impossible=private.impossible)
         return GraphicalSyntheticModel(schema=private.schema, model=model)

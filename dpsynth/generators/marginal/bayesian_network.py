@@ -69,6 +69,8 @@ class BayesianNetworkModel(TractableModel):
 
     @property
     def tractable(self) -> bool:
+        if self.schema.constraints:  # rows are mended after they were drawn: no law is known
+            return False
         domain = self.schema.domain
         return count_cells(domain, triangulated(domain, self._cliques)) <= CELL_CEILING
 

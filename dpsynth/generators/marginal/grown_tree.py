@@ -23,6 +23,7 @@ def hosted_shortlist(
     gains: Mapping[Clique, float],
     expected: Mapping[Clique, NDArray[np.float64]],
     *,
+    inherited: Sequence[Clique],
     sigma_of: Callable[[float], float],
     kappa: float,
     largest_tree: int,
@@ -34,12 +35,19 @@ def hosted_shortlist(
         domain: of all attributes.
         gains: estimated error of each pair, in records.
         expected: counts of each pair under the present model; public.
+        inherited: cliques that are in the tree already.
         sigma_of: share of the budget -> standard deviation of a marginal's noise.
         kappa: most that a cell costs, in expected counts.
         largest_tree: most cells of the tree.
         largest_clique: most cells of one of its cliques.
     """
-    tree = best_tree(domain, gains, largest_tree=largest_tree, largest_clique=largest_clique)
+    tree = best_tree(
+        domain,
+        gains,
+        inherited=inherited,
+        largest_tree=largest_tree,
+        largest_clique=largest_clique,
+    )
     held = {pair: gains[pair] for pair in _inside(tree, 2) if pair in gains}
     triples = [t for t in _inside(tree, 3) if all(pair in held for pair in combinations(t, 2))]
     return Hosting(
@@ -89,25 +97,32 @@ def error_left(
 
 
 def best_tree(
-    domain: Domain, gains: Mapping[Clique, float], *, largest_tree: int, largest_clique: int
+    domain: Domain,
+    gains: Mapping[Clique, float],
+    *,
+    inherited: Sequence[Clique] = (),
+    largest_tree: int,
+    largest_clique: int,
 ) -> JunctionTree:
     """Return, of the trees grown for several prices, the one whose cliques hold most error.
 
     Args:
         domain: of all attributes.
         gains: noisy error of each pair, in records; those below 0 hold nothing.
+        inherited: cliques that every tree has.
         largest_tree: most cells of the tree.
         largest_clique: most cells of one of its cliques.
     """
     tried: list[list[Clique]] = []
-    best, most = JunctionTree.build(domain, ()), 0.0
+    bare = JunctionTree.build(domain, inherited)
+    best, most = bare, 0.0
     for price in _PRICES:
         net = {pair: gain - price * domain.project(pair).cells for pair, gain in gains.items()}
         ranked = sorted((pair for pair in net if net[pair] > 0), key=lambda pair: -net[pair])
         if any(before[: len(ranked)] == ranked for before in tried):
             continue  # would be the beginning of a tree that was grown already
         tried.append(ranked)
-        tree = _grown(domain, ranked, largest_tree=largest_tree, largest_clique=largest_clique)
+        tree = _grown(bare, ranked, largest_tree=largest_tree, largest_clique=largest_clique)
         held = sum(max(0.0, gains.get(pair, 0.0)) for pair in _inside(tree, 2))
         if held > most:
             best, most = tree, held
@@ -115,18 +130,19 @@ def best_tree(
 
 
 def _grown(
-    domain: Domain, ranked: Sequence[Clique], *, largest_tree: int, largest_clique: int
+    bare: JunctionTree, ranked: Sequence[Clique], *, largest_tree: int, largest_clique: int
 ) -> JunctionTree:
-    """Return the tree of the pairs in `ranked` that fit, one after the other.
+    """Return `bare` with the pairs in `ranked` that fit, one after the other.
 
     It gives up where none of a run of pairs fits: such a tree is full, and asking takes time.
     """
-    tree, chosen, misfits = JunctionTree.build(domain, ()), list[Clique](), 0
+    domain, tree, chosen, misfits = bare.domain, bare, list[Clique](), 0
     for pair in ranked:
         if any(set(pair) <= set(clique) for clique in tree.cliques):
             continue
-        larger = JunctionTree.build(domain, [*chosen, pair], ceiling=maxsize)
-        widest = max(domain.project(clique).cells for clique in larger.cliques)
+        larger = JunctionTree.build(domain, [*bare.cliques, *chosen, pair], ceiling=maxsize)
+        grown = [clique for clique in larger.cliques if clique not in bare.cliques]
+        widest = max(map(domain.cells_of, grown), default=0)
         if larger.cells <= largest_tree and widest <= largest_clique:
             tree, misfits = larger, 0
             chosen.append(pair)

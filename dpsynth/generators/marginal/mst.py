@@ -1,5 +1,6 @@
 """MST: a spanning tree of two-way marginals, chosen privately, fitted by a graphical model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -12,7 +13,8 @@ from dpsynth.generators.base import Generator, SyntheticModel, check_counts, che
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.marginal.spanning_tree import PICK, select_tree
-from dpsynth.generators.marginal.tree_plan import TreePlan
+from dpsynth.generators.marginal.tree_plan import TreePlan, inside
+from dpsynth.pgm.junction_tree import JunctionTree
 
 _ONE_WAYS, _TWO_WAYS = "1-way marginals", "2-way marginals"
 
@@ -64,28 +66,38 @@ class Mst(Generator):
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         del rng
         attributes, domain = informative(private.domain), private.domain
-        # Pairs join one tree with the single attributes, whose cells are in it whatever it is.
-        plan = TreePlan.of(domain, cliques=(), room=self.largest_tree - sum(domain.shape))
-        sigma, *rest = private.schedule(self._schedule(len(attributes), plan))
+        # Pairs join one tree with the single attributes, whose cells are in it whatever it is, and
+        # with what the constraints tie together.
+        bare = JunctionTree.build(domain, private.impossible)
+        tied = [clique for clique in bare.cliques if len(clique) > 1]
+        plans = (
+            inside(domain, private.impossible),
+            TreePlan.of(domain, cliques=tied, room=self.largest_tree - bare.cells),
+        )
+        sigma, *rest = private.schedule(self._schedule(len(attributes), plans))
         ones = [(a,) for a in attributes]
         measured = private.marginals(ones, sigmas=[sigma] * len(ones), label=_ONE_WAYS)
         model = fitted(private, measured, last=not rest)
         if rest:
             *picks, sigma = rest
-            cliques = select_tree(private, model, plan, epsilon=picks[0] if picks else 1.0)
+            epsilon = picks[0] if picks else 1.0
+            cliques = [
+                c for plan in plans for c in select_tree(private, model, plan, epsilon=epsilon)
+            ]
             measured += private.marginals(cliques, sigmas=[sigma] * len(cliques), label=_TWO_WAYS)
             model = fitted(private, measured, start=model, last=True)
         return GraphicalSyntheticModel.of(private, model, measured)
 
-    def _schedule(self, attributes: int, plan: TreePlan) -> list[Step]:
+    def _schedule(self, attributes: int, plans: Sequence[TreePlan]) -> list[Step]:
         """Return the steps, whose shares are the whole also where there is nothing to pick, or no
         pair at all."""
-        if plan.edges == 0:
+        edges, rounds = (sum(getattr(p, field) for p in plans) for field in ("edges", "picks"))
+        if edges == 0:
             return [Measurements(share=1.0, queries=attributes, label=_ONE_WAYS)]
         ones = Measurements(share=self.one_way_share, queries=attributes, label=_ONE_WAYS)
         rest = 1.0 - self.one_way_share
-        if plan.picks == 0:
-            return [ones, Measurements(share=rest, queries=plan.edges, label=_TWO_WAYS)]
-        picks = Selections(share=self.selection_share, rounds=plan.picks, label=PICK)
+        if rounds == 0:
+            return [ones, Measurements(share=rest, queries=edges, label=_TWO_WAYS)]
+        picks = Selections(share=self.selection_share, rounds=rounds, label=PICK)
         rest -= self.selection_share
-        return [ones, picks, Measurements(share=rest, queries=plan.edges, label=_TWO_WAYS)]
+        return [ones, picks, Measurements(share=rest, queries=edges, label=_TWO_WAYS)]

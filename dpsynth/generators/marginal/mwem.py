@@ -19,6 +19,8 @@ from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.marginal.spanning_tree import spend_rest
 from dpsynth.generators.marginal.tree_size import growth
 from dpsynth.generators.marginal.workload import affordable, all_k_ways
+from dpsynth.pgm.cliques import covering
+from dpsynth.pgm.junction_tree import JunctionTree
 from dpsynth.pgm.measurement import MEAN_SIZE
 from dpsynth.pgm.model import GraphicalModel
 
@@ -82,10 +84,14 @@ class Mwem(Generator):
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         del rng
         domain, attributes = private.domain, informative(private.domain)
-        # Next to the single attributes every pair alone must fit, so that no round is without one.
-        room = self.largest_tree - sum(domain.shape)
+        # Next to the single attributes, and what constraints tie together, every pair alone must
+        # fit, so that no round is without one.
+        bare = JunctionTree.build(domain, private.impossible)
+        room = self.largest_tree - bare.cells
         all_pairs = all_k_ways(attributes, 2) if len(attributes) > 1 else []
-        pairs = affordable(domain, all_pairs, most_cells=room)
+        fitting = affordable(domain, all_pairs, most_cells=room)
+        grown = growth(bare, fitting)
+        pairs = [pair for pair in fitting if grown[pair] <= room]
         rounds = self._rounds(domain, attributes, pairs, room)
         steps = self._schedule(len(attributes), rounds, picked=len(pairs) > 1)
         sigma, *later = private.schedule(steps)
@@ -139,7 +145,8 @@ class Mwem(Generator):
         grown = growth(model.tree, pairs)
         candidates = [pair for pair in pairs if grown[pair] <= room]
         if not candidates:
-            candidates = [pair for pair in model.cliques if len(pair) == 2] or list(pairs[:1])
+            held = [p for p in pairs if covering(model.domain, model.cliques, p) is not None]
+            candidates = held or list(pairs[:1])
         if len(candidates) == 1 < len(pairs):
             candidates *= 2  # a choice that is none, but scheduled: it has been paid for
         noise = self.noise_weight * sigma * MEAN_SIZE

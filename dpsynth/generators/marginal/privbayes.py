@@ -12,7 +12,7 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts
-from dpsynth.generators.graphical import TOTAL_CEILING, total_of
+from dpsynth.generators.graphical import TOTAL_CEILING, total_of, without_zeros
 from dpsynth.generators.marginal.bayesian_network import BayesianNetworkModel, conditional
 from dpsynth.pgm.measurement import MEAN_SIZE
 
@@ -36,6 +36,9 @@ class PrivBayes(Generator):
     dependent wide pairs. Here the limit is low, all sets of parents below it compete (not only
     maximal ones), and a part of the noise that a table would bring, in the score's own unit, is
     taken off its score: public, so free.
+
+    Attributes that a constraint of the schema ties to a child are preferred as its parents, where
+    they are useful: its table then holds the constraint, with 0 in the cells that are impossible.
 
     Relation: both. Sensitivities and proofs: `DependenceQuery` for the picks (2 under ADD_REMOVE,
     3 under REPLACE for one row a unit), `MarginalQuery` for the d tables, `CountQuery` for the
@@ -93,7 +96,7 @@ class PrivBayes(Generator):
         sigma = private.sigma_for(private.remaining, queries=len(cliques))
         measured = private.marginals(cliques, sigmas=[sigma] * len(cliques))
         total = total_of(private, measured)
-        tables = [conditional(m.values, total) for m in measured]
+        tables = [conditional(m.values, total) for m in without_zeros(private, measured)]
         return BayesianNetworkModel(
             schema=private.schema, total=total, families=tuple(families), tables=tuple(tables)
         )
@@ -120,8 +123,11 @@ class PrivBayes(Generator):
             choices = [
                 (child, parents)
                 for child in left
-                for parents in useful_parents(
-                    domain, placed, degree=degree, largest=largest / domain.sizes[child]
+                for parents in with_partners(
+                    useful_parents(
+                        domain, placed, degree=degree, largest=largest / domain.sizes[child]
+                    ),
+                    [set(clique) for clique in private.impossible if child in clique],
                 )
             ]
             # Without parents a child is measured all the same: only what a table adds counts.
@@ -163,6 +169,21 @@ def useful_parents(
         for parents in combinations(placed, count):
             if not parents or prod(domain.sizes[a] for a in parents) <= largest:
                 yield parents
+
+
+def with_partners(parents: Iterator[Clique], constraints: Sequence[set[str]]) -> list[Clique]:
+    """Return the sets of parents that join a child with most of what constraints tie it to.
+
+    A table that holds a constraint has no noise in its impossible cells, and a network that holds
+    it draws no row that breaks it.
+
+    Args:
+        parents: the sets to choose from.
+        constraints: the attributes of each that speaks of the child, the child among them.
+    """
+    found = list(parents)
+    held = [sum(len(set(p) & tied) for tied in constraints) for p in found]
+    return [p for p, count in zip(found, held, strict=True) if count == max(held)]
 
 
 def _rough_size(private: PrivateData, *, amount: float) -> float:

@@ -12,6 +12,7 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn, Column
 from dpsynth.data.domain import Clique
 from dpsynth.data.schema import Schema
+from dpsynth.generators.graphical import fitted
 from dpsynth.pgm.cascade import cascade_counts
 from dpsynth.pgm.column_kinds import CATEGORIES, NUMBERS
 from dpsynth.pgm.gamma_prior import posterior_counts
@@ -54,6 +55,9 @@ class MergedData:
     ) -> Self:
         """Return a view in which nearly every code stands for `least` records or more.
 
+        Codes that constraints tell apart are not merged: what is impossible of single codes is
+        then what is impossible of groups, and no model of groups has to be mended for it.
+
         Args:
             private: the records.
             counts: expected records of each code of every attribute; public.
@@ -64,6 +68,7 @@ class MergedData:
         groups: dict[str, NDArray[np.intp]] = {}
         for attribute, of in counts.items():
             found = rare_groups(private.schema.column(attribute), of, least=least)
+            found = split_groups(found, attribute, private.impossible)
             if attribute != keep and found.max() + 1 < len(found):
                 groups[attribute] = found
         if not groups:
@@ -176,12 +181,15 @@ def pooled_one_ways(measured: Sequence[NoisyMarginal]) -> list[NoisyMarginal]:
 
 
 def independent(private: PrivateData, likely: Mapping[str, Array]) -> GraphicalModel:
-    """Return the model of independent attributes with these counts.
+    """Return the model of attributes with these counts, independent but for the constraints.
 
     Args:
         private: for its public facts.
         likely: counts of each attribute, at least one, which sum to the number of records.
     """
+    if private.impossible:  # which columns of these counts need not keep
+        told = [NoisyMarginal(clique=(a,), values=of, sigma=1.0) for a, of in likely.items()]
+        return fitted(private, told)
     total = float(next(iter(likely.values())).sum())
     # A count that underflows is no structural zero.
     tiny = np.finfo(np.float64).tiny
@@ -209,6 +217,27 @@ def rare_groups(column: Column, counts: Array, *, least: float) -> NDArray[np.in
         groups = np.where(rare, 0, np.cumsum(~rare) - (0 if rare.any() else 1))
         return groups.astype(np.intp)
     return neighbour_groups(column, counts, least=least)
+
+
+def split_groups(
+    groups: NDArray[np.intp], attribute: str, impossible: Mapping[Clique, NDArray[np.bool_]]
+) -> NDArray[np.intp]:
+    """Return groups of codes, split where codes of one have different impossible cells.
+
+    Args:
+        groups: for each code of `attribute` its group.
+        attribute: whose codes they are.
+        impossible: clique -> True for each cell that no record can be in.
+    """
+    for clique, zeros in impossible.items():
+        if attribute in clique:
+            cells = np.moveaxis(zeros, clique.index(attribute), 0).reshape(len(groups), -1)
+            _, kinds = np.unique(cells, axis=0, return_inverse=True)
+            parts = dict.fromkeys(zip(groups.tolist(), kinds.ravel().tolist(), strict=True))
+            order = {part: i for i, part in enumerate(sorted(parts, key=lambda part: part[0]))}
+            found = [order[p] for p in zip(groups.tolist(), kinds.ravel().tolist(), strict=True)]
+            groups = np.array(found, dtype=np.intp)
+    return groups
 
 
 def neighbour_groups(column: Column, counts: Array, *, least: float) -> NDArray[np.intp]:

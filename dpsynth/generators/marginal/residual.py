@@ -18,6 +18,7 @@ from dpsynth.generators.marginal.pair_list import choose_pairs, dependence, unex
 from dpsynth.generators.marginal.pair_mixture import PairEvidence, PairMixture
 from dpsynth.generators.marginal.prospects import differing
 from dpsynth.generators.marginal.purchase import bought, relative_noise
+from dpsynth.generators.marginal.tree_size import tree_fits
 from dpsynth.generators.marginal.workload import record_skipped
 from dpsynth.generators.mixture import MixtureSyntheticModel
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
@@ -29,6 +30,8 @@ Array = NDArray[np.float64]
 
 # Noise of the errors, in records, over the number of records, beyond which they say nothing.
 _DROWNED = 0.25
+# Most cells of the forest's junction tree where constraints are in it too.
+_LARGEST_TREE = 2**20
 
 
 @final
@@ -99,7 +102,8 @@ class Residual(Generator):
         columns = fitted(private, singles)
         if not pairs:
             return _released(private, columns, ())
-        forest = fitted(private, [*singles, *_consistent(estimates, _forest(estimates, pairs))])
+        strong = _forest(estimates, pairs, tied=tuple(private.impossible))
+        forest = fitted(private, [*singles, *_consistent(estimates, strong)])
         evidence = PairEvidence.of(private.domain.project(paired), forest, estimates)
         method = PairMixture(rows=self.rows, classes=self.classes)
         mixture = method.fit(evidence, pairs, rng=rng)
@@ -185,8 +189,14 @@ def _consistent(estimates: Residuals, cliques: Sequence[Clique]) -> list[NoisyMa
     ]
 
 
-def _forest(estimates: Residuals, pairs: Sequence[Clique]) -> list[Clique]:
-    """Return the pairs of a spanning forest of most dependence beyond noise, none without any."""
+def _forest(
+    estimates: Residuals, pairs: Sequence[Clique], *, tied: tuple[Clique, ...]
+) -> list[Clique]:
+    """Return the pairs of a spanning forest of most dependence beyond noise, none without any.
+
+    Next to what constraints tie together a pair may close a ring; where that makes the junction
+    tree too large, it is passed over.
+    """
     strength: dict[Clique, float] = {}
     for pair in dict.fromkeys(pairs):
         beyond = _beyond_independence(estimates, pair)
@@ -197,7 +207,9 @@ def _forest(estimates: Residuals, pairs: Sequence[Clique]) -> list[Clique]:
     forest: list[Clique] = []
     for pair in sorted(strength, key=lambda c: -strength[c]):
         kept, merged = (home[a] for a in pair)
-        if strength[pair] > 0 and kept != merged:
+        if strength[pair] <= 0 or kept == merged:
+            continue
+        if not tied or tree_fits(estimates.domain, [*tied, *forest, pair], _LARGEST_TREE):
             forest.append(pair)
             home = {a: kept if h == merged else h for a, h in home.items()}
     return forest

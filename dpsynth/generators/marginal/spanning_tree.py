@@ -2,9 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
 from dpsynth.generators.graphical import fitted
@@ -23,8 +20,9 @@ def select_tree(
     """Return pairs that join the components of `plan`, far from independence by choice.
 
     Each round the exponential mechanism picks, among the pairs that join two components, one whose
-    counts are far in L1 from independent ones, as Kruskal's algorithm grows a tree. Such a pair
-    adds its own cells to a junction tree, and no others.
+    counts are far in L1 from the model's, which are independent or what constraints alone make of
+    that, as Kruskal's algorithm grows a tree. Such a pair adds its own cells to a junction tree, or
+    none where it is inside a clique of it.
 
     Args:
         private: the one door to the records.
@@ -34,10 +32,7 @@ def select_tree(
 
     Reference: McKenna, Miklau & Sheldon 2021, Algorithm 2.
     """
-    shares = {a: model.marginal((a,)) / model.total for a in plan.component}
-    predictions: dict[Clique, NDArray[np.float64]] = {
-        (a, b): model.total * np.outer(shares[a], shares[b]) for a, b in plan.candidates
-    }
+    predictions = model.pairs(plan.candidates)
     tree = list(plan.certain)
     component = merged(plan.component, tree)
     for _ in range(plan.picks):

@@ -93,6 +93,7 @@ class Tree(Generator):
             private.domain,
             gains,
             expected,
+            inherited=model.cliques,
             sigma_of=lambda share: private.sigma_for(rest * share),
             kappa=self.kappa,
             largest_tree=self.largest_tree,

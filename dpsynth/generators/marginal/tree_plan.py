@@ -3,8 +3,11 @@
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, combinations
 from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.generators.marginal.one_ways import informative
@@ -96,6 +99,35 @@ class TreePlan:
             certain=tuple(certain),
             picks=edges - len(certain),
         )
+
+
+def inside(domain: Domain, zeros: Mapping[Clique, NDArray[np.bool_]]) -> TreePlan:
+    """Return the plan of pairs inside the cliques of constraints, which a tree holds anyway.
+
+    A pair whose constraint lets one code decide the other is no candidate: it has nothing to tell.
+
+    Args:
+        domain: sizes of the attributes.
+        zeros: clique -> its impossible cells.
+    """
+    attributes = informative(domain)
+    found: dict[Clique, None] = {}
+    for clique, ruled_out in zeros.items():
+        for first, second in combinations(range(len(clique)), 2):
+            pair = domain.canonical((clique[first], clique[second]))
+            others = tuple(i for i in range(len(clique)) if i not in (first, second))
+            possible = (~ruled_out).any(axis=others)
+            if set(pair) <= set(attributes) and possible.sum() > max(possible.shape):
+                found[pair] = None
+    component = {a: a for a in attributes}
+    candidates = tuple(found)
+    certain = _bridges(component, candidates)
+    return TreePlan(
+        component=component,
+        candidates=candidates,
+        certain=tuple(certain),
+        picks=len(_forest(component, candidates)) - len(certain),
+    )
 
 
 def merged(component: Mapping[str, str], cliques: Iterable[Clique]) -> dict[str, str]:

@@ -302,10 +302,7 @@ class TwoStage(Generator):
     ) -> Shortlist | None:
         """Return what to measure, for pairs the better of two lists; None where nothing gains."""
         most = self.largest_tree if sets > 2 else max(1, self.largest_tree // 4)
-        weighted = {
-            clique: gain * (self.label_weight if self.label in clique else 1.0)
-            for clique, gain in gains.items()
-        }
+        weighted = self._weighted(gains)
         ranked = shortlist(
             model.domain,
             weighted,
@@ -322,6 +319,7 @@ class TwoStage(Generator):
             model.domain,
             weighted,
             {clique: of.tables[0] for clique, of in expected.items()},
+            inherited=model.cliques,
             sigma_of=sigma_of,
             kappa=self.kappa,
             largest_tree=most,
@@ -341,6 +339,12 @@ class TwoStage(Generator):
             kappa=self.kappa,
             largest_tree=most,
         )
+
+    def _weighted(self, gains: Mapping[Clique, float]) -> dict[Clique, float]:
+        return {
+            clique: gain * (self.label_weight if self.label in clique else 1.0)
+            for clique, gain in gains.items()
+        }
 
     def _room(self, domain: Domain) -> int:
         """Return most cells of a candidate: next to it the tree holds every attribute alone."""
