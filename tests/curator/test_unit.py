@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 import dpsynth
-from dpsynth.curator.counting import CellCounter
 from dpsynth.curator.interactions import InteractionQuery
 from dpsynth.curator.merging import MergedQuery, Merging
 from dpsynth.curator.private_data import PrivateData
@@ -191,7 +190,7 @@ def test_the_curator_counts_bounded_rows() -> None:
         budget_for(Neighbouring.ADD_REMOVE, 2),
         noise=ResearchNoise(rng=np.random.default_rng(0)),
     )
-    counter: CellCounter = private._answering.counter
+    counter = private._answering.counter  # pyright: ignore[reportPrivateUsage]
     assert counter.counts(("a", "b")).tolist() == [[2, 0, 2], [0, 0, 1]]
     assert private.receipt().unprotected == ()
 

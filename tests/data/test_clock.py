@@ -15,9 +15,13 @@ from dpsynth.data.schema import IntegerColumn, Schema
 from dpsynth.data.table import Table
 from dpsynth.errors import DataError, SchemaError
 
-DAY = IntegerColumn(
-    name="t", lower="2000-01-01", upper="2030-12-31", clock=Clock(kind="date"), missing=True
-)  # type: ignore[arg-type]
+
+def times(clock: Clock, lower: Any, upper: Any, **fields: Any) -> IntegerColumn:
+    """Return a column of times, whose bounds may be texts."""
+    return IntegerColumn(name="t", lower=lower, upper=upper, clock=clock, **fields)
+
+
+DAY = times(Clock(kind="date"), "2000-01-01", "2030-12-31", missing=True)
 
 
 def table(column: IntegerColumn, values: Any) -> Table:
@@ -30,7 +34,7 @@ def table(column: IntegerColumn, values: Any) -> Table:
         ["2001-02-03", None, "2020-12-31"],
         [date(2001, 2, 3), None, date(2020, 12, 31)],
         [datetime(2001, 2, 3), None, datetime(2020, 12, 31)],
-        pd.to_datetime(["2001-02-03", None, "2020-12-31"]),
+        pd.Series(["2001-02-03", None, "2020-12-31"], dtype="datetime64[s]"),
         pd.Categorical(["2001-02-03", None, "2020-12-31"]),
         ["2001-02-03", "", "2020-12-31"],
     ],
@@ -72,7 +76,7 @@ def test_dates_of_every_spelling_are_one(values: Any) -> None:
 def test_times_are_written_as_they_are_read(
     clock: Clock, bounds: tuple[str, str], values: list[str], texts: list[str]
 ) -> None:
-    column = IntegerColumn(name="t", lower=bounds[0], upper=bounds[1], clock=clock)  # type: ignore[arg-type]
+    column = times(clock, *bounds)
     found = table(column, values)
     lines = bytes(csv_lines(found)).decode().split("\n")[:-1]
     assert lines == texts
@@ -124,12 +128,12 @@ def test_a_wrong_clock_is_one_sentence(fields: dict[str, Any], said: str) -> Non
 
 def test_a_bound_that_is_no_time_names_the_column() -> None:
     with pytest.raises(SchemaError, match="'t': 'soon' is not allowed, lower must be"):
-        IntegerColumn(name="t", lower="soon", upper="2020-01-01", clock=Clock(kind="date"))  # type: ignore[arg-type]
+        times(Clock(kind="date"), "soon", "2020-01-01")
 
 
 def test_drawn_times_keep_resolution_and_bounds() -> None:
     clock = Clock(kind="datetime", resolution="15min")
-    column = IntegerColumn(name="t", lower="2020-01-01", upper="2020-12-31", clock=clock)  # type: ignore[arg-type]
+    column = times(clock, "2020-01-01", "2020-12-31")
     codec = Codec(schema=Schema(columns=(column,)))
     codes = np.random.default_rng(0).integers(0, column.size, (500, 1))
     drawn = codec.decode(codes, rng=np.random.default_rng(1))

@@ -111,8 +111,10 @@ def test_times_decimals_and_identifiers_are_recognised() -> None:
     frame = pd.DataFrame(
         {
             "day": ["2020-01-05", "2021-02-03", None],
-            "when": pd.to_datetime(["2020-01-05T10:00", "2021-02-03T11:30", None]),
-            "took": pd.to_timedelta(["1h", "2h", None]),
+            "when": pd.Series(
+                ["2020-01-05T10:00", "2021-02-03T11:30", None], dtype="datetime64[s]"
+            ),
+            "took": pd.Series([3600, 7200, None], dtype="timedelta64[s]"),
             "price": [1.25, 3.5, 10.0],
         }
     )
