@@ -1,23 +1,24 @@
 """Saved models: a zip of manifest.json, schema.toml, receipt.json and arrays/*.npy; no pickle.
 
 Reading one runs no code that the file chooses: the generator is looked up in the registry, arrays
-hold plain numbers, and every part is checked against the manifest's checksum before it is parsed.
+hold plain numbers and texts, and the file's seal (`archive`) and every part's checksum are checked
+before it is parsed. Checksums inside a file protect against accidents, not against an adversary.
 """
 
 import io
 import json
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.atomic import write_atomically
+from dpsynth.archive import read_parts, write_parts
 from dpsynth.errors import DpsynthError, FileError, PrivacyError, UnknownNameError
 from dpsynth.parameters import construct
 from dpsynth.registry import GENERATORS
@@ -27,8 +28,17 @@ if TYPE_CHECKING:
     from dpsynth.synthesis import Synthesis
 
 FORMAT = "dpsynth model 1"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same model gives the same bytes, whenever it is saved
 _MANIFEST = "manifest.json"
+_MISFITS = (
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    AssertionError,
+)
+"""What parts that do not fit together may raise where they are put together."""
 
 
 def write(synthesis: "Synthesis", path: str | Path) -> None:
@@ -50,13 +60,7 @@ def write(synthesis: "Synthesis", path: str | Path) -> None:
         "parts": {name: sha256(content).hexdigest() for name, content in parts.items()},
     }
     parts[_MANIFEST] = json.dumps(manifest, indent=1).encode()
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as bundle:
-        for name in sorted(parts):
-            entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            bundle.writestr(entry, parts[name])
-    write_atomically(path, archive.getvalue())
+    write_parts(path, parts)
 
 
 def read(path: str | Path, *, generator: "type[Generator] | None") -> "Synthesis":
@@ -73,7 +77,7 @@ def read(path: str | Path, *, generator: "type[Generator] | None") -> "Synthesis
     try:
         schema = Schema.from_toml(parts["schema.toml"].decode())
         return Synthesis(
-            model=cls.model.from_arrays(schema, _arrays(parts)),
+            model=cls.model.from_arrays(schema, _arrays(path, parts)),
             receipt=Receipt.from_json(parts["receipt.json"].decode()),
             generator=construct(cls, manifest["parameters"], owner=name),
             sampling_seed=manifest["sampling_seed"],
@@ -81,26 +85,23 @@ def read(path: str | Path, *, generator: "type[Generator] | None") -> "Synthesis
         )
     except PrivacyError:
         raise
-    except (DpsynthError, KeyError, ValueError, TypeError) as error:
+    except FileError:
+        raise
+    except (DpsynthError, *_MISFITS) as error:
         raise FileError(path, f"not a valid {name} model ({_reason(error)})") from error
 
 
 def _read_parts(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return the manifest and every part that it lists, checked."""
+    parts = read_parts(path)
+    if _MANIFEST not in parts:
+        raise FileError(path, "not a saved model (it has no manifest.json)")
     try:
-        with zipfile.ZipFile(path) as bundle:
-            names = bundle.namelist()
-            if _MANIFEST not in names:
-                raise FileError(path, "not a saved model (it has no manifest.json)")
-            manifest = json.loads(bundle.read(_MANIFEST))
-            _check_manifest(path, manifest, names)
-            parts = {name: bundle.read(name) for name in manifest["parts"]}
-    except FileNotFoundError:
-        raise FileError(path, "no such file") from None
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
-    except (zipfile.BadZipFile, ValueError) as error:
-        raise FileError(path, f"not a saved model, or damaged ({error})") from error
+        manifest = json.loads(parts[_MANIFEST])
+    except (ValueError, RecursionError) as error:
+        raise FileError(path, f"damaged: its manifest is no JSON ({error})") from error
+    _check_manifest(path, manifest, list(parts))
+    del parts[_MANIFEST]
     for name, content in parts.items():
         if sha256(content).hexdigest() != manifest["parts"][name]:
             raise FileError(path, f"damaged: the checksum of {name} does not match")
@@ -109,8 +110,7 @@ def _read_parts(path: str | Path) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 def _check_manifest(path: str | Path, manifest: Any, names: list[str]) -> None:
     keys = {"format": str, "generator": str, "parameters": dict, "parts": dict}
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise FileError(path, f"not a saved model of the format {FORMAT!r}")
+    _check_format(path, manifest.get("format") if isinstance(manifest, dict) else None)
     for key, kind in keys.items():
         if not isinstance(manifest.get(key), kind):
             raise FileError(path, f"damaged: the manifest's {key!r} is missing or mistyped")
@@ -120,19 +120,42 @@ def _check_manifest(path: str | Path, manifest: Any, names: list[str]) -> None:
     skipped = manifest.get("skipped", 0)  # older files have none
     if not (isinstance(skipped, int) and skipped >= 0):
         raise FileError(path, "damaged: the manifest's 'skipped' is mistyped")
-    if {*manifest["parts"], _MANIFEST} != set(names) or len(names) != len(set(names)):
+    if {*manifest["parts"], _MANIFEST} != set(names):
         raise FileError(path, "damaged: its parts are not those that the manifest lists")
     if not {"schema.toml", "receipt.json"} <= set(names):
         raise FileError(path, "damaged: it has no schema.toml or no receipt.json")
 
 
-def _arrays(parts: Mapping[str, bytes]) -> dict[str, NDArray[Any]]:
+def _check_format(path: str | Path, found: Any) -> None:
+    if found == FORMAT:
+        return
+    version = re.fullmatch(r"dpsynth model (\d{1,9})", found) if isinstance(found, str) else None
+    if version and int(version[1]) > int(FORMAT.rpartition(" ")[2]):
+        rule = "which this version of dpsynth does not know; a newer one reads it"
+        raise FileError(path, f"saved in the format {found!r}, {rule}")
+    raise FileError(path, f"not a saved model of the format {FORMAT!r}")
+
+
+def _arrays(path: str | Path, parts: Mapping[str, bytes]) -> dict[str, NDArray[Any]]:
     found = {}
     for name, content in parts.items():
         match = re.fullmatch(r"arrays/(.+)\.npy", name)
         if match:
+            _check_array(path, name, content)
             found[match[1]] = np.load(io.BytesIO(content), allow_pickle=False)
     return found
+
+
+def _check_array(path: str | Path, name: str, content: bytes) -> None:
+    """Refuse an array that is not as long as it says, before any memory is made for it."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else None
+    shape, _, dtype = (header or np.lib.format.read_array_header_2_0)(stream)
+    if dtype.kind not in "biufU":
+        raise FileError(path, f"not a valid model ({name} holds neither numbers nor texts)")
+    if prod(shape) * dtype.itemsize != len(content) - stream.tell():
+        raise FileError(path, f"damaged: {name} is not as long as it says")
 
 
 def _reason(error: Exception) -> str:

@@ -13,6 +13,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "registry": {"errors"},
     "atomic": {"errors"},
+    "archive": {"errors", "atomic"},
     "memory": set(),
     "threads": set(),
     "parameters": {"errors"},
@@ -46,7 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "saved": {
         "errors",
         "registry",
-        "atomic",
+        "archive",
         "parameters",
         "privacy.receipt",
         "data.schema",
