@@ -44,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
         "generators",
         "saved",
     },
+    "drift": {"errors", "privacy", "data", "pgm", "curator", "generators", "synthesis"},
     "saved": {
         "errors",
         "registry",

@@ -14,6 +14,7 @@ from dpsynth.cli.auditing import attack, audit
 from dpsynth.cli.experiments import report, sweep
 from dpsynth.cli.judging import evaluate
 from dpsynth.cli.synthesizing import sample, schema, synthesize
+from dpsynth.cli.watching import drift
 from dpsynth.errors import DpsynthError
 
 MISTAKE = 2
@@ -26,7 +27,7 @@ def cli() -> None:
     """Differentially private synthetic data: make it, judge it, audit it."""
 
 
-for _command in (schema, synthesize, sample, evaluate, audit, attack, sweep, report):
+for _command in (schema, synthesize, sample, drift, evaluate, audit, attack, sweep, report):
     cli.add_command(_command)
 
 
