@@ -88,6 +88,7 @@ GENERATORS = Registry(
         "tree": "dpsynth.generators.marginal.tree:Tree",
         "residual": "dpsynth.generators.marginal.residual:Residual",
         "two_stage": "dpsynth.generators.marginal.two_stage:TwoStage",
+        "public_prior": "dpsynth.generators.marginal.public_prior:PublicPrior",
         "dpvae": "dpsynth.generators.neural.vae:DpVae",
     },
 )

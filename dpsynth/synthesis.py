@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import DpsynthError, InvalidValueError
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.registry import GENERATORS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from dpsynth.curator.public_records import PublicRecords
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
     from dpsynth.generators.base import Generator, SyntheticModel
@@ -133,6 +134,7 @@ def synthesize(
     relation: str | Neighbouring = Neighbouring.ADD_REMOVE,
     accountant: str | None = None,
     limits: "Limits | None" = None,
+    public: "DataFrame | Table | str | Path | None" = None,
 ) -> Synthesis:
     """Fit `generator` to `data` under (epsilon, delta)-differential privacy.
 
@@ -148,6 +150,8 @@ def synthesize(
             the generator.
         limits: seconds and memory that the call may take, at the cost of utility; the result then
             depends on the machine. Generators that fit graphical models obey them.
+        public: records of the same schema that you declare public, for a generator that uses such
+            (`public_prior`): they cost nothing, are not protected, and the receipt names them.
 
     Returns:
         The model, its receipt, and a way to sample.
@@ -168,6 +172,9 @@ def synthesize(
     from dpsynth.privacy.accountant import make_accountant
 
     chosen = build_generator(generator)
+    if public is not None and not chosen.uses_public:
+        rule = f"left out for {chosen.name!r}, which has no use for one; 'public_prior' has"
+        raise InvalidValueError("public", "a table", rule)
     budget = Budget(epsilon=epsilon, delta=delta, relation=parse_relation(relation))
     name = accountant or chosen.accountant
     make_accountant(name, budget)  # refuses what no ledger could hold, before the data are read
@@ -175,7 +182,13 @@ def synthesize(
     ceilings = limits or Limits()
     with running(ceilings), recording_skipped() as skipped:
         table = read_table(data, schema=schema)
-        private = PrivateData(table, with_unit(budget, table.schema), noise=noise, accountant=name)
+        private = PrivateData(
+            table,
+            with_unit(budget, table.schema),
+            noise=noise,
+            accountant=name,
+            public=None if public is None else read_public(public, table.schema),
+        )
         del table  # encoded by now, in a fraction of the memory
         chosen = resized(chosen, private.domain, ceilings)
         model = chosen.fit(private, rng=rng)
@@ -274,6 +287,25 @@ def read_table(
     if isinstance(data, str | Path):
         return load_file(data, rules)
     return Table.from_frame(rules, data)
+
+
+def read_public(data: "DataFrame | Table | str | Path", schema: "Schema") -> "PublicRecords":
+    """Return records that were declared public, under the schema of the private ones.
+
+    Raises:
+        FileError, DataError, UnknownNameError: as of `read_table`.
+    """
+    from dpsynth.curator.public_records import PublicRecords
+    from dpsynth.data.table import Table
+
+    # How many private records there are, where it is declared, says nothing of the public ones.
+    rules = replace(schema, public_rows=None)
+    try:
+        table = read_table(data.frame if isinstance(data, Table) else data, schema=rules)
+    except DpsynthError as error:
+        error.add_note("of the public table")
+        raise
+    return PublicRecords.of(table, path=data if isinstance(data, str | Path) else None)
 
 
 def parse_relation(relation: str | Neighbouring) -> Neighbouring:

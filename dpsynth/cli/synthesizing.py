@@ -59,6 +59,11 @@ def infer(file: str, public: bool, out: str | None) -> None:
 @click.option(
     "--rows", type=int, help="How many; by default what the model holds, never the exact n."
 )
+@click.option(
+    "--public-table",
+    metavar="FILE",
+    help="Records of the same schema that are public, for --generator public_prior.",
+)
 @click.option("--out", required=True, metavar="FILE", help="Synthetic records: .csv or .parquet.")
 @click.option("--receipt", metavar="FILE", help="The receipt of every unit of privacy (JSON).")
 @click.option("--model", metavar="FILE", help="The fitted model, for `dpsynth sample`.")
@@ -80,6 +85,7 @@ def synthesize(
     max_seconds: float | None,
     max_memory: float | None,
     rows: int | None,
+    public_table: str | None,
     out: str,
     receipt: str | None,
     model: str | None,
@@ -102,6 +108,7 @@ def synthesize(
         relation=relation,
         accountant=accountant,
         limits=Limits(seconds=max_seconds, memory_mb=max_memory),
+        public=public_table,
     )
     written = synthesis.sample_to(out, rows)
     if receipt is not None:

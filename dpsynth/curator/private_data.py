@@ -17,6 +17,7 @@ from dpsynth.curator.measuring import measured_interactions, measured_marginals
 from dpsynth.curator.merging import Merging
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing, share
+from dpsynth.curator.public_records import PublicRecords
 from dpsynth.curator.queries import (
     PARTS,
     ROW_CEILING,
@@ -58,6 +59,7 @@ class PrivateData:
         noise: source of all privacy noise; its mode (research, release) becomes the receipt's.
         accountant: "zcdp", "gdp", "pure" (adaptive), or one of plans that are reserved beforehand.
         observer: told of each access; for audits that record and replay.
+        public: other records of the schema, which are no secret; the receipt names them.
 
     Attributes:
         schema: the public description of the records.
@@ -77,6 +79,7 @@ class PrivateData:
         noise: NoiseSource,
         accountant: str = "zcdp",
         observer: Callable[[Observation], None] | None = None,
+        public: PublicRecords | None = None,
     ) -> None:
         check_unit(table, budget)
         codec = Codec(schema=table.schema)
@@ -85,7 +88,7 @@ class PrivateData:
             raise DataError(None, "too many rows", f"there may be at most {ROW_CEILING - 1}")
         self.schema: Schema = table.schema
         self.domain: Domain = codec.domain
-        self.budget = budget
+        self.budget, self.public = budget, public
         ledger = Ledger(make_accountant(accountant, budget))
         self._answering = Answering(
             ledger=ledger,
@@ -386,9 +389,9 @@ class PrivateData:
 
     def receipt(self) -> Receipt:
         """Return the account of everything that was charged here."""
-        return self.ledger.receipt(
-            mode=self._answering.noise.mode, unprotected=self.schema.inferred
-        )
+        named = () if self.public is None else (self.public.statement,)
+        unprotected = (*self.schema.inferred, *named)
+        return self.ledger.receipt(mode=self._answering.noise.mode, unprotected=unprotected)
 
     def _view(self, answering: Answering) -> Self:
         view = object.__new__(type(self))
