@@ -68,6 +68,7 @@ def repetition(args: argparse.Namespace, table: Table, seed: int) -> list[dict[s
                     "size": table.schema.column(column).size,
                     "column_found": first <= args.alpha,
                     "compared": len(seen.changes),
+                    "first": seen.changes[0].columns if seen.changes else (),
                 }
             )
     return found

@@ -128,8 +128,13 @@ def _beyond(tables: Array) -> Array:
 
 
 def _tail(seen: Array, drawn: Array) -> float:
-    """Return the part of draws, the seen one among them, that are at least as far from 0."""
-    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(drawn, rowvar=False)))
+    """Return the part of draws, the seen one among them, that are at least as far from 0.
+
+    Distances are measured by the covariance of one half of the draws, and counted in the other:
+    draws lie nearer to their own mean than what is seen does.
+    """
+    measure, drawn = np.array_split(drawn, 2)
+    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(measure, rowvar=False)))
     kept = values > _NEGLIGIBLE * values.max()
     axes = vectors[:, kept] / np.sqrt(values[kept])
     far = float(((seen @ axes) ** 2).sum())

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from dpsynth.data.schema import Schema
+    from dpsynth.privacy.noise import NoiseSource
     from dpsynth.privacy.receipt import Receipt
 
 
@@ -100,7 +101,7 @@ def detect_drift(
         alpha: largest rate of false alarms, between 0 and 1.
         seed: research mode, reproducible and not for release; None is release mode.
         relation: whether the batch's size is secret ("add_remove") or public ("replace").
-        draws: simulations; the least p-value is the number of marginals over one more than them.
+        draws: simulations; the least p-value is the number of marginals over half of them.
 
     Raises:
         InvalidValueError: a parameter outside its range, or a model without noisy marginals.
@@ -115,27 +116,21 @@ def detect_drift(
     fitted = model if isinstance(model, Synthesis) else Synthesis.load(model)
     reference = Reference.of(fitted)
     noise, rng, _ = random_streams(seed)
-    # The number of the model's records says nothing of the batch's.
-    schema = replace(fitted.schema, public_rows=None)
-    records = data.frame if isinstance(data, Table) else data
-    table = read_table(records, schema=schema)
-    name = "gdp" if delta > 0 else "pure"
-    private = PrivateData(table, with_unit(budget, schema), noise=noise, accountant=name)
-    del table, records
+    private = _door(data, fitted.schema, budget, noise)
     answers = ask(private, reference)
     compared = [
         compare(
             reference,
             answer,
             answers.size(i),
-            rows_per_unit=schema.max_rows_per_unit,
-            laplace=name == "pure",
+            rows_per_unit=private.schema.max_rows_per_unit,
+            laplace=private.ledger.accountant.name == "pure",
             draws=draws,
             rng=rng,
         )
         for i, answer in enumerate(answers.marginals)
     ]
-    changes = _changes(schema, answers, compared, rng=rng)
+    changes = _changes(private.schema, answers, compared, rng=rng)
     p_value = changes[0].adjusted if changes else 1.0
     seen = {column for change in changes for column in change.columns}
     return Drift(
@@ -144,8 +139,21 @@ def detect_drift(
         alpha=alpha,
         rows=answers.size(0).rows,
         changes=changes,
-        left_out=tuple(n for n in schema.names if n not in seen),
+        left_out=tuple(n for n in private.schema.names if n not in seen),
         receipt=private.receipt(),
+    )
+
+
+def _door(
+    data: "DataFrame | Table | str | Path", schema: "Schema", budget: Budget, noise: "NoiseSource"
+) -> PrivateData:
+    """Return the door to a batch under a model's schema, of which it has its own number of rows."""
+    rules = replace(schema, public_rows=None)
+    return PrivateData(
+        read_table(data.frame if isinstance(data, Table) else data, schema=rules),
+        with_unit(budget, rules),
+        noise=noise,
+        accountant="gdp" if budget.delta > 0 else "pure",
     )
 
 
