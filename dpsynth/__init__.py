@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dpsynth.data.linked_schema import LinkedSchema
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
+    from dpsynth.drift.detect import detect_drift
     from dpsynth.errors import DpsynthError, PrivacyError
     from dpsynth.generators.limits import Limits
     from dpsynth.linked.synthesis import LinkedSynthesis, synthesize_linked
@@ -42,6 +43,7 @@ _HOMES = {
     "Schema": "dpsynth.data.schema",
     "Synthesis": "dpsynth.synthesis",
     "Table": "dpsynth.data.table",
+    "detect_drift": "dpsynth.drift.detect",
     "infer_schema": "dpsynth.data.infer",
     "load": "dpsynth.synthesis",
     "load_csv": "dpsynth.data.files",
@@ -70,6 +72,7 @@ __all__ = [
     "Synthesis",
     "Table",
     "__version__",
+    "detect_drift",
     "infer_schema",
     "load",
     "load_csv",

@@ -1,6 +1,7 @@
 """From what a user has - a frame, a table, a file, and a schema - to the one door to records."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Generator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,16 +10,17 @@ from dpsynth.curator.blocks import StoredRecords
 from dpsynth.curator.knowledge import check_possible
 from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.curator.private_data import PrivateData
+from dpsynth.curator.public_records import PublicRecords
 from dpsynth.curator.spool import spooled
 from dpsynth.data.columns import CategoricalColumn
-from dpsynth.data.files import is_parquet, load_frame
+from dpsynth.data.files import is_parquet, load_file, load_frame
 from dpsynth.data.open_schema import OpenSchema, load_schema, presented_as
 from dpsynth.data.parts import larger_than_memory, part_paths
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
-from dpsynth.errors import DataError, InvalidValueError
+from dpsynth.errors import DataError, DpsynthError, InvalidValueError
 from dpsynth.preparation.prepare import Preparation
-from dpsynth.privacy.accountant import ADAPTIVE
+from dpsynth.privacy.accountant import ADAPTIVE, make_accountant
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.noise import NoiseSource
 
@@ -46,6 +48,38 @@ def read_schema(
     if isinstance(rules, Schema):
         check_possible(rules)
     return rules
+
+
+@contextmanager
+def door(
+    data: "DataFrame | Table | str | Path",
+    schema: Schema | OpenSchema | str | Path | None,
+    budget: Budget,
+    *,
+    noise: NoiseSource,
+    accountant: str | None,
+    suited: str,
+    by: Preparation | None,
+    public: "DataFrame | Table | str | Path | None",
+    out_of_core: bool | None,
+    cluster: str | None,
+) -> Generator[PrivateData]:
+    """Yield the one door to the records of a user, wherever they are; arguments and errors as of
+    `read_schema`, `stored_records` and `opened`.
+
+    Args:
+        accountant: its name; None: what suits the generator, unless an open schema rules it out.
+        suited: the name of the accountant that suits the generator.
+    """
+    name = accountant or suited
+    make_accountant(name, budget)  # refuses what no ledger could hold, before the data are read
+    rules = read_schema(data, schema)
+    if accountant is None and isinstance(rules, OpenSchema) and name not in ADAPTIVE:
+        name = "zcdp"  # what is bought of an open schema depends on answers
+    with ExitStack() as files:
+        stored = stored_records(data, rules, out_of_core=out_of_core, cluster=cluster)
+        records = files.enter_context(stored) if stored else data
+        yield opened(records, rules, budget, noise=noise, accountant=name, by=by, public=public)
 
 
 def stored_records(
@@ -89,6 +123,7 @@ def opened(
     noise: NoiseSource,
     accountant: str,
     by: Preparation | None,
+    public: "DataFrame | Table | str | Path | None" = None,
 ) -> PrivateData:
     """Return the door to the records, after what their schema leaves open was bought.
 
@@ -102,14 +137,15 @@ def opened(
         noise: source of all privacy noise.
         accountant: its name.
         by: how much of the budget may be spent here; by default, what `Preparation` says.
+        public: records of the same columns that were declared public.
 
     Raises:
         FileError: a missing file, or one that is neither CSV nor Parquet.
         UnknownNameError, DataError: records that do not fit the schema.
     """
     if isinstance(data, StoredRecords):
-        unit = _with_unit(budget, OpenSchema.of(data.schema))
-        return PrivateData(data, unit, noise=noise, accountant=accountant)
+        unit, known = with_unit(budget, data.schema), read_public(public, data.schema)
+        return PrivateData(data, unit, noise=noise, accountant=accountant, public=known)
     if isinstance(data, Table):
         frame = _identified(data)
     else:
@@ -120,16 +156,18 @@ def opened(
             schema = presented_as(schema, frame)
         _check_public_rows(schema, len(frame))
     wanted = OpenSchema.of(schema) if isinstance(schema, Schema) else schema
-    unit, preparation = _with_unit(budget, wanted), by or Preparation()
+    unit, preparation = with_unit(budget, wanted), by or Preparation()
     if isinstance(schema, Schema) and not (
         accountant in ADAPTIVE and _has_bins(schema) and preparation.spreads
     ):
         table = data if isinstance(data, Table) else Table.from_frame(schema, frame)
-        return PrivateData(table, unit, noise=noise, accountant=accountant)
+        known = read_public(public, schema)
+        return PrivateData(table, unit, noise=noise, accountant=accountant, public=known)
     if isinstance(schema, Schema) and schema.constraints and not isinstance(data, Table):
         Table.from_frame(schema, frame)  # refuses a record that breaks one before anything is spent
     columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant)
-    return columns.private_data(preparation.closed(columns))
+    closed = preparation.closed(columns)
+    return columns.private_data(closed, public=read_public(public, closed))
 
 
 def unit_of(schema: Schema | OpenSchema) -> str:
@@ -145,9 +183,41 @@ def _identified(table: Table) -> "DataFrame":
     return frame
 
 
-def _with_unit(budget: Budget, schema: OpenSchema) -> Budget:
+def read_table(data: "DataFrame | str | Path", schema: Schema) -> Table:
+    """Return a frame or a file as validated records under a closed schema.
+
+    Raises:
+        FileError: a missing file, or one that is neither CSV nor Parquet.
+        UnknownNameError, DataError: records that do not fit the schema.
+    """
+    if isinstance(data, str | Path):
+        return load_file(data, schema)
+    return Table.from_frame(schema, data)
+
+
+def read_public(
+    data: "DataFrame | Table | str | Path | None", schema: Schema
+) -> PublicRecords | None:
+    """Return records that were declared public, under the schema of the private ones.
+
+    Raises:
+        FileError, DataError, UnknownNameError: as of `read_table`; a note says that it is theirs.
+    """
+    if data is None:
+        return None
+    # How many private records there are, where it is declared, says nothing of the public ones.
+    rules = replace(schema, public_rows=None)
+    try:
+        table = read_table(data.frame if isinstance(data, Table) else data, rules)
+    except DpsynthError as error:
+        error.add_note("of the public table")
+        raise
+    return PublicRecords.of(table, path=data if isinstance(data, str | Path) else None)
+
+
+def with_unit(budget: Budget, schema: Schema | OpenSchema) -> Budget:
     """Return `budget` for the schema's unit of privacy."""
-    settings = schema.settings
+    settings = (OpenSchema.of(schema) if isinstance(schema, Schema) else schema).settings
     return replace(budget, **{key: settings[key] for key in _UNIT if key in settings})
 
 

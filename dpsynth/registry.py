@@ -89,6 +89,7 @@ GENERATORS = Registry(
         "pairs_first": "dpsynth.generators.marginal.pairs_first:PairsFirst",
         "residual": "dpsynth.generators.marginal.residual:Residual",
         "two_stage": "dpsynth.generators.marginal.two_stage:TwoStage",
+        "public_prior": "dpsynth.generators.marginal.public_prior:PublicPrior",
         "dpvae": "dpsynth.generators.neural.vae:DpVae",
     },
 )

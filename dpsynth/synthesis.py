@@ -6,7 +6,6 @@ cryptographic source, and only post-processing uses an ordinary generator, seede
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -219,6 +218,7 @@ def synthesize(
     preparation: "Preparation | None" = None,
     out_of_core: bool | None = None,
     cluster: str | None = None,
+    public: "DataFrame | Table | str | Path | None" = None,
 ) -> Synthesis:
     """Fit `generator` to `data` under (epsilon, delta)-differential privacy.
 
@@ -241,6 +241,8 @@ def synthesize(
             pattern, and a file of more than 256 MiB. Results are the same; generators that train
             on records (`dpvae`) refuse.
         cluster: address of a Dask scheduler whose workers read Parquet files and count them.
+        public: records of the same schema that you declare public, for a generator that uses such
+            (`public_prior`): they cost nothing, are not protected, and the receipt names them.
 
     Returns:
         The model, its receipt, and a way to sample.
@@ -258,25 +260,28 @@ def synthesize(
         >>> model = dpsynth.synthesize(frame, schema="schema.toml", epsilon=1.0)  # doctest: +SKIP
         >>> model.sample(1000).frame  # doctest: +SKIP
     """
-    from dpsynth.data.open_schema import OpenSchema
     from dpsynth.generators.limits import Limits, check_constraints, resized, running
     from dpsynth.generators.marginal.workload import recording_skipped
-    from dpsynth.opening import opened, read_schema, stored_records
-    from dpsynth.privacy.accountant import ADAPTIVE, make_accountant
+    from dpsynth.opening import door
 
     chosen = build_generator(generator)
+    _check_public(chosen, public)
     budget = Budget(epsilon=epsilon, delta=delta, relation=parse_relation(relation))
-    name = accountant or chosen.accountant
-    make_accountant(name, budget)  # refuses what no ledger could hold, before the data are read
     noise, rng, sampling_seed = random_streams(seed)
     ceilings = limits or Limits()
-    with running(ceilings), recording_skipped() as skipped, ExitStack() as files:
-        rules = read_schema(data, schema)
-        if accountant is None and isinstance(rules, OpenSchema) and name not in ADAPTIVE:
-            name = "zcdp"  # what is bought of an open schema depends on answers
-        stored = stored_records(data, rules, out_of_core=out_of_core, cluster=cluster)
-        records = files.enter_context(stored) if stored else data
-        private = opened(records, rules, budget, noise=noise, accountant=name, by=preparation)
+    opened = door(
+        data,
+        schema,
+        budget,
+        noise=noise,
+        accountant=accountant,
+        suited=chosen.accountant,
+        by=preparation,
+        public=public,
+        out_of_core=out_of_core,
+        cluster=cluster,
+    )
+    with running(ceilings), recording_skipped() as skipped, opened as private:
         chosen = resized(chosen, private.domain, ceilings)
         check_constraints(chosen, private)
         model = chosen.fit(private, rng=rng)
@@ -287,6 +292,13 @@ def synthesize(
         sampling_seed=sampling_seed,
         skipped=len(skipped),
     )
+
+
+def _check_public(generator: "Generator", public: object) -> None:
+    """Refuse a public table for a generator that would not use it."""
+    if public is not None and not generator.uses_public:
+        rule = f"left out for {generator.name!r}, which has no use for one; 'public_prior' has"
+        raise InvalidValueError("public", "a table", rule)
 
 
 def mechanism(

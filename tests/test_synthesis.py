@@ -144,6 +144,29 @@ class TestSaved:
             Synthesis.load(path, generator=Toy)
         assert not _Bomb.exploded
 
+    def test_a_newer_format_is_one_sentence(self, path: Path) -> None:
+        _rewrite(path, format="dpsynth model 2")
+        with pytest.raises(FileError, match="'dpsynth model 2', which this version") as caught:
+            Synthesis.load(path, generator=Toy)
+        assert str(caught.value).count(".") == 2  # the file's name has one
+        _rewrite(path, format="another program 1")
+        with pytest.raises(FileError, match="not a saved model of the format 'dpsynth model 1'"):
+            Synthesis.load(path, generator=Toy)
+
+    def test_a_file_of_before_the_seal_loads(self, path: Path) -> None:
+        path.write_bytes(path.read_bytes()[:-73] + b"\0\0")
+        loaded = Synthesis.load(path, generator=Toy)
+        assert loaded.sample(20).frame.equals(fit(generator=Toy(floor=0.5)).sample(20).frame)
+
+    @pytest.mark.parametrize("shape", ["(4000000000000,)", "(-1,)", "(3, 3)"])
+    def test_an_array_that_lies_about_its_size_is_refused(self, path: Path, shape: str) -> None:
+        header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}"
+        header += " " * ((-11 - len(header)) % 64) + "\n"
+        content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+        _rewrite(path, part=("arrays/weights_0.npy", content + bytes(32)))
+        with pytest.raises(FileError, match="not as long as it says"):
+            Synthesis.load(path, generator=Toy)
+
     @pytest.mark.parametrize("cut", [0, 10, 400, -10])
     def test_a_cut_file_is_refused(self, path: Path, cut: int) -> None:
         path.write_bytes(path.read_bytes()[:cut])

@@ -15,6 +15,7 @@ from dpsynth.cli.experiments import report, sweep
 from dpsynth.cli.judging import evaluate
 from dpsynth.cli.linking import sample_linked, synthesize_linked
 from dpsynth.cli.synthesizing import counterfactual, sample, schema, synthesize
+from dpsynth.cli.watching import drift
 from dpsynth.errors import DpsynthError
 
 MISTAKE = 2
@@ -34,6 +35,7 @@ for _command in (
     sample,
     sample_linked,
     counterfactual,
+    drift,
     evaluate,
     audit,
     attack,

@@ -82,6 +82,11 @@ def _write_draft(text: str, out: str | None, advice: str) -> None:
 @click.option(
     "--rows", type=int, help="How many; by default what the model holds, never the exact n."
 )
+@click.option(
+    "--public-table",
+    metavar="FILE",
+    help="Records of the same schema that are public, for --generator public_prior.",
+)
 @click.option("--out", required=True, metavar="FILE", help="Synthetic records: .csv or .parquet.")
 @click.option("--receipt", metavar="FILE", help="The receipt of every unit of privacy (JSON).")
 @click.option("--model", metavar="FILE", help="The fitted model, for `dpsynth sample`.")
@@ -105,6 +110,7 @@ def synthesize(
     out_of_core: bool | None,
     cluster: str | None,
     rows: int | None,
+    public_table: str | None,
     out: str,
     receipt: str | None,
     model: str | None,
@@ -132,6 +138,7 @@ def synthesize(
         limits=Limits(seconds=max_seconds, memory_mb=max_memory),
         out_of_core=out_of_core,
         cluster=cluster,
+        public=public_table,
     )
     written = synthesis.sample_to(out, rows)
     if receipt is not None:

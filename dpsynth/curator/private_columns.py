@@ -13,6 +13,7 @@ from dpsynth.curator.frequent import FrequentValues, allowed_distance
 from dpsynth.curator.pricing import Pricing, share
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.private_tree import tree_for
+from dpsynth.curator.public_records import PublicRecords
 from dpsynth.curator.queries import CELL_CEILING, MarginalQuery
 from dpsynth.curator.unit import kept_rows
 from dpsynth.data.columns import CategoricalColumn, FloatColumn
@@ -187,13 +188,19 @@ class PrivateColumns:
 
         return tree.grow(sorted_numbers, lower, upper, narrowest=narrowest, draw=draw)
 
-    def private_data(self, schema: Schema) -> PrivateData:
-        """Return the records under a schema that is closed now, with the same ledger."""
+    def private_data(self, schema: Schema, *, public: PublicRecords | None = None) -> PrivateData:
+        """Return the records under a schema that is closed now, with the same ledger.
+
+        Args:
+            schema: has the columns of `self.schema`.
+            public: as of `PrivateData`.
+        """
         return PrivateData(
             Table.from_frame(schema, self._frame),
             self.budget,
             noise=self._noise,
             ledger=self.ledger,
+            public=public,
         )
 
     def _distinct(self, name: str) -> tuple[tuple[str, ...] | Array, NDArray[np.int64]]:

@@ -19,6 +19,7 @@ from dpsynth.curator.measuring import measured_interactions, measured_marginals
 from dpsynth.curator.merging import Merging
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing, share
+from dpsynth.curator.public_records import PublicRecords
 from dpsynth.curator.queries import (
     PARTS,
     ChildWithParents,
@@ -62,6 +63,7 @@ class PrivateData:
             prices; None: a new one.
         observer: told of each access; for audits that record and replay.
         rowless: whether a unit may have no row, so that one in its place may bring the first.
+        public: other records of the schema, which are no secret; the receipt names them.
 
     Attributes:
         schema: the public description of the records.
@@ -86,13 +88,15 @@ class PrivateData:
         ledger: Ledger | None = None,
         observer: Callable[[Observation], None] | None = None,
         rowless: bool = False,
+        public: PublicRecords | None = None,
     ) -> None:
         self.impossible: Zeros = known_zeros(table.schema, budget)
         counter = admitted(table, budget, noise)
         self.schema: Schema = table.schema
         self.domain: Domain = counter.domain
-        self.budget = budget
-        self._rowless, self._unprotected = rowless, (*table.schema.inferred, *promises(table))
+        self.budget, self.public, self._rowless = budget, public, rowless
+        named = () if public is None else (public.statement,)
+        self._unprotected = (*table.schema.inferred, *promises(table), *named)
         ledger = ledger_of(budget, accountant, ledger)
         self._answering = Answering(
             ledger=ledger,

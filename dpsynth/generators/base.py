@@ -159,6 +159,7 @@ class Generator(ABC):
         model: the class of what `fit` returns, for loading saved models.
         requires: modules of an optional extra that `fit` imports; without them a sweep leaves the
             generator out with a sentence.
+        uses_public: whether `fit` looks at `private.public`.
     """
 
     name: ClassVar[str]
@@ -166,6 +167,7 @@ class Generator(ABC):
     reference: ClassVar[str]
     model: ClassVar[type[SyntheticModel]]
     requires: ClassVar[tuple[str, ...]] = ()
+    uses_public: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> SyntheticModel:

@@ -395,8 +395,10 @@ def test_no_public_attribute_holds_records() -> None:
     public = {name: getattr(private, name) for name in dir(private) if not name.startswith("_")}
     held = {name for name, value in public.items() if not callable(value)}
     assert held == {
-        "budget", "domain", "impossible", "ledger", "mode", "public_rows", "remaining", "schema"
+        "budget", "domain", "impossible", "ledger", "mode", "public", "public_rows", "remaining",
+        "schema",
     }  # fmt: skip
+    assert private.public is None
 
 
 def test_plan_accountants_answer_what_was_reserved_and_nothing_else() -> None:

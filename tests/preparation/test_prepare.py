@@ -139,9 +139,8 @@ def area(real: Any, synthetic: Any) -> float:
     y = np.repeat([0, 1], [len(real), len(synthetic)])
     folds = StratifiedKFold(3, shuffle=True, random_state=0)
     model = HistGradientBoostingClassifier(random_state=0)
-    return float(
-        roc_auc_score(y, cross_val_predict(model, x, y, cv=folds, method="predict_proba")[:, 1])
-    )
+    scores: Any = cross_val_predict(model, x, y, cv=folds, method="predict_proba")
+    return float(roc_auc_score(y, scores[:, 1]))
 
 
 @pytest.mark.slow

@@ -167,7 +167,21 @@ class TwoStage(Generator):
             return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
         # What is too large to be considered is said once, here.
         affordable(private.domain, all_k_ways(attributes, 2), most_cells=self._room(private.domain))
-        ones, likely = self._one_ways(private)
+        budget = private.remaining
+        ones = measure_one_ways_by_size(private, amount=budget * self.one_way_share)
+        return self.continued(private, ones, budget=budget, rng=rng)
+
+    def continued(
+        self,
+        private: PrivateData,
+        ones: list[NoisyMarginal],
+        *,
+        budget: float,
+        rng: np.random.Generator,
+    ) -> GraphicalSyntheticModel:
+        """Return what `fit` does once one-way marginals were bought for their share of `budget`."""
+        attributes = informative(private.domain)
+        ones, likely = self._topped_up(private, ones, budget)
         total = total_of(private, ones)
         plan = self._plan(private, total)
         least = self.merge_below * private.sigma_for(private.remaining, queries=len(attributes))
@@ -201,13 +215,11 @@ class TwoStage(Generator):
         model = data.refined(model) if found else independent(private, likely)
         return GraphicalSyntheticModel.of(private, model, [*ones, *found])
 
-    def _one_ways(
-        self, private: PrivateData
+    def _topped_up(
+        self, private: PrivateData, measured: list[NoisyMarginal], budget: float
     ) -> tuple[list[NoisyMarginal], dict[str, NDArray[np.float64]]]:
         """Return one-way marginals and their likely counts, after a second purchase where the first
         is poor: twice measured is as good as measured once for the price of both."""
-        budget = private.remaining
-        measured = measure_one_ways_by_size(private, amount=budget * self.one_way_share)
         total = total_of(private, measured)
         counts = _likely(private, measured)
         costs = [noise_cost(counts[m.clique[0]], sigma=m.sigma, kappa=self.kappa) for m in measured]
@@ -215,7 +227,7 @@ class TwoStage(Generator):
         wanted = self.one_way_share * (error / self.one_way_error) ** 2
         more = min(wanted, self.most_one_way_share) - self.one_way_share
         if more > 0:
-            measured += measure_one_ways_by_size(
+            measured = measured + measure_one_ways_by_size(
                 private, amount=budget * more, before=measured, total=total
             )
             counts = _likely(private, measured)
@@ -341,10 +353,8 @@ class TwoStage(Generator):
         )
 
     def _weighted(self, gains: Mapping[Clique, float]) -> dict[Clique, float]:
-        return {
-            clique: gain * (self.label_weight if self.label in clique else 1.0)
-            for clique, gain in gains.items()
-        }
+        weight = self.label_weight
+        return {c: gain * (weight if self.label in c else 1.0) for c, gain in gains.items()}
 
     def _room(self, domain: Domain) -> int:
         """Return most cells of a candidate: next to it the tree holds every attribute alone."""
