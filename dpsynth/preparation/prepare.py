@@ -14,10 +14,10 @@ from dpsynth.preparation.texts import bought_texts
 
 WEIGHTS: Mapping[str, float] = {
     "bounds": 1.0,
-    "values": 2.0,
-    "tree": 2.0,
-    "spread": 2.0,
-    "decimals": 0.5,
+    "values": 1.5,
+    "tree": 1.0,
+    "spread": 2.5,
+    "decimals": 0.25,
 }
 """What each step costs, relative to the others."""
 
@@ -37,8 +37,8 @@ class Preparation:
         InvalidValueError: a share not above 0 and below 1.
     """
 
-    share: float = 0.1
-    column_share: float = 0.02
+    share: float = 0.2
+    column_share: float = 0.04
     spread_share: float = 0.01
     most_spread: float = 0.05
 

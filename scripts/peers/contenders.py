@@ -18,11 +18,13 @@ class Contender:
         project: "ours", or the name of the peer's requirements file and runner.
         mechanism: what the runner is asked for.
         absent: why it can be run by nobody here; empty for one that can.
+        raw: whether it starts from raw records, by its own preprocessing, and not from codes.
     """
 
     project: str
     mechanism: str
     absent: str = ""
+    raw: bool = False
 
     @property
     def name(self) -> str:
@@ -32,7 +34,7 @@ class Contender:
     @property
     def runner(self) -> Path:
         """The script that fits it and writes synthetic records."""
-        return HERE / f"run_{self.project}.py"
+        return HERE / f"{'raw' if self.raw else 'run'}_{self.project}.py"
 
     @property
     def requirements(self) -> Path | None:
@@ -67,4 +69,9 @@ CONTENDERS = (
     Contender(
         project="google", mechanism="aim_gdp", absent="its package has no release on PyPI to pin"
     ),
+)
+RAW = (
+    *(Contender(project="ours", mechanism=m, raw=True) for m in ("two_stage", "mst", "tree")),
+    *(Contender(project="dpmm", mechanism=m, raw=True) for m in ("mst", "privbayes")),
+    Contender(project="smartnoise", mechanism="mst", raw=True),
 )

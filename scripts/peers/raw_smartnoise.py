@@ -1,0 +1,38 @@
+# It runs in the peer's environment.
+# pyright: reportMissingImports=false, reportPrivateImportUsage=false, reportArgumentType=false
+"""Run smartnoise-synth on raw records: `python raw_smartnoise.py TASK.json OUT.csv`.
+
+Bounds are declared, and numbers fall into its default bins between them; categories are those of
+the records, which it takes as public.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from snsynth.mst import MSTSynthesizer
+from snsynth.transform import BinTransformer, LabelTransformer, TableTransformer
+
+
+def main() -> None:
+    task = json.loads(Path(sys.argv[1]).read_text())
+    np.random.seed(task["seed"])  # noqa: NPY002
+    texts = {of["name"]: str for of in task["columns"] if of["categories"]}
+    frame = pd.read_csv(task["records"], dtype=texts)
+    transformers = [
+        LabelTransformer(nullable=of["missing"])
+        if of["categories"]
+        else BinTransformer(lower=of["lower"], upper=of["upper"], nullable=of["missing"])
+        for of in task["columns"]
+    ]
+    model = MSTSynthesizer(epsilon=task["epsilon"], delta=task["delta"])
+    model.fit(frame, transformer=TableTransformer(transformers))
+    made = pd.DataFrame(model.sample(task["rows"]))
+    made.columns = list(frame)
+    made.to_csv(sys.argv[2], index=False)
+
+
+if __name__ == "__main__":
+    main()
