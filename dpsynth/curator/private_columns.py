@@ -110,6 +110,11 @@ class PrivateColumns:
         """What is left of the budget, in the accountant's currency."""
         return self.ledger.remaining
 
+    @property
+    def selects(self) -> bool:
+        """Whether frequent values can be asked for: without a delta nothing pays for them."""
+        return allowed_distance(self._accountant, 1) > 0
+
     def sigma_for(self, amount: float) -> float:
         """Return the standard deviation of the noise of a histogram that costs `amount`."""
         return self._pricing(1).sigma(share(amount, "queries", 1))

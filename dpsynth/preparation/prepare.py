@@ -62,9 +62,10 @@ class Preparation:
             private: the door to the raw columns; what is spent here is missing from its ledger.
 
         Raises:
+            InvalidValueError: an open set of texts without a delta to pay for finding them.
             BudgetExceededError: the budget was spent already.
         """
-        steps = {column.name: _steps(column) for column in private.schema.columns}
+        steps = {c.name: _steps(c, selects=private.selects) for c in private.schema.columns}
         selections = sum("values" in needed for needed in steps.values())
         amounts = self._amounts(private, steps)
         found: list[Column] = []
@@ -99,17 +100,21 @@ class Preparation:
         return found
 
 
-def _steps(column: Column | OpenColumn) -> tuple[str, ...]:
+def _steps(column: Column | OpenColumn, *, selects: bool) -> tuple[str, ...]:
     """Return what may have to be bought of a column."""
     if isinstance(column, OpenText):
+        if not selects:
+            rule = f"above 0, since the texts of {column.name!r} are an open set"
+            raise InvalidValueError("delta", 0.0, rule)
         return ("values",)
     if isinstance(column, CategoricalColumn):
         return ()
     if not isinstance(column, OpenNumber):
-        return ("values", "spread") if column.binned and not column.pieces else ()
+        wanted = ("values", "spread") if selects else ("spread",)
+        return wanted if column.binned and not column.pieces else ()
     needed = {
         "bounds": column.lower is None or column.upper is None,
-        "values": column.atoms,
+        "values": column.atoms and selects,
         "tree": column.binning == "privtree",
         "spread": True,
         "decimals": not column.whole and column.decimals is None,

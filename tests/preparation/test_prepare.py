@@ -133,6 +133,37 @@ def test_no_more_is_spent_than_the_shares_say() -> None:
             Preparation(**{field: 1.0})
 
 
+def test_without_a_delta_no_values_are_looked_for() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=ROWS)})
+    for column in (
+        OpenNumber(name="x", whole=False),
+        FloatColumn(name="x", lower=-9.0, upper=9.0),
+    ):
+        model = dpsynth.synthesize(
+            frame,
+            schema=OpenSchema(columns=(column,)),
+            generator="independent",
+            epsilon=2.0,
+            delta=0.0,
+            accountant="pure",
+            seed=0,
+        )
+        labels = [entry.label for entry in model.receipt.entries]
+        assert "spread of x" in labels
+        assert "frequent values of x" not in labels
+    with pytest.raises(InvalidValueError, match="it must be above 0, since the texts"):
+        dpsynth.synthesize(
+            pd.DataFrame({"t": ["a"]}),
+            schema=OpenSchema(columns=(OpenText(name="t"),)),
+            generator="independent",
+            epsilon=2.0,
+            delta=0.0,
+            accountant="pure",
+            seed=0,
+        )
+
+
 def area(real: Any, synthetic: Any) -> float:
     """Return the area under the curve of boosted trees that tell `synthetic` from `real`."""
     x = np.concatenate([real, synthetic])[:, None]
