@@ -5,6 +5,7 @@ its traceback. Heavy imports wait until a verb needs them.
 """
 
 import sys
+import warnings
 from collections.abc import Sequence
 
 import click
@@ -48,7 +49,9 @@ for _command in (
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     try:
-        code = cli.main(args=arguments, prog_name="dpsynth", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            code = cli.main(args=arguments, prog_name="dpsynth", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         code = 0
@@ -63,6 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("dpsynth: interrupted.", err=True)
         code = INTERRUPTED
     sys.exit(code)
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """Show a warning as the sentence that it is, without the place in the code."""
+    click.echo(f"dpsynth: {message}", err=True)
 
 
 def _complain(sentence: str) -> int:
