@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dpsynth.data.columns import FloatColumn, IntegerColumn, Piece
 from dpsynth.data.encoding import Codec
 from dpsynth.data.schema import Schema
-from dpsynth.data.values import draw_values, value_law
+from dpsynth.data.values import ValueLaw, draw_values, value_law
 from dpsynth.errors import InvalidValueError, SchemaError
 
 
@@ -124,3 +124,20 @@ def test_limits_cut_bins_and_say_their_share() -> None:
 def test_a_wrong_field_is_one_sentence(fields: dict[str, object], said: str) -> None:
     with pytest.raises(SchemaError, match=said):
         FloatColumn(name="x", lower=0.0, upper=4.0, **fields)  # type: ignore[arg-type]
+
+
+class Last:
+    """A generator whose draws are the largest that there are."""
+
+    def random(self, size: int) -> np.ndarray:
+        return np.full(size, np.nextafter(1.0, 0.0))
+
+
+def test_rounding_does_not_reach_the_next_bin() -> None:
+    law = ValueLaw(
+        lower=np.arange(3.0),
+        upper=np.arange(3.0),
+        first=np.array([0, 1, 2, 3]),
+        before=np.array([0.0, 1e6, 1e6 + 1, 1e6 + 2]),
+    )
+    assert law.pick(np.array([0, 1, 2]), Last()).tolist() == [0, 1, 2]  # type: ignore[arg-type]

@@ -14,13 +14,15 @@ import dpsynth
 from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.data.clock import Clock
 from dpsynth.data.columns import CategoricalColumn, FloatColumn, IntegerColumn
+from dpsynth.data.constraints import Forbidden
 from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.schema import Schema
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import DataError, InvalidValueError, SchemaError
 from dpsynth.preparation.prepare import Preparation
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.noise import ResearchNoise
+from tests.doors import counted_charges
 
 ROWS = 20_000
 
@@ -161,6 +163,43 @@ def test_without_a_delta_no_values_are_looked_for() -> None:
             delta=0.0,
             accountant="pure",
             seed=0,
+        )
+
+
+def test_a_generator_of_plans_fits_an_open_schema_under_a_filter() -> None:
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=500), "t": ["a"] * 500})
+    schema = OpenSchema(columns=(OpenNumber(name="x", whole=False), OpenText(name="t")))
+    model = dpsynth.synthesize(frame, schema=schema, generator="mst", epsilon=2.0, seed=0)
+    assert model.receipt.accountant == "zcdp"
+
+
+def test_a_record_that_breaks_a_constraint_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    charged = counted_charges(monkeypatch)
+    schema = Schema(
+        columns=(
+            FloatColumn(name="x", lower=0.0, upper=8.0, bins=4),
+            IntegerColumn(name="n", lower=0, upper=3),
+        ),
+        constraints=(Forbidden(when={"x": "<2", "n": "3"}),),  # type: ignore[arg-type]
+    )
+    frame = pd.DataFrame({"x": [1.0, 5.0], "n": [3, 1]})
+    with pytest.raises(DataError, match="forbids it"):
+        dpsynth.synthesize(frame, schema=schema, generator="independent", epsilon=1.0, seed=0)
+    assert charged == []
+    kept = frame.assign(n=[1, 3])
+    dpsynth.synthesize(kept, schema=schema, generator="independent", epsilon=1.0, seed=0)
+    assert len(charged) == 3  # values, their spread, and the marginals
+
+
+def test_constraints_need_declared_columns() -> None:
+    forbidden = Forbidden(when={"x": "<2", "t": "a"})  # type: ignore[arg-type]
+    with pytest.raises(SchemaError, match="a column in a constraint needs"):
+        OpenSchema(
+            columns=(
+                OpenNumber(name="x", whole=False),
+                CategoricalColumn(name="t", categories=("a",)),
+            ),
+            settings={"constraints": (forbidden,)},
         )
 
 
