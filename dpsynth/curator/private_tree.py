@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dpsynth.errors import InvalidValueError
 from dpsynth.privacy.budget import Budget, Neighbouring
 
-_DEEPEST = 24
+_DEEPEST = 100
 
 
 @final

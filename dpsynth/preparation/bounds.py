@@ -8,8 +8,8 @@ from dpsynth.curator.cells import Cells, magnitude_edges
 from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.data.open_columns import OpenNumber
 
-_FALSE_ALARM = 0.01
-"""Probability that noise alone moves a bound."""
+_FALSE_ALARM = 1e-3
+"""Probability that noise alone moves a bound, and makes the range far too wide."""
 
 
 def bought_bounds(

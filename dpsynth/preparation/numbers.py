@@ -134,7 +134,7 @@ def _leaves(
 ) -> Array:
     """Return the edges of the intervals whose records are counted."""
     if "tree" in amounts:
-        narrowest = 1.0 if column.whole else (stop - lower) * 2.0**-24
+        narrowest = 1.0 if column.whole else (stop - lower) * 2.0**-90
         found = private.tree(column.name, lower, stop, amount=amounts["tree"], narrowest=narrowest)
         edges = np.array(found)
         return np.unique(np.ceil(edges)) if column.whole else edges

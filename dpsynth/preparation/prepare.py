@@ -37,8 +37,8 @@ class Preparation:
         InvalidValueError: a share not above 0 and below 1.
     """
 
-    share: float = 0.2
-    column_share: float = 0.04
+    share: float = 0.3
+    column_share: float = 0.06
     spread_share: float = 0.01
     most_spread: float = 0.05
 

@@ -108,3 +108,16 @@ def test_dense_places_are_divided() -> None:
     assert edges == [0.0, 2.0, 3.0, 4.0, 8.0, 12.0, 16.0]
     assert grown([3.0] * 500, lambda: -1e9) == [0.0, 16.0]
     assert grown([], lambda: 1e9, narrowest=4.0) == [0.0, 4.0, 8.0, 12.0, 16.0]
+
+
+def test_a_tree_finds_records_in_a_range_that_is_far_too_wide() -> None:
+    """Ten thousand records between 3 and 4 in a range of 2**60, seed 0."""
+    rng = np.random.default_rng(0)
+    tree = PrivateTree(scale=10.0, discrete=False)
+    numbers = np.sort(3 + rng.random(10_000))
+    edges = tree.grow(
+        numbers, 0.0, 2.0**60, narrowest=2.0**-30, draw=lambda: float(rng.laplace(0, 10))
+    )
+    inside = [edge for edge in edges if 3 < edge < 4]
+    assert len(inside) > 10
+    assert len(edges) < 500
