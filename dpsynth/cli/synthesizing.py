@@ -62,6 +62,16 @@ def kinds(file: str, out: str | None) -> None:
     _write_draft(kinds_of(read_frame(file)).to_toml(), out, "add what is publicly known")
 
 
+@schema.command("of")
+@click.argument("model")
+@click.option("--out", metavar="FILE", help="Where to write; by default the screen.")
+def schema_of(model: str, out: str | None) -> None:
+    """Write the schema of a saved MODEL, with what was bought: for `dpsynth evaluate`, say."""
+    from dpsynth.synthesis import Synthesis
+
+    _write_draft(Synthesis.load(model).schema.to_toml(), out, "it holds private answers")
+
+
 def _write_draft(text: str, out: str | None, advice: str) -> None:
     if out is None:
         click.echo(text, nl=False)

@@ -116,7 +116,7 @@ def _starts(
         values = pd.Series(events.values(column).take(begins), index=owner[begins])
         frame[name] = values.reindex(frame.index)
     frame[schema.key] = np.arange(total)
-    return Table(schema=schema.starts, frame=frame)
+    return Table.from_ticks(schema.starts, frame)
 
 
 def _transitions(
@@ -145,7 +145,7 @@ def _transitions(
     if schema.time is not None:
         columns[names.gap] = times[after] - times[after - 1]
     columns[schema.key] = owner[after]
-    return Table(schema=schema.transitions, frame=pd.DataFrame(columns))
+    return Table.from_ticks(schema.transitions, pd.DataFrame(columns))
 
 
 def _first(owner: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.data.columns import Column
+from dpsynth.data.columns import Column, IntegerColumn
 from dpsynth.data.conform import conform
 from dpsynth.data.enforcement import keeping
 from dpsynth.data.identity import identities
@@ -83,6 +84,20 @@ class Table:
         table._frame = pd.DataFrame(columns, copy=False)
         if len(table._frame) == 0:
             raise DataError(None, "no rows", "at least one is needed")
+        return table
+
+    @classmethod
+    def from_ticks(cls, schema: Schema, frame: "pd.DataFrame") -> "Table":
+        """Return the table of a frame whose times are ticks already, as `values` has them.
+
+        Arguments and errors are otherwise as of the class.
+        """
+        counted = [
+            replace(column, clock=None) if isinstance(column, IntegerColumn) else column
+            for column in schema.columns
+        ]
+        table = cls(schema=replace(schema, columns=tuple(counted)), frame=frame)
+        table._schema = schema
         return table
 
     @property

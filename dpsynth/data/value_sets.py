@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.binning import float_edges, integer_edges
-from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn
+from dpsynth.data.clock import Clock
+from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
 from dpsynth.data.spelling import spelling, spellings
 from dpsynth.errors import SchemaError, UnknownNameError
 
@@ -204,6 +205,7 @@ def _of_category(column: CategoricalColumn, value: Plain) -> tuple[Comparison, .
 def _of_number(column: Column, value: Plain) -> tuple[Comparison, ...] | None:
     if isinstance(value, bool):
         raise SchemaError(column.name, value, "a condition on numbers is no truth value")
+    clock = column.clock if isinstance(column, IntegerColumn) else None
     if not isinstance(value, str):
         return (("==", float(value)),)
     if value == MISSING:
@@ -215,7 +217,7 @@ def _of_number(column: Column, value: Plain) -> tuple[Comparison, ...] | None:
         low, between, high = text.partition("..")
         for part in (f">={low}", f"<={high}") if between else (text,):
             match = _COMPARISON.fullmatch(part)
-            number = _number(match[2]) if match else None
+            number = None if match is None else _number(column, clock, match[2])
             if match is None or number is None:
                 rule = 'a condition on numbers is one, "missing", "present", ">=0, <10" or "0..9"'
                 raise SchemaError(column.name, value, rule)
@@ -223,7 +225,9 @@ def _of_number(column: Column, value: Plain) -> tuple[Comparison, ...] | None:
     return tuple(found)
 
 
-def _number(text: str) -> float | None:
+def _number(column: Column, clock: Clock | None, text: str) -> float | None:
+    if clock is not None:
+        return float(clock.tick(column.name, "a condition", text))
     try:
         number = float(text)
     except ValueError:

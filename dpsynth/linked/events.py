@@ -122,7 +122,8 @@ class EventSampler:
         schema = self._schema
         owner = np.concatenate([part for part, _, _ in drawn])
         order = np.argsort(owner, kind="stable")
-        columns: dict[str, Any] = {schema.key: owner[order]}
+        key = schema.key
+        columns: dict[str, Any] = {key: owner[order]}
         if self._values:
             codes = np.concatenate([part for _, part, _ in drawn])[order]
             decoded = Codec(schema=_only(schema.values)).decode(codes, rng=rng)
@@ -131,7 +132,12 @@ class EventSampler:
             times = np.concatenate([part for _, _, part in drawn])[order]
             whole = isinstance(schema.events.column(schema.time), IntegerColumn)
             columns[schema.time] = times.astype(np.int64) if whole else times
-        return pd.DataFrame(columns)[[schema.key, *schema.events.names]]
+        made = Table.from_ticks(
+            _only(schema.events.columns), pd.DataFrame(columns).drop(columns=key)
+        )
+        shown = made.frame
+        shown.insert(0, key, columns[key])
+        return shown
 
 
 def _first_events(
@@ -171,7 +177,7 @@ def _first_events(
     if clock is not None:
         hopeless = wrong[early == 0]
         frame.loc[hopeless, schema.time] = clock.lower
-    return Table(schema=kept, frame=frame)
+    return Table.from_ticks(kept, frame)
 
 
 def _only(columns: "tuple[Column, ...]") -> Schema:

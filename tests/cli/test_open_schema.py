@@ -46,6 +46,11 @@ def test_a_raw_table_becomes_a_synthetic_one(say: Say, tmp_path: Path) -> None:
         entry.label for entry in saved.receipt.entries
     }
     assert saved.receipt.unprotected[0] == "who.kind"
+    assert say("schema", "of", "m", "--out", "closed.toml")[0] == 0
+    assert Schema.load(tmp_path / "closed.toml").columns == saved.schema.columns
+    judged = ["--schema", "closed.toml", "--metric", "tvd_1way"]
+    code, said = say("evaluate", "o.csv", "o.csv", *judged)
+    assert code == 0, said
 
 
 def test_an_identifier_is_refused_in_a_sentence(say: Say, tmp_path: Path) -> None:

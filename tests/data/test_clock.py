@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from dpsynth.data.clock import Clock
+from dpsynth.data.constraints import Forbidden
 from dpsynth.data.csv_text import csv_header, csv_lines, parse_csv
 from dpsynth.data.encoding import Codec
 from dpsynth.data.open_schema import parse_schema
-from dpsynth.data.schema import IntegerColumn, Schema
+from dpsynth.data.schema import CategoricalColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
 from dpsynth.errors import DataError, SchemaError
 
@@ -142,3 +143,20 @@ def test_drawn_times_keep_resolution_and_bounds() -> None:
     assert (shown.dt.second == 0).all()
     assert shown.between(pd.Timestamp("2020-01-01"), pd.Timestamp("2020-12-31")).all()
     assert np.array_equal(codec.encode(drawn), codes)
+
+
+def test_constraints_speak_of_times() -> None:
+    column = times(Clock(kind="date"), "2020-01-01", "2020-12-31", edges=(18262, 18444, 18628))
+    kind = CategoricalColumn(name="k", categories=("a", "b"))
+    rule = Forbidden(when={"t": ">=2020-07-01", "k": "b"})  # type: ignore[arg-type]
+    schema = Schema(columns=(column, kind), constraints=(rule,))
+    assert parse_schema(schema.to_toml()) == schema
+    good = pd.DataFrame({"t": ["2020-06-30", "2020-07-01"], "k": ["b", "a"]})
+    assert len(Table.from_frame(schema, good)) == 2
+    with pytest.raises(DataError, match="forbids it"):
+        Table.from_frame(schema, good.assign(k=["a", "b"]))
+    with pytest.raises(SchemaError, match="a condition must be a date"):
+        Schema(
+            columns=(column, kind),
+            constraints=(Forbidden(when={"t": ">=soon", "k": "b"}),),  # type: ignore[arg-type]
+        )

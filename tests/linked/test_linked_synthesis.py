@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dpsynth.data.clock import Clock
 from dpsynth.data.linked_schema import LinkedSchema
 from dpsynth.data.linked_tables import LinkedTables
 from dpsynth.data.schema import CategoricalColumn, IntegerColumn, Schema
@@ -227,3 +228,26 @@ def test_identifiers_that_look_like_numbers_stay_texts(tmp_path: Path) -> None:
 def test_many_units_take_seconds(fitted: LinkedSynthesis) -> None:
     sample = fitted.sample(100_000, rng=np.random.default_rng(0))
     check(sample, LINKED)
+
+
+def test_events_may_be_at_dates(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    owner = np.repeat(np.arange(600), 1 + np.arange(600) % 4)
+    day = np.datetime64("2020-01-01") + rng.integers(0, 300, len(owner)).astype("m8[D]")
+    events = pd.DataFrame({"who": owner, "day": day, "kind": rng.choice(["a", "b"], len(owner))})
+    time = IntegerColumn(name="day", lower=18262, upper=18627, clock=Clock(kind="date"))
+    kind = CategoricalColumn(name="kind", categories=("a", "b"))
+    schema = LinkedSchema(
+        events=Schema(columns=(time, kind), unit="who", max_rows_per_unit=3),
+        max_events=4,
+        time="day",
+    )
+    model = synthesize_linked(events, schema=schema, epsilon=4.0, seed=0)
+    made = model.sample(300)
+    assert made.events["day"].dtype == "datetime64[s]"
+    ordered = made.events.groupby("who")["day"].apply(
+        lambda days: bool(days.is_monotonic_increasing)
+    )
+    assert ordered.all()
+    made.save(events=tmp_path / "e.csv")
+    assert pd.read_csv(tmp_path / "e.csv")["day"].str.fullmatch(r"2020-\d\d-\d\d").all()
