@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.clock import Clock
+from dpsynth.data.column_rules import PLAIN_DTYPES
 from dpsynth.data.columns import (
     INTEGER_CODES,
     LARGEST_INTEGER,
@@ -140,7 +141,8 @@ def kinds_of(frame: "pd.DataFrame") -> OpenSchema:
     """Return an open schema with the names and kinds of a frame's columns, and nothing else.
 
     Everything that their values would say has to be bought. Kinds follow from dtypes, and from
-    whether all texts of a column spell times; `inferred` names them, and receipts repeat them.
+    whether all texts of a column spell times; a dtype without missing values says that there are
+    none. `inferred` names these facts, and receipts repeat them.
 
     Raises:
         DataError: no columns, or one of a kind that has no draft.
@@ -148,15 +150,18 @@ def kinds_of(frame: "pd.DataFrame") -> OpenSchema:
     columns = tuple(_kind(str(name), frame.iloc[:, i]) for i, name in enumerate(frame.columns))
     if not columns:
         raise DataError(None, "no columns", "a schema needs at least one")
-    inferred = tuple(f"{column.name}.kind" for column in columns)
+    inferred = [f"{column.name}.kind" for column in columns]
+    inferred += [f"{column.name}.missing" for column in columns if not column.missing]
     return OpenSchema(columns=columns, settings={"inferred": inferred})
 
 
 def _kind(name: str, values: Any) -> Column | OpenColumn:
     from pandas.api import types
 
+    missing = str(values.dtype) not in PLAIN_DTYPES
     if types.is_numeric_dtype(values.dtype) and not types.is_bool_dtype(values.dtype):
-        return OpenNumber(name=name, whole=types.is_integer_dtype(values.dtype))
+        whole = types.is_integer_dtype(values.dtype)
+        return OpenNumber(name=name, whole=whole, missing=missing)
     plain = plain_values(name, values)
     present = plain.dropna()
     kind = types.infer_dtype(present)
@@ -164,7 +169,7 @@ def _kind(name: str, values: Any) -> Column | OpenColumn:
     if clock is not None:
         return OpenNumber(name=name, whole=True, clock=clock)
     if kind == "boolean":
-        return CategoricalColumn(name=name, categories=(False, True), missing=True)
+        return CategoricalColumn(name=name, categories=(False, True), missing=missing)
     if kind in ("string", "empty", "mixed-integer", "integer", "mixed"):
         return OpenText(name=name)
     raise DataError(name, kind, _DRAFTED)

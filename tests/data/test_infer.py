@@ -151,6 +151,7 @@ def test_kinds_say_nothing_of_values() -> None:
     }
     assert kinds_of(pd.DataFrame(other)) == found
     assert parse_schema(found.to_toml()) == found
-    assert found.settings["inferred"] == tuple(f"{name}.kind" for name in values)
+    kinds = [f"{name}.kind" for name in values]
+    assert found.settings["inferred"] == (*kinds, "n.missing", "b.missing")
     with pytest.raises(DataError, match="a draft takes"):
         kinds_of(pd.DataFrame({"z": [1j]}, dtype=object))
