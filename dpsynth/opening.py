@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dpsynth.curator.blocks import StoredRecords
-from dpsynth.curator.knowledge import check_possible
+from dpsynth.curator.knowledge import check_possible, known_zeros
 from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.public_records import PublicRecords
@@ -156,18 +156,18 @@ def opened(
             schema = presented_as(schema, frame)
         _check_public_rows(schema, len(frame))
     wanted = OpenSchema.of(schema) if isinstance(schema, Schema) else schema
-    unit, preparation = with_unit(budget, wanted), by or Preparation()
-    if isinstance(schema, Schema) and not (
-        accountant in ADAPTIVE and _has_bins(schema) and preparation.spreads
-    ):
-        table = data if isinstance(data, Table) else Table.from_frame(schema, frame)
+    unit, preparation, known = with_unit(budget, wanted), by or Preparation(), None
+    if isinstance(schema, Schema):
         known = read_public(public, schema)
-        return PrivateData(table, unit, noise=noise, accountant=accountant, public=known)
-    if isinstance(schema, Schema) and schema.constraints and not isinstance(data, Table):
-        Table.from_frame(schema, frame)  # refuses a record that breaks one before anything is spent
+        if not (accountant in ADAPTIVE and _has_bins(schema) and preparation.spreads):
+            table = data if isinstance(data, Table) else Table.from_frame(schema, frame)
+            return PrivateData(table, unit, noise=noise, accountant=accountant, public=known)
+        if schema.constraints:  # what contradicts them is refused before anything is spent
+            known_zeros(schema, unit)
+            Table.from_frame(schema, frame)
     columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant)
     closed = preparation.closed(columns)
-    return columns.private_data(closed, public=read_public(public, closed))
+    return columns.private_data(closed, public=known or read_public(public, closed))
 
 
 def unit_of(schema: Schema | OpenSchema) -> str:

@@ -52,6 +52,7 @@ ALLOWED: dict[str, set[str]] = {
         "errors",
         "curator",
         "data.binning",
+        "data.column_rules",
         "data.columns",
         "data.numeric",
         "data.open_columns",

@@ -63,6 +63,26 @@ def test_bounds_hold_the_records_and_little_more() -> None:
     assert few.upper == 63
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype", "least", "most"),
+    [
+        ([-(2**53) + 1, 2**53 - 1], None, -(2**53) + 1, 2**53 - 1),
+        ([0, 255], "uint8", 0, 255),
+        ([-128, 127], "int8", -128, 127),
+        ([-3, 90], "Int8", -4, 127),
+    ],
+)
+def test_bounds_are_what_a_dtype_holds(
+    values: list[int], dtype: str | None, least: int, most: int
+) -> None:
+    column = OpenNumber(name="x", whole=True, dtype=dtype, missing=dtype is None)
+    schema, _ = closed([column], pd.DataFrame({"x": values * (ROWS // 2)}))
+    found = schema.column("x")
+    assert isinstance(found, IntegerColumn)
+    assert least <= found.lower <= values[0]
+    assert values[1] <= found.upper <= most
+
+
 def test_known_bounds_stay() -> None:
     frame = pd.DataFrame({"x": np.random.default_rng(0).exponential(10, ROWS)})
     schema, _ = closed([OpenNumber(name="x", whole=False, lower=0.0, upper=1000.0)], frame)
