@@ -47,6 +47,10 @@ class Clock:
     def __post_init__(self) -> None:
         if self.kind not in ("date", "datetime", "duration"):
             raise SchemaError(None, self.kind, "kind must be 'date', 'datetime' or 'duration'")
+        for field in ("resolution", "timezone", "format"):
+            value = getattr(self, field)
+            if not isinstance(value, str | None) or value == "":
+                raise SchemaError(None, value, f"{field} must be a text that is not empty")
         if self.kind == "date":
             object.__setattr__(self, "resolution", "1D")
         self.step  # noqa: B018 - refuses a resolution that is none
@@ -79,6 +83,15 @@ class Clock:
         except (ZoneInfoNotFoundError, ValueError):
             raise SchemaError(None, self.timezone, "timezone must name a known one") from None
 
+    @property
+    def _seconds(self) -> tuple[int, int]:
+        """The first and the last second that there may be: microseconds of more are not exact."""
+        return (-(2**33), 2**33) if self.kind == "duration" else (-62_135_596_800, 253_402_300_799)
+
+    @property
+    def _reach(self) -> str:
+        return "within 2**33 seconds" if self.kind == "duration" else "in the years 1 to 9999"
+
     def tick(self, column: str, field: str, value: object) -> int:
         """Return a bound as a tick.
 
@@ -90,6 +103,9 @@ class Clock:
             SchemaError: it is none of these.
         """
         if isinstance(value, int) and not isinstance(value, bool):
+            least, most = self._seconds
+            if not least * 10**6 <= value * self.step <= most * 10**6:
+                raise SchemaError(column, value, f"{field} must lie {self._reach}")
             return value
         pd = _pandas()
         if isinstance(value, date | datetime):
@@ -127,6 +143,12 @@ class Clock:
         if parsed is None:
             parsed = self._moments(column, values)
         absent = np.asarray(parsed.isna())
+        seconds = parsed.to_numpy().astype(f"{'m' if self.kind == 'duration' else 'M'}8[s]")
+        whole = np.where(absent, 0, seconds.astype(np.int64))
+        far = (whole < self._seconds[0]) | (whole > self._seconds[1])
+        if far.any():
+            first = values[far].iloc[0]
+            raise DataError(column, str(first), f"values must lie {self._reach}")
         micro = parsed.to_numpy().astype(f"{'m' if self.kind == 'duration' else 'M'}8[us]")
         whole = np.where(absent, 0, micro.astype(np.int64))
         if self.kind == "date" and (whole % _DAY).any():
@@ -167,10 +189,15 @@ class Clock:
         texts = values.astype(object) if categorical or self.kind == "duration" else values
         if texts.dtype != object and not types.is_string_dtype(texts.dtype):
             return texts
-        for value in texts.dropna() if texts.dtype == object else ():
+        if texts.dtype != object:
+            return texts.where(texts.notna() & (texts != ""), None)
+        from dpsynth.data.spelling import plain_values  # which knows columns, and they clocks
+
+        plain = plain_values(column, texts)
+        for value in plain.dropna():
             if isinstance(value, Number):
                 raise DataError(column, value, rule)
-        return texts.where(texts.notna() & (texts != ""), None)
+        return plain
 
     def _check_parsed(self, column: str, texts: Any, parsed: Any) -> None:
         pd = _pandas()

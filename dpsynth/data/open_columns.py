@@ -7,6 +7,7 @@ from dpsynth.data.clock import Clock
 from dpsynth.data.column_rules import (
     FLOAT_DTYPES,
     INTEGER_DTYPES,
+    LARGEST_INTEGER,
     TEXT_DTYPES,
     bin_count,
     category,
@@ -106,6 +107,9 @@ class OpenNumber:
                 given = value if self.clock is None else self.clock.tick(self.name, field, value)
                 check = whole_number if self.whole else real_number
                 object.__setattr__(self, field, check(self.name, field, given))
+                if self.whole and abs(getattr(self, field)) > LARGEST_INTEGER:
+                    rule = f"{field} must be nearer to zero than 2**53"
+                    raise SchemaError(self.name, getattr(self, field), rule)
         if self.lower is not None and self.upper is not None:
             check_order(self.name, self.lower, self.upper)
         check_decimals(self.name, self.decimals)

@@ -100,6 +100,7 @@ def test_times_are_written_as_they_are_read(
         (["2001-02-03T10:00:00"], "without a time of day"),
         (["1999-12-31"], "between 2000-01-01 and 2030-12-31"),
         (["9999-12-31"], "between 2000-01-01 and 2030-12-31"),
+        (np.array(["20000-01-01"], dtype="M8[s]"), "in the years 1 to 9999"),
         (["2001-02-03T00:00:00+02:00"], "needs timezone"),
         ([datetime(2001, 2, 3), "x"], "'x'"),
     ],
