@@ -32,6 +32,8 @@ MOST_CATEGORIES = 1000
 
 _DRAFTED = "a draft takes texts, numbers, times and truth values only"
 
+_TOO_LARGE = "integers beyond 2**53 have no draft; drop identifiers"
+
 _FEW_DECIMALS = 6
 """Floats that all need at most so many decimals are drawn with as many."""
 
@@ -40,9 +42,6 @@ _SPELLS_TIME = compile_pattern(r"\d{4}-\d{2}-\d{2}")
 
 FEW_VALUES = 20
 """Integers with at most this many distinct values over a wide range are taken for categories."""
-
-
-_TOO_LARGE = "integers beyond 2**53 have no draft; drop identifiers"
 
 
 def infer_schema(frame: "pd.DataFrame", *, public: bool) -> Schema:
@@ -112,9 +111,7 @@ def _draft(name: str, values: Any) -> Column:
         return draft(name, numbers, missing)
     if kind in ("string", "mixed", "mixed-integer"):
         return _categories(name, present.unique(), missing)
-    raise DataError(
-        name, present.iloc[0], "a draft takes texts, numbers, times and truth values only"
-    )
+    raise DataError(name, present.iloc[0], _DRAFTED)
 
 
 def _clock(present: Any, kind: str) -> Clock | None:
