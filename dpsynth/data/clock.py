@@ -84,6 +84,11 @@ class Clock:
             raise SchemaError(None, self.timezone, "timezone must name a known one") from None
 
     @property
+    def _letter(self) -> str:
+        """NumPy's letter for such times."""
+        return "m" if self.kind == "duration" else "M"
+
+    @property
     def _seconds(self) -> tuple[int, int]:
         """The first and the last second that there may be: microseconds of more are not exact."""
         return (-(2**33), 2**33) if self.kind == "duration" else (-62_135_596_800, 253_402_300_799)
@@ -139,17 +144,16 @@ class Clock:
         Raises:
             DataError: a value that is no such time, or one with a time zone where none is declared.
         """
-        parsed = self._durations(column, values) if self.kind == "duration" else None
-        if parsed is None:
-            parsed = self._moments(column, values)
+        parse = self._durations if self.kind == "duration" else self._moments
+        parsed = parse(column, values)
         absent = np.asarray(parsed.isna())
-        seconds = parsed.to_numpy().astype(f"{'m' if self.kind == 'duration' else 'M'}8[s]")
+        seconds = parsed.to_numpy().astype(f"{self._letter}8[s]")
         whole = np.where(absent, 0, seconds.astype(np.int64))
         far = (whole < self._seconds[0]) | (whole > self._seconds[1])
         if far.any():
             first = values[far].iloc[0]
             raise DataError(column, str(first), f"values must lie {self._reach}")
-        micro = parsed.to_numpy().astype(f"{'m' if self.kind == 'duration' else 'M'}8[us]")
+        micro = parsed.to_numpy().astype(f"{self._letter}8[us]")
         whole = np.where(absent, 0, micro.astype(np.int64))
         if self.kind == "date" and (whole % _DAY).any():
             first = values[whole % _DAY != 0].iloc[0]
@@ -187,10 +191,9 @@ class Clock:
             raise DataError(column, values.iloc[0], rule)
         categorical = isinstance(values.dtype, _pandas().CategoricalDtype)
         texts = values.astype(object) if categorical or self.kind == "duration" else values
-        if texts.dtype != object and not types.is_string_dtype(texts.dtype):
-            return texts
         if texts.dtype != object:
-            return texts.where(texts.notna() & (texts != ""), None)
+            strings = types.is_string_dtype(texts.dtype)
+            return texts.where(texts.notna() & (texts != ""), None) if strings else texts
         from dpsynth.data.spelling import plain_values  # which knows columns, and they clocks
 
         plain = plain_values(column, texts)
@@ -217,8 +220,7 @@ class Clock:
         pd = _pandas()
         unit, size = next((u, n) for u, n in _UNITS if self.step % n == 0)
         whole = ticks.astype(np.int64) * (self.step // size)
-        kind = "m" if self.kind == "duration" else "M"
-        times = whole.astype(f"{kind}8[{unit}]")
+        times = whole.astype(f"{self._letter}8[{unit}]")
         if absent is not None:
             times[absent] = np.array("NaT", dtype=times.dtype)
         shown: Any = pd.Series(times)
