@@ -36,7 +36,7 @@ def raw_numbers(column: OpenNumber, values: Any) -> NDArray[np.float64]:
         DataError: a value that is no number, infinite, or missing where the column forbids it; a
             fraction, or a number beyond 2**53, among whole numbers.
     """
-    numbers = parse_numbers(column, values) + 0.0
+    numbers = parse_numbers(column, values)
     absent = np.isnan(numbers)
     if absent.any() and not column.missing:
         raise DataError(column.name, None, "its schema says missing = false")
