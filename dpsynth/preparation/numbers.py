@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def bought_number(
         assert column.lower is not None
         assert column.upper is not None
         lower, upper = column.lower, column.upper
-    if lower == upper or (column.whole and upper - lower < INTEGER_CODES <= LEAVES):
+    if lower == upper or (column.whole and upper - lower < INTEGER_CODES):
         return _plain(column, lower, upper)
     stop = upper + 1 if column.whole else upper
     spread, sigma = bought_spread(
@@ -104,25 +105,17 @@ def _divided(edges: Array, *, whole: bool) -> Array:
 
 def _plain(column: OpenNumber, lower: float, upper: float) -> IntegerColumn | FloatColumn:
     """Return the column with bounds alone."""
+    known = _known(column)
     if column.whole:
-        return IntegerColumn(
-            name=column.name,
-            lower=int(lower),
-            upper=int(upper),
-            clock=column.clock,
-            missing=column.missing,
-            on_invalid="clip",
-            dtype=column.dtype,
-        )
-    return FloatColumn(
-        name=column.name,
-        lower=lower,
-        upper=upper,
-        bins=column.bins,
-        missing=column.missing,
-        on_invalid="clip",
-        dtype=column.dtype,
-    )
+        return IntegerColumn(lower=int(lower), upper=int(upper), **known)
+    return FloatColumn(lower=lower, upper=upper, bins=column.bins, **known)
+
+
+def _known(column: OpenNumber) -> dict[str, Any]:
+    """Return the fields that no purchase changes; values beyond bought bounds are clipped."""
+    known = {"name": column.name, "missing": column.missing, "dtype": column.dtype}
+    clock = {"clock": column.clock} if column.whole else {}
+    return {**known, **clock, "on_invalid": "clip"}
 
 
 def _leaves(
@@ -140,10 +133,13 @@ def _leaves(
         return np.unique(np.ceil(edges)) if column.whole else edges
     if not column.whole:
         return np.linspace(lower, stop, LEAVES + 1)
-    leaves = int(min(LEAVES, stop - lower))
-    return np.array(
-        [int(lower) + i * int(stop - lower) // leaves for i in range(leaves + 1)], float
+    whole = IntegerColumn(
+        name=column.name,
+        lower=int(lower),
+        upper=int(stop) - 1,
+        bins=int(min(LEAVES, stop - lower)),
     )
+    return integer_edges(whole).astype(np.float64)
 
 
 def _bought_decimals(
@@ -181,29 +177,22 @@ def _binned(
     if column.whole:
         upper = int(pieces[-1][1] if column.upper is None else bounds[1] + 1) - 1
         return IntegerColumn(
-            name=column.name,
             lower=int(lower),
             upper=upper,
             edges=tuple(int(edge) for edge in (*starts, upper + 1)),
             pieces=tuple(pieces),
-            clock=column.clock,
-            missing=column.missing,
-            on_invalid="clip",
-            dtype=column.dtype,
+            **_known(column),
         )
     upper = max(pieces[-1][1] if column.upper is None else bounds[1], starts[-1])
     if upper == starts[-1]:  # a last value that has a bin of its own
         upper = float(np.nextafter(upper, np.inf))
     return FloatColumn(
-        name=column.name,
         lower=lower,
         upper=upper,
         edges=(*starts, upper),
         pieces=tuple(pieces),
         decimals=decimals,
-        missing=column.missing,
-        on_invalid="clip",
-        dtype=column.dtype,
+        **_known(column),
     )
 
 
