@@ -12,7 +12,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -26,11 +26,11 @@ from peers.running import PeerError, prepare, timed
 from dpsynth.data.columns import CategoricalColumn, Column, IntegerColumn
 from dpsynth.data.files import load_frame
 from dpsynth.data.schema import Schema
-from dpsynth.data.table import Table
 from dpsynth.errors import DpsynthError
 from dpsynth.evaluation.evaluate import evaluate
 from dpsynth.harness.config import DatasetChoice
 from dpsynth.harness.fingerprint import load_dataset
+from dpsynth.harness.release import clipped
 
 
 @final
@@ -60,12 +60,12 @@ class RawBout:
         """
         schema = self.bout.dataset.table.schema
         try:
-            synthetic = Table.from_frame(_clipping(schema), load_frame(made, schema.columns))
+            synthetic = clipped(schema, load_frame(made, schema.columns))
         except DpsynthError as error:
             raise PeerError(f"failed: {error}") from error
         found = evaluate(
             *self.bout.parts,
-            Table.from_frame(schema, synthetic.frame),
+            synthetic,
             metrics=self.bout.metrics,
             target=self.bout.dataset.target,
             rng=np.random.default_rng([self.bout.seed, 2]),
@@ -87,16 +87,6 @@ def _described(column: Column) -> dict[str, Any]:
         "lower": column.lower,
         "upper": column.upper,
     }
-
-
-def _clipping(schema: Schema) -> Schema:
-    """Return the schema that takes what a pipeline made a little beyond the bounds, and fractions
-    among whole numbers are rounded by whoever made them."""
-    columns = tuple(
-        column if isinstance(column, CategoricalColumn) else replace(column, on_invalid="clip")
-        for column in schema.columns
-    )
-    return replace(schema, columns=columns)
 
 
 def contest(bout: RawBout, contender: Contender, base: Row) -> Row:

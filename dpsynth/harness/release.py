@@ -1,7 +1,7 @@
 """A release cell: split, fit, sample, evaluate, attack."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,7 +53,7 @@ def release_rows(cell: Cell, watch: Stopwatch) -> "tuple[list[Row], Receipt]":
     watch.enter("sample")
     synthetic = synthesis.sample()
     if choice is not None:  # judged under what the data set's own schema says
-        synthetic = Table.from_frame(train.schema, _within(train.schema, synthetic.frame))
+        synthetic = clipped(train.schema, synthetic.frame)
     watch.enter("evaluate")
     rows = list(_utility(cell, train, holdout, synthetic, dataset.target))
     if cell.attacks:
@@ -72,12 +72,18 @@ def prepared(choice: Forgotten) -> Preparation:
     return Preparation(share=choice.share, column_share=choice.share)
 
 
-def _within(schema: "Schema", frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a frame whose numbers are clipped to the bounds of `schema`."""
-    for column in schema.columns:
-        if not isinstance(column, CategoricalColumn) and column.name in frame:
-            frame[column.name] = frame[column.name].clip(column.lower, column.upper)
-    return frame
+def clipped(schema: "Schema", frame: "pd.DataFrame") -> Table:
+    """Return synthetic records under `schema`, with numbers out of its bounds moved into them.
+
+    Raises:
+        DataError, UnknownNameError: records that do not fit the schema otherwise.
+    """
+    columns = tuple(
+        column if isinstance(column, CategoricalColumn) else replace(column, on_invalid="clip")
+        for column in schema.columns
+    )
+    within = Table.from_frame(replace(schema, columns=columns), frame)
+    return Table.from_frame(schema, within.frame)
 
 
 def split(table: "Table", share: float, stream: np.random.SeedSequence) -> "tuple[Table, Table]":
