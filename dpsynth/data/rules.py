@@ -139,7 +139,7 @@ def edges_needed(column: Column, constraints: Sequence[Constraint]) -> tuple[flo
         edge
         for name, condition in named
         if name == column.name
-        for edge in value_set(column, condition).edges()
+        for edge in value_set(column, condition).values.edges()
     }
     return tuple(sorted(found))
 

@@ -53,6 +53,10 @@ KINDS: dict[str, tuple[Constraint, Rule]] = {
         Within(when={"age": ">=20"}, then={"pay": ("present",)}),
         lambda age, work, pay: age < 20 or pay is not None,
     ),
+    "within any": (
+        Within(when={"age": ">=20"}, then={"pay": "!="}),
+        lambda age, work, pay: age < 20 or pay is not None,
+    ),
     "within missing": (
         Within(when={"age": "0..9"}, then={"pay": "missing"}),
         lambda age, work, pay: age >= 10 or pay is None,
@@ -226,6 +230,8 @@ def test_mistakes_in_toml_are_one_sentence(text: str, error: type[Exception], me
         (16, (16.0, 17.0), (16.0, np.nextafter(16, 17))),
         ("3..8", (3.0, 9.0), (3.0, np.nextafter(8, 9))),
         (("<3", ">=3"), (), ()),
+        ("!=", (), ()),
+        (">=80", (), ()),
         (">2.5", (3.0,), (np.nextafter(2.5, 3),)),
         ("present", (), ()),
     ],
