@@ -12,6 +12,7 @@ from dpsynth.data.constraints import Combinations, Determines, Forbidden, Ordere
 from dpsynth.data.files import load_csv
 from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
+from dpsynth.errors import ContradictionError
 from dpsynth.generators import base
 from dpsynth.generators.graphical import GraphicalSyntheticModel
 from dpsynth.pgm.junction_tree import JunctionTree
@@ -22,7 +23,16 @@ NAMES = [
     pytest.param(name, marks=pytest.mark.slow) if name == "dpvae" else name for name in GENERATORS
 ]
 # Generators whose own rows keep everything, before any repair.
-SHAPED = ("aim", "aim_gdp", "independent", "mst", "mwem", "tree", "two_stage", "uniform")
+SHAPED = (
+    "aim",
+    "aim_gdp",
+    "independent",
+    "mst",
+    "mwem",
+    "tree",
+    "two_stage",
+    "uniform",
+)
 AREAS, PARENTS = ("a", "b", "c", "d", "e"), {"a": "x", "b": "x", "c": "y", "d": "y", "e": "z"}
 
 SCHEMA = Schema(
@@ -123,7 +133,21 @@ def test_so_do_several_blocks_of_one_sample() -> None:
 @pytest.mark.parametrize("name", SHAPED)
 def test_graphical_models_hold_no_impossible_record(name: str) -> None:
     """What the model itself says of each constraint's columns, and of a conditional part."""
-    model = fit(name, 1.0).model
+    check_no_impossible_record(fit(name, 1.0))
+
+
+def test_a_public_table_teaches_no_impossible_record() -> None:
+    model = dpsynth.synthesize(
+        records(), generator="public_prior", epsilon=5.0, seed=0, public=records()
+    )
+    assert model.receipt.entries[-1].label.endswith("interactions")  # the table was trusted
+    check_no_impossible_record(model)
+    with pytest.raises(ContradictionError):
+        model.sample(10, where={"married": "yes", "age": "<20"})
+
+
+def check_no_impossible_record(fitted: Synthesis) -> None:
+    model = fitted.model
     assert isinstance(model, GraphicalSyntheticModel)
     part = model.given({"married": 1, "ward": 0})
     for clique, zeros in SCHEMA.rules.impossible.items():

@@ -10,7 +10,7 @@ import numpy as np
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.public_records import PublicRecords
-from dpsynth.data.domain import Clique, Domain
+from dpsynth.data.domain import Clique
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, total_of
 from dpsynth.generators.marginal.grown_tree import best_tree, hosted_shortlist
@@ -94,7 +94,7 @@ class PublicPrior(Generator):
         ones = measure_one_ways_by_size(private, amount=capacity * self.one_way_share)
         total = total_of(private, ones)
         gains = self._gains(public, pairs)
-        prior = replace(_trained(self, private.domain, public, gains), total=total)
+        prior = replace(_trained(self, private, public, gains), total=total)
         model = _corrected(private, prior, ones)
         if not self._trusted(private, model, gains, amount=capacity * self.trust_share):
             fallback = TwoStage(one_way_share=self.one_way_share)
@@ -165,12 +165,18 @@ class PublicPrior(Generator):
 
 
 def _trained(
-    limits: PublicPrior, domain: Domain, public: PublicRecords, gains: Mapping[Clique, float]
+    limits: PublicPrior,
+    private: PrivateData,
+    public: PublicRecords,
+    gains: Mapping[Clique, float],
 ) -> GraphicalModel:
-    """Return the model of the public table: pairs and triples inside one junction tree."""
+    """Return the model of the public table: pairs and triples inside one junction tree, in which
+    what constraints rule out is impossible, as it stays in whatever starts from it."""
+    domain = private.domain
     tree = best_tree(
         domain,
         {pair: gain * public.rows for pair, gain in gains.items()},
+        inherited=tuple(private.impossible),
         largest_tree=limits.largest_tree,
         largest_clique=limits.largest_clique,
     )
@@ -189,7 +195,7 @@ def _trained(
         NoisyMarginal(clique=c, values=(of := public.counts(c)), sigma=sqrt(public.rows / of.size))
         for c in wanted
     ]
-    return estimate(domain, counted, total=float(public.rows))
+    return estimate(domain, counted, total=float(public.rows), impossible=private.impossible)
 
 
 def _error(
