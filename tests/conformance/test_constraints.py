@@ -29,6 +29,7 @@ SHAPED = (
     "independent",
     "mst",
     "mwem",
+    "public_prior",
     "tree",
     "two_stage",
     "uniform",
