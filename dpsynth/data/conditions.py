@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.data.binning import code_values
 from dpsynth.data.clock import Clock
 from dpsynth.data.columns import CategoricalColumn, Column, IntegerColumn
 from dpsynth.data.spelling import spelling, spellings
@@ -108,6 +109,13 @@ class Condition:
         ends = [end for low, high in self.spans for end in (low, _after(self.column, high))]
         return tuple(float(end) for end in ends if lower < end <= upper)
 
+    def cuts(self) -> NDArray[np.bool_]:
+        """Return for each code but that of a missing value whether only some of its values satisfy
+        the condition."""
+        first, last = code_values(self.column)
+        below, inside = (np.searchsorted(self.edges(), v, side="right") for v in (first, last))
+        return below < inside
+
     def parts(self) -> tuple[Part, ...]:
         """Return disjoint parts that make up the condition; none where no record satisfies it.
 
@@ -118,8 +126,8 @@ class Condition:
         absent[-1] = self.missing
         if len(shares) == 1:
             # A share of real numbers can be 1 when rounded and not hold the ends of its bin.
-            cut = not _discrete(self.column) or bool(((shares[0] > 0) & (shares[0] < 1)).any())
-            found = [Part(likelihood=shares[0] + absent, span=self.spans[0] if cut else None)]
+            span = self.spans[0] if self.cuts().any() else None
+            found = [Part(likelihood=shares[0] + absent, span=span)]
         else:
             whole = sum([np.where(share == 1, 1.0, 0.0) for share in shares], absent)
             found = [Part(likelihood=whole, span=None)] + [

@@ -9,11 +9,12 @@ from typing import Any, Self, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.data.binning import code_values
 from dpsynth.data.columns import CategoricalColumn, Column
 from dpsynth.data.constraints import Constraint, Ordered
 from dpsynth.data.domain import Clique
 from dpsynth.data.orders import Orders
-from dpsynth.data.value_sets import Bools, Numbers, code_values, value_set
+from dpsynth.data.value_sets import Bools, Numbers, value_set
 from dpsynth.errors import DpsynthError, SchemaError, UnknownNameError
 
 CELLS = 2**24

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data import conditions
-from dpsynth.data.binning import float_edges, integer_edges
-from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
+from dpsynth.data.binning import code_values
+from dpsynth.data.columns import Column, IntegerColumn
 from dpsynth.data.conditions import MISSING, missing_word, read_condition
 from dpsynth.errors import InvalidValueError, SchemaError
 
@@ -50,38 +50,18 @@ class ValueSet:
         """
         column = self.values.column
         first, last = code_values(column)
-        self._refuse_cuts(first, last)
+        cut = np.flatnonzero(self.values.cuts())
+        if cut.size:
+            low, high = float(first[cut[0]]), float(last[cut[0]])
+            edge = next(edge for edge in self.values.edges() if low < edge <= high)
+            rule = f"values from {low:g} to {high:g} share a bin, which it cuts: one must start at "
+            raise SchemaError(column.name, self.written, rule + repr(edge))
         found = self.values.holds(first)
         if column.missing:
             found = np.append(found, self.values.missing)
         if not found.any():
             raise SchemaError(column.name, self.written, "no value of the column meets it")
         return found
-
-    def _refuse_cuts(self, first: Numbers, last: Numbers) -> None:
-        """Refuse a bin that has values on both sides of an edge."""
-        edges = self.values.edges()
-        after = np.searchsorted(edges, first, side="right")
-        cut = np.flatnonzero(after < np.searchsorted(edges, last, side="right"))
-        if cut.size:
-            low, high = float(first[cut[0]]), float(last[cut[0]])
-            rule = f"values from {low:g} to {high:g} share a bin, which it cuts: one must start at "
-            edge = edges[int(after[cut[0]])]
-            raise SchemaError(self.values.column.name, self.written, rule + repr(edge))
-
-
-def code_values(column: Column) -> tuple[Numbers, Numbers]:
-    """Return the least and the largest value of each code, that of a missing value left out."""
-    if isinstance(column, CategoricalColumn):
-        positions = np.arange(len(column.categories), dtype=np.float64)
-        return positions, positions
-    if isinstance(column, FloatColumn):
-        edges = float_edges(column)
-        last = np.nextafter(edges[1:], edges[:-1])
-        last[-1] = edges[-1]  # the last bin is closed
-        return edges[:-1], np.maximum(last, edges[:-1])
-    starts = integer_edges(column).astype(np.float64)
-    return starts[:-1], starts[1:] - 1
 
 
 def value_set(column: Column, condition: Condition) -> ValueSet:

@@ -147,6 +147,14 @@ def test_a_public_table_teaches_no_impossible_record() -> None:
         model.sample(10, where={"married": "yes", "age": "<20"})
 
 
+@pytest.mark.parametrize("where", [{"admitted": "<7.5"}, {"admitted": ">=7.5, <15", "left": "<16"}])
+def test_whole_bins_of_a_column_in_an_order_are_conditions(where: dict[str, str]) -> None:
+    frame = fit("two_stage", 1.0).sample(500, where=where).frame
+    assert not broken(frame).any()
+    assert (frame["admitted"] < (15 if len(where) > 1 else 7.5)).all()
+    assert len(where) == 1 or ((frame["admitted"] >= 7.5) & (frame["left"] < 16)).all()
+
+
 def check_no_impossible_record(fitted: Synthesis) -> None:
     model = fitted.model
     assert isinstance(model, GraphicalSyntheticModel)

@@ -105,6 +105,15 @@ def test_real_numbers(written: Any, spans: list | None) -> None:
     assert list(parse_condition(REAL, written).spans) == spans
 
 
+def test_a_range_of_whole_bins_needs_no_span() -> None:
+    """Bins of a quarter: what starts and ends with them, to the last number, cuts none."""
+    for written, cut in [("<.25", 0), ("-.5..0.5", 1), (">=0, <.5", 0), (">0", 1), ("<=.25", 1)]:
+        condition = parse_condition(REAL, written)
+        assert condition.cuts().sum() == cut
+        (part,) = condition.parts()
+        assert part.span == (condition.spans[0] if cut else None)
+
+
 def test_shares_of_bins() -> None:
     expected = [0, 0, 0, 0.4, 1, 0.8, 0, 0, 0]
     np.testing.assert_allclose(share_of_codes(REAL, (-0.1, 0.45)), expected, atol=1e-12)
