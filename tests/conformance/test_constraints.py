@@ -12,11 +12,13 @@ from dpsynth.data.constraints import Combinations, Determines, Forbidden, Ordere
 from dpsynth.data.files import load_csv
 from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
-from dpsynth.errors import ContradictionError
+from dpsynth.errors import ContradictionError, InvalidValueError
 from dpsynth.generators import base
 from dpsynth.generators.graphical import GraphicalSyntheticModel
 from dpsynth.pgm.junction_tree import JunctionTree
 from dpsynth.registry import GENERATORS
+from dpsynth.sampling.selection import Selection
+from dpsynth.sampling.strata import Request
 from dpsynth.synthesis import Synthesis
 
 NAMES = [
@@ -153,6 +155,18 @@ def test_whole_bins_of_a_column_in_an_order_are_conditions(where: dict[str, str]
     assert not broken(frame).any()
     assert (frame["admitted"] < (15 if len(where) > 1 else 7.5)).all()
     assert len(where) == 1 or ((frame["admitted"] >= 7.5) & (frame["left"] < 16)).all()
+
+
+def test_a_condition_that_cuts_a_bin_of_such_a_column_is_refused_before_rows_are_drawn() -> None:
+    model, rng = fit("two_stage", 1.0).model, np.random.default_rng(0)
+    for request in (
+        Request(where={"admitted": "<7"}),
+        Request(where={"left": ["<7", ">=30"]}),
+        Request(shares={"left": {"<7": 0.5}}),
+    ):
+        with pytest.raises(InvalidValueError, match="whole bins, since the column is in an order"):
+            Selection.of(model, request, rng=rng)
+    assert rng.random() == np.random.default_rng(0).random()
 
 
 def check_no_impossible_record(fitted: Synthesis) -> None:
