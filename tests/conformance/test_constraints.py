@@ -31,6 +31,7 @@ SHAPED = (
     "independent",
     "mst",
     "mwem",
+    "pairs_first",
     "public_prior",
     "tree",
     "two_stage",
