@@ -150,6 +150,16 @@ def test_a_public_table_teaches_no_impossible_record() -> None:
         model.sample(10, where={"married": "yes", "age": "<20"})
 
 
+@pytest.mark.parametrize("name", [name for name in GENERATORS if name != "dpvae"])
+def test_conditional_rows_keep_constraints_and_conditions(name: str) -> None:
+    """Noisy models, most rows of which have to be mended where constraints did not shape them; at
+    this budget the neural one has too few rows of any such kind."""
+    frame = fit(name, 0.01).sample(2000, where={"married": "yes", "ward": "day"}).frame
+    assert not broken(frame).any()
+    assert (frame["married"] == "yes").all()
+    assert (frame["ward"] == "day").all()
+
+
 @pytest.mark.parametrize("where", [{"admitted": "<7.5"}, {"admitted": ">=7.5, <15", "left": "<16"}])
 def test_whole_bins_of_a_column_in_an_order_are_conditions(where: dict[str, str]) -> None:
     frame = fit("two_stage", 1.0).sample(500, where=where).frame
