@@ -19,9 +19,9 @@ from dpsynth.data.constraints import (
     Within,
 )
 from dpsynth.data.encoding import Codec
-from dpsynth.data.rules import edges_needed
 from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
+from dpsynth.data.value_sets import value_set
 from dpsynth.errors import DataError, SchemaError, UnknownNameError
 
 AGE = IntegerColumn(name="age", lower=0, upper=39, bins=4)
@@ -237,10 +237,9 @@ def test_mistakes_in_toml_are_one_sentence(text: str, error: type[Exception], me
     ],
 )
 def test_edges_that_conditions_need(condition, whole, real) -> None:
-    rules = (Within(when={"age": condition}, then={"x": condition}),)
     for kind, edges in ((IntegerColumn, whole), (FloatColumn, real)):
-        for name in ("age", "x"):
-            assert edges_needed(kind(name=name, lower=0, upper=40), rules) == edges
+        column = kind(name="age", lower=0, upper=40)
+        assert value_set(column, condition).values.edges() == edges
 
 
 def test_orders_in_a_circle_and_rules_of_too_many_cells_are_refused() -> None:
