@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.data.columns import FloatColumn, IntegerColumn
+from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
+
+Numbers = NDArray[np.float64]
 
 
 def integer_edges(column: IntegerColumn) -> NDArray[np.int64]:
@@ -29,3 +31,17 @@ def float_edges(column: FloatColumn) -> NDArray[np.float64]:
         return np.array(column.edges)
     bins = column.size - column.missing
     return np.linspace(column.lower, column.upper, bins + 1)
+
+
+def code_values(column: Column) -> tuple[Numbers, Numbers]:
+    """Return the least and the largest value of each code, that of a missing value left out."""
+    if isinstance(column, CategoricalColumn):
+        positions = np.arange(len(column.categories), dtype=np.float64)
+        return positions, positions
+    if isinstance(column, FloatColumn):
+        edges = float_edges(column)
+        last = np.nextafter(edges[1:], edges[:-1])
+        last[-1] = edges[-1]  # the last bin is closed
+        return edges[:-1], np.maximum(last, edges[:-1])
+    starts = integer_edges(column).astype(np.float64)
+    return starts[:-1], starts[1:] - 1

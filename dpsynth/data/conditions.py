@@ -1,30 +1,37 @@
 """Conditions on the values of a column, as a user writes them, and what they mean for its codes.
 
-A missing value satisfies no comparison; only None (or the empty text) asks for it.
+A missing value satisfies no comparison; only None, the empty text and "missing" ask for it.
+Requests for samples and constraints are written alike, and both are read here.
 """
 
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, floor, inf, isfinite, isnan, nan, nextafter
-from typing import Any, TypeAlias, cast, final
+from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.data.binning import code_values
 from dpsynth.data.clock import Clock
 from dpsynth.data.columns import CategoricalColumn, Column, IntegerColumn
-from dpsynth.data.schema import Schema
 from dpsynth.data.spelling import spelling, spellings
 from dpsynth.data.values import value_law
 from dpsynth.errors import InvalidValueError, SchemaError, UnknownNameError
 
+if TYPE_CHECKING:
+    from dpsynth.data.schema import Schema
+
 Span: TypeAlias = tuple[float, float]
 """The least and the largest number of an interval, both in it; of categories their codes."""
 
+MISSING, PRESENT = "missing", "present"
+
 _COMPARISON = re.compile(r"(>=|<=|!=|==|=|>|<)?(.*)", flags=re.DOTALL)
+_FURTHER = re.compile(r",\s*(?=[<>=!])")  # a comma in a duration is followed by no sign
 _RULE = (
-    "None, a value, a comparison like '>=65', '<3', '!=0' or '18..65', a pair (low, high) of "
+    "None, a value, a comparison like '>=65', '>=3, <9', '!=0' or '18..65', a pair (low, high) of "
     "numbers, or a list of these"
 )
 
@@ -90,6 +97,25 @@ class Condition:
         missing = self.column.missing and not self.missing
         return Condition(column=self.column, spans=tuple(gaps), missing=missing)
 
+    def holds(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which values satisfy it: numbers, or codes of categories; none is missing."""
+        low, high = np.array(self.spans, dtype=np.float64).reshape(-1, 2).T
+        return np.searchsorted(low, values, side="right") > np.searchsorted(high, values)
+
+    def edges(self) -> tuple[float, ...]:
+        """Return the values that satisfy it while those just below do not, or the other way round,
+        ascending; what is below the column's least value is not asked about."""
+        lower, upper = _bounds(self.column)
+        ends = [end for low, high in self.spans for end in (low, _after(self.column, high))]
+        return tuple(float(end) for end in ends if lower < end <= upper)
+
+    def cuts(self) -> NDArray[np.bool_]:
+        """Return for each code but that of a missing value whether only some of its values satisfy
+        the condition."""
+        first, last = code_values(self.column)
+        below, inside = (np.searchsorted(self.edges(), v, side="right") for v in (first, last))
+        return below < inside
+
     def parts(self) -> tuple[Part, ...]:
         """Return disjoint parts that make up the condition; none where no record satisfies it.
 
@@ -100,8 +126,8 @@ class Condition:
         absent[-1] = self.missing
         if len(shares) == 1:
             # A share of real numbers can be 1 when rounded and not hold the ends of its bin.
-            cut = not _discrete(self.column) or bool(((shares[0] > 0) & (shares[0] < 1)).any())
-            found = [Part(likelihood=shares[0] + absent, span=self.spans[0] if cut else None)]
+            span = self.spans[0] if self.cuts().any() else None
+            found = [Part(likelihood=shares[0] + absent, span=span)]
         else:
             whole = sum([np.where(share == 1, 1.0, 0.0) for share in shares], absent)
             found = [Part(likelihood=whole, span=None)] + [
@@ -127,7 +153,7 @@ def share_of_codes(column: Column, span: Span) -> NDArray[np.float64]:
     return found
 
 
-def parse_conditions(schema: Schema, where: Mapping[str, Any]) -> dict[str, Condition]:
+def parse_conditions(schema: "Schema", where: Mapping[str, Any]) -> dict[str, Condition]:
     """Return the condition on each column that `where` names.
 
     Args:
@@ -148,10 +174,8 @@ def parse_condition(column: Column, value: Any) -> Condition:
 
     Args:
         column: the public description of the column.
-        value: None or the empty text for a missing value; a category or a number; a comparison as
-            text ('>=65', '<3', '!=divorced', '18..65' with both ends); a pair (low, high) of
-            numbers, both included, None for no bound; or a list or set of these, any of which a
-            record may satisfy.
+        value: what `read_condition` understands; a pair (low, high) of numbers, both included, None
+            for no bound; or a list or set of these, any of which a record may satisfy.
 
     Raises:
         InvalidValueError: something else, or what no value of the column satisfies.
@@ -163,13 +187,49 @@ def parse_condition(column: Column, value: Any) -> Condition:
         found = _range(column, cast("tuple[Any, ...]", plain))
     elif isinstance(plain, Collection) and not isinstance(plain, str | bytes | Mapping):
         found = _union(column, cast("Collection[Any]", plain))
-    elif plain is None or plain == "" or (isinstance(plain, float) and isnan(plain)):
-        found = Condition(column=column, spans=(), missing=column.missing)
     else:
-        found = _compared(column, plain) if number else _category(column, plain)
+        found = read_condition(column, plain)
     if not found.parts():
         raise InvalidValueError(f"the condition on {column.name!r}", value, _possible(column))
     return found
+
+
+def read_condition(column: Column, value: Any) -> Condition:
+    """Return the values of `column` that one condition asks for, perhaps none.
+
+    Args:
+        column: the public description of the column.
+        value: None, the empty text or "missing" for a missing value; "present" or "!=" for any
+            other; a category or a number; or a comparison as text ('>=65', '<3', '!=divorced',
+            '18..65' with both ends), of numbers several that hold together ('>=3, <9'). What is a
+            category is read as one.
+
+    Raises:
+        InvalidValueError: something else.
+        UnknownNameError: a category that the column lacks; close ones are named.
+    """
+    word = missing_word(column, value)
+    absent = value is None or value == "" or (isinstance(value, float) and isnan(value))
+    if absent or word == MISSING:
+        return Condition(column=column, spans=(), missing=column.missing)
+    if isinstance(column, CategoricalColumn) and word != PRESENT:
+        return _category(column, value)
+    found = _other_than(Condition(column=column, spans=()))
+    if word != PRESENT:
+        for text in _FURTHER.split(value) if isinstance(value, str) else [value]:
+            found &= _compared(column, text, value)
+    return found
+
+
+def missing_word(column: Column, value: Any) -> str | None:
+    """Return MISSING or PRESENT where a condition says one of them, or "!=", which is PRESENT too;
+    None for any other, and for a category of that name."""
+    text = value.strip() if isinstance(value, str) else None
+    word = PRESENT if text == "!=" else text
+    if word not in (MISSING, PRESENT):
+        return None
+    named = isinstance(column, CategoricalColumn) and _spelled(column, value) in spellings(column)
+    return None if named else word
 
 
 def _union(column: Column, values: Iterable[Any]) -> Condition:
@@ -186,8 +246,8 @@ def _category(column: CategoricalColumn, value: Any) -> Condition:
         code = codes[category]
         return Condition(column=column, spans=((code, code),))
     if isinstance(value, str) and value.startswith("!="):
-        none = Condition(column=column, spans=())
-        return _other_than(_category(column, value[2:]) if value[2:] else none)
+        other = value[2:] if _spelled(column, value[2:]) in codes else value[2:].strip()
+        return _other_than(_category(column, other))
     known = [str(category) for category in column.categories]
     raise UnknownNameError(f"category of {column.name!r}", str(value), known)
 
@@ -198,16 +258,14 @@ def _spelled(column: CategoricalColumn, value: Any) -> Any:
     return spelling(value, type(column.categories[0]))
 
 
-def _compared(column: Column, value: Any) -> Condition:
+def _compared(column: Column, value: Any, written: Any) -> Condition:
     """Return what a number, or a text with a comparison, asks of a column of numbers."""
     first, dots, last = value.partition("..") if isinstance(value, str) else (value, "", "")
     if dots:
-        return _between(column, _number(column, first, value), _number(column, last, value))
+        return _between(column, _number(column, first, written), _number(column, last, written))
     match = _COMPARISON.fullmatch(value.strip()) if isinstance(value, str) else None
     sign, text = match.groups() if match else (None, value)
-    if sign == "!=" and not text:
-        return _other_than(Condition(column=column, spans=()))
-    number = _number(column, text, value)
+    number = _number(column, text, written)
     # What is above a number is what is not at most that number.
     low = -inf if sign in ("<=", ">") else number
     high = inf if sign in (">=", "<") else number

@@ -112,13 +112,17 @@ class Codec:
             for i, column in enumerate(self.schema.columns)
         ]
         if self.schema.constraints:
-            _check_orders(self.schema, ranges)
+            check_ranges(self.schema, ranges)
             arrange(self.schema, codes, decoded, rng=rng)
         return decoded
 
 
-def _check_orders(schema: Schema, ranges: Ranges) -> None:
-    """Refuse a range of a column whose values an order may move to elsewhere in their bin."""
+def check_ranges(schema: Schema, ranges: Ranges) -> None:
+    """Refuse a range of a column whose values an order may move to elsewhere in their bin.
+
+    Raises:
+        InvalidValueError: there is one.
+    """
     for name in schema.rules.orders.columns:
         if name in ranges:
             rule = "of whole bins, since the column is in an order"

@@ -8,10 +8,11 @@ from typing import Self, final
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.data.binning import code_values
 from dpsynth.data.columns import Column, IntegerColumn
 from dpsynth.data.constraints import Ordered
 from dpsynth.data.domain import Clique
-from dpsynth.data.value_sets import Bools, Numbers, code_values
+from dpsynth.data.value_sets import Bools, Numbers
 from dpsynth.errors import SchemaError
 
 Edges = Mapping[tuple[str, str], bool]

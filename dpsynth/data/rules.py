@@ -9,11 +9,12 @@ from typing import Any, Self, cast, final
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.data.binning import code_values
 from dpsynth.data.columns import CategoricalColumn, Column
 from dpsynth.data.constraints import Constraint, Ordered
 from dpsynth.data.domain import Clique
 from dpsynth.data.orders import Orders
-from dpsynth.data.value_sets import Bools, Numbers, code_values, value_set
+from dpsynth.data.value_sets import Bools, Numbers
 from dpsynth.errors import DpsynthError, SchemaError, UnknownNameError
 
 CELLS = 2**24
@@ -124,24 +125,6 @@ def codes_of(column: Column, values: Numbers) -> Codes:
     first, _ = code_values(column)
     codes = np.searchsorted(first, values, side="right") - 1
     return np.where(np.isnan(values), column.size - 1, codes)
-
-
-def edges_needed(column: Column, constraints: Sequence[Constraint]) -> tuple[float, ...]:
-    """Return where bins of a numeric column must start for constraints to cut none, ascending.
-
-    Raises:
-        SchemaError: a condition that is none on numbers.
-    """
-    clauses = [clause for constraint in constraints for clause in constraint.clauses()]
-    named = [pair for clause in clauses for row in clause.listed for pair in row]
-    named += [clause.unless for clause in clauses if clause.unless is not None]
-    found = {
-        edge
-        for name, condition in named
-        if name == column.name
-        for edge in value_set(column, condition).edges()
-    }
-    return tuple(sorted(found))
 
 
 def check_constraints(columns: Sequence[Column], constraints: Sequence[object]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
+from dpsynth.pgm.grouping import mixed_radix
 from dpsynth.pgm.junction_tree import JunctionTree
 
 Codes = NDArray[np.integer[Any]]
@@ -53,11 +54,7 @@ def independent_rows(
 
 def cell_of(domain: Domain, rows: Codes, attributes: Clique) -> NDArray[np.int64]:
     """Return for each row the index of its cell of `attributes`, axes in the order given."""
-    found = np.zeros(len(rows), dtype=np.int64)
-    for axis, attribute in zip(domain.axes(attributes), attributes, strict=True):
-        found *= domain.sizes[attribute]
-        found += rows[:, axis]
-    return found
+    return mixed_radix(rows, domain.axes(attributes), [domain.sizes[a] for a in attributes])
 
 
 def frequencies(domain: Domain, rows: Codes, attributes: Clique) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ nothing returns the row as it is.
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,11 +59,12 @@ def counterfactuals(
         InvalidValueError: a model without known laws, a column with too many combinations of
             causes, rows under other columns, values for another number of rows.
         UnknownNameError: a column or category that the schema lacks.
-        DataError: a value that its column forbids.
+        DataError: a value that its column forbids, or a copy that a constraint forbids.
 
     Reference: Pearl 2009, section 7.1 (Theorem 7.1.7: abduction, action, prediction).
     """
-    schema = model.schema
+    # Copies stand beside their rows: none is left out.
+    schema = replace(model.schema, on_violation="error")
     if not (isinstance(model, TractableModel) and model.tractable):
         name, rule = type(model).__name__, "one whose laws are known, as of a marginal generator"
         raise InvalidValueError("model", name, rule)
@@ -73,19 +75,19 @@ def counterfactuals(
     drawn = graph.descendants(do)
     for child in drawn:
         _predict(model, old, new, child, graph.parents[child], rng=rng)
-    if not drawn:
-        return acted
     frame = acted.frame
-    changed = Schema(columns=tuple(schema.column(name) for name in drawn))
-    axes = list(schema.domain.axes(drawn))
-    fresh = Codec(schema=changed).decode(new[:, axes], rng=rng).frame
-    for name, axis in zip(drawn, axes, strict=True):
-        frame[name] = frame[name].where(old[:, axis] == new[:, axis], fresh[name])
+    if drawn:
+        changed = Schema(columns=tuple(schema.column(name) for name in drawn))
+        axes = list(schema.domain.axes(drawn))
+        fresh = Codec(schema=changed).decode(new[:, axes], rng=rng).frame
+        for name, axis in zip(drawn, axes, strict=True):
+            frame[name] = frame[name].where(old[:, axis] == new[:, axis], fresh[name])
     return Table(schema=schema, frame=frame)
 
 
 def _act(schema: Schema, rows: Table, do: Mapping[str, Any]) -> Table:
-    """Return the rows with the columns of `do` set."""
+    """Return the rows with the columns of `do` set; what these cause may not fit them yet, so that
+    no constraint is asked."""
     import pandas as pd
 
     if not isinstance(do, Mapping) or not do:  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -100,7 +102,7 @@ def _act(schema: Schema, rows: Table, do: Mapping[str, Any]) -> Table:
             raise InvalidValueError(f"do of {name!r}", f"{len(values)} values", rule)
         _check_categories(column, values)
         frame[name] = pd.Series(values, dtype=object, index=frame.index)
-    return Table(schema=schema, frame=frame)
+    return Table(schema=Schema(columns=schema.columns), frame=frame)
 
 
 def _check_categories(column: Column, values: list[Any]) -> None:

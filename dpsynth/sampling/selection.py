@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.conditions import Span
-from dpsynth.data.encoding import Codec, Codes
+from dpsynth.data.encoding import Codec, Codes, check_ranges
 from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import SyntheticModel
@@ -42,9 +42,13 @@ class Selection:
             rng: of the pilot rows of a model that is sifted.
 
         Raises:
+            InvalidValueError: a condition that cuts a bin of a column in an order.
             DpsynthError: as of `stratify`.
         """
-        return cls(strata=stratify(law_of(model, rng=rng), request))
+        strata = stratify(law_of(model, rng=rng), request)
+        for stratum in strata.parts:
+            check_ranges(model.schema, stratum.ranges)
+        return cls(strata=strata)
 
     @property
     def total(self) -> float:

@@ -12,17 +12,31 @@ from dpsynth.data.constraints import Combinations, Determines, Forbidden, Ordere
 from dpsynth.data.files import load_csv
 from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
+from dpsynth.errors import ContradictionError, InvalidValueError
 from dpsynth.generators import base
 from dpsynth.generators.graphical import GraphicalSyntheticModel
 from dpsynth.pgm.junction_tree import JunctionTree
 from dpsynth.registry import GENERATORS
+from dpsynth.sampling.selection import Selection
+from dpsynth.sampling.strata import Request
 from dpsynth.synthesis import Synthesis
 
 NAMES = [
     pytest.param(name, marks=pytest.mark.slow) if name == "dpvae" else name for name in GENERATORS
 ]
 # Generators whose own rows keep everything, before any repair.
-SHAPED = ("aim", "aim_gdp", "independent", "mst", "mwem", "tree", "two_stage", "uniform")
+SHAPED = (
+    "aim",
+    "aim_gdp",
+    "independent",
+    "mst",
+    "mwem",
+    "pairs_first",
+    "public_prior",
+    "tree",
+    "two_stage",
+    "uniform",
+)
 AREAS, PARENTS = ("a", "b", "c", "d", "e"), {"a": "x", "b": "x", "c": "y", "d": "y", "e": "z"}
 
 SCHEMA = Schema(
@@ -123,7 +137,51 @@ def test_so_do_several_blocks_of_one_sample() -> None:
 @pytest.mark.parametrize("name", SHAPED)
 def test_graphical_models_hold_no_impossible_record(name: str) -> None:
     """What the model itself says of each constraint's columns, and of a conditional part."""
-    model = fit(name, 1.0).model
+    check_no_impossible_record(fit(name, 1.0))
+
+
+def test_a_public_table_teaches_no_impossible_record() -> None:
+    model = dpsynth.synthesize(
+        records(), generator="public_prior", epsilon=5.0, seed=0, public=records()
+    )
+    assert model.receipt.entries[-1].label.endswith("interactions")  # the table was trusted
+    check_no_impossible_record(model)
+    with pytest.raises(ContradictionError):
+        model.sample(10, where={"married": "yes", "age": "<20"})
+
+
+@pytest.mark.parametrize("name", [name for name in GENERATORS if name != "dpvae"])
+def test_conditional_rows_keep_constraints_and_conditions(name: str) -> None:
+    """Noisy models, most rows of which have to be mended where constraints did not shape them; at
+    this budget the neural one has too few rows of any such kind."""
+    frame = fit(name, 0.01).sample(2000, where={"married": "yes", "ward": "day"}).frame
+    assert not broken(frame).any()
+    assert (frame["married"] == "yes").all()
+    assert (frame["ward"] == "day").all()
+
+
+@pytest.mark.parametrize("where", [{"admitted": "<7.5"}, {"admitted": ">=7.5, <15", "left": "<16"}])
+def test_whole_bins_of_a_column_in_an_order_are_conditions(where: dict[str, str]) -> None:
+    frame = fit("two_stage", 1.0).sample(500, where=where).frame
+    assert not broken(frame).any()
+    assert (frame["admitted"] < (15 if len(where) > 1 else 7.5)).all()
+    assert len(where) == 1 or ((frame["admitted"] >= 7.5) & (frame["left"] < 16)).all()
+
+
+def test_a_condition_that_cuts_a_bin_of_such_a_column_is_refused_before_rows_are_drawn() -> None:
+    model, rng = fit("two_stage", 1.0).model, np.random.default_rng(0)
+    for request in (
+        Request(where={"admitted": "<7"}),
+        Request(where={"left": ["<7", ">=30"]}),
+        Request(shares={"left": {"<7": 0.5}}),
+    ):
+        with pytest.raises(InvalidValueError, match="whole bins, since the column is in an order"):
+            Selection.of(model, request, rng=rng)
+    assert rng.random() == np.random.default_rng(0).random()
+
+
+def check_no_impossible_record(fitted: Synthesis) -> None:
+    model = fitted.model
     assert isinstance(model, GraphicalSyntheticModel)
     part = model.given({"married": 1, "ward": 0})
     for clique, zeros in SCHEMA.rules.impossible.items():

@@ -14,6 +14,7 @@ from dpsynth.data.encoding import Codec
 from dpsynth.data.open_schema import parse_schema
 from dpsynth.data.schema import CategoricalColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
+from dpsynth.data.value_sets import value_set
 from dpsynth.errors import DataError, SchemaError
 
 
@@ -161,3 +162,13 @@ def test_constraints_speak_of_times() -> None:
             columns=(column, kind),
             constraints=(Forbidden(when={"t": ">=soon", "k": "b"}),),  # type: ignore[arg-type]
         )
+
+
+def test_constraints_take_times_as_they_are_shown() -> None:
+    """With a space within, as `Clock.text` writes durations and frames show moments."""
+    stay = times(Clock(kind="duration"), 0, 7 * 86_400 - 1, bins=7)
+    at = times(Clock(kind="datetime", resolution="1h"), "2020-01-01", "2020-01-02", bins=25)
+    assert value_set(stay, "<2 days 00:00:00").codes().tolist() == [True] * 2 + [False] * 5
+    assert value_set(stay, ">1 day, 23:59:59").codes().tolist() == [False] * 2 + [True] * 5
+    moments = value_set(at, ">=2020-01-01 05:00, <2020-01-01 07:00").codes()
+    assert np.flatnonzero(moments).tolist() == [5, 6]

@@ -19,6 +19,7 @@ BINNED = IntegerColumn(name="age", lower=-3, upper=20, bins=7, missing=True)
 SINGLE = IntegerColumn(name="age", lower=0, upper=20)
 REAL = FloatColumn(name="income", lower=-1.0, upper=1.0, bins=8, missing=True)
 TEXTS = CategoricalColumn(name="income", categories=("<=50K", ">50K", "other"), missing=True)
+WORDS = CategoricalColumn(name="word", categories=("missing", " x"), missing=True)
 NUMBERS = CategoricalColumn(name="code", categories=(3, 1, 2))
 TRUTHS = CategoricalColumn(name="yes", categories=(True, False))
 
@@ -50,6 +51,9 @@ def holds(condition: Condition, value: float) -> bool:
         (("4", None), lambda v: v >= 4),
         ([1, 2, "15..16", ">=20"], lambda v: v in {1, 2, 15, 16, 20}),
         ({5, 6}, lambda v: v in {5, 6}),
+        ("present", lambda v: True),
+        (">=3, <9", lambda v: 3 <= v < 9),
+        ("2..15,!=7", lambda v: 2 <= v <= 15 and v != 7),
         (range(2, 8), lambda v: 2 <= v < 8),
     ],
 )
@@ -101,6 +105,15 @@ def test_real_numbers(written: Any, spans: list | None) -> None:
     assert list(parse_condition(REAL, written).spans) == spans
 
 
+def test_a_range_of_whole_bins_needs_no_span() -> None:
+    """Bins of a quarter: what starts and ends with them, to the last number, cuts none."""
+    for written, cut in [("<.25", 0), ("-.5..0.5", 1), (">=0, <.5", 0), (">0", 1), ("<=.25", 1)]:
+        condition = parse_condition(REAL, written)
+        assert condition.cuts().sum() == cut
+        (part,) = condition.parts()
+        assert part.span == (condition.spans[0] if cut else None)
+
+
 def test_shares_of_bins() -> None:
     expected = [0, 0, 0, 0.4, 1, 0.8, 0, 0, 0]
     np.testing.assert_allclose(share_of_codes(REAL, (-0.1, 0.45)), expected, atol=1e-12)
@@ -120,6 +133,12 @@ def test_shares_of_bins() -> None:
         (TEXTS, None, [3]),
         (TEXTS, "", [3]),
         (TEXTS, float("nan"), [3]),
+        (TEXTS, "missing", [3]),
+        (TEXTS, "present", [0, 1, 2]),
+        (TEXTS, "!= other", [0, 1]),
+        (WORDS, "missing", [0]),
+        (WORDS, "!=missing", [1]),
+        (WORDS, "!= x", [0]),
         (NUMBERS, 1, [1]),
         (NUMBERS, "1", [1]),
         (NUMBERS, {3, 2}, [0, 2]),
@@ -136,6 +155,7 @@ def test_categories(column: CategoricalColumn, written: Any, codes: list[int]) -
 
 def test_missing_numbers_are_asked_for_by_name_only() -> None:
     assert parse_condition(BINNED, None).missing
+    assert parse_condition(BINNED, "missing") == parse_condition(BINNED, None)
     both = parse_condition(BINNED, [None, "<0"])
     assert both.missing
     assert both.parts()[0].likelihood[-1] == 1.0
@@ -182,6 +202,9 @@ def test_the_algebra_is_that_of_sets(data: st.DataObject) -> None:
         (TEXTS, {"a": 1}, InvalidValueError, "'income'"),
         (TEXTS, b"other", InvalidValueError, "'income'"),
         (NUMBERS, None, InvalidValueError, "none is missing"),
+        (NUMBERS, "missing", InvalidValueError, "none is missing"),
+        (SINGLE, ">=3, <", InvalidValueError, "'>=3, <', .* a comparison like"),
+        (SINGLE, ">9, <3", InvalidValueError, "whole number"),
     ],
 )
 def test_mistakes_are_one_sentence(
@@ -208,8 +231,22 @@ def test_times_are_compared_with_times() -> None:
     assert found.spans == ((11139, 11321),)
     assert parse_condition(column, "2000-02-01..2000-02-29").spans == ((10988, 11016),)
     assert parse_condition(column, ("2000-02-01", None)).spans == ((10988, 11321),)
+    assert parse_condition(column, ">=2000-02-01, <2000-03-01").spans == ((10988, 11016),)
     with pytest.raises(InvalidValueError, match="as '>=2000-01-01'"):
         parse_condition(column, ">=soon")
+    stay = IntegerColumn(name="stay", lower=0, upper=10**6, clock=Clock(kind="duration"))
+    assert parse_condition(stay, ">=00:01:00, <1 day, 2:30:00").spans == ((60, 95_399),)
+
+
+def test_edges_and_values_are_those_of_the_spans() -> None:
+    condition = parse_condition(BINNED, ["<0", "4..9", ">18"])
+    values = np.arange(BINNED.lower, BINNED.upper + 1, dtype=np.float64)
+    inside = [holds(condition, v) for v in values]
+    assert condition.holds(values).tolist() == inside
+    changes = [
+        v for v, now, before in zip(values[1:], inside[1:], inside, strict=False) if now != before
+    ]
+    assert list(condition.edges()) == changes
 
 
 def test_shares_follow_the_spread_of_values() -> None:

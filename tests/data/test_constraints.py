@@ -19,9 +19,9 @@ from dpsynth.data.constraints import (
     Within,
 )
 from dpsynth.data.encoding import Codec
-from dpsynth.data.rules import edges_needed
 from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
+from dpsynth.data.value_sets import value_set
 from dpsynth.errors import DataError, SchemaError, UnknownNameError
 
 AGE = IntegerColumn(name="age", lower=0, upper=39, bins=4)
@@ -51,6 +51,10 @@ KINDS: dict[str, tuple[Constraint, Rule]] = {
     ),
     "within present": (
         Within(when={"age": ">=20"}, then={"pay": ("present",)}),
+        lambda age, work, pay: age < 20 or pay is not None,
+    ),
+    "within any": (
+        Within(when={"age": ">=20"}, then={"pay": "!="}),
         lambda age, work, pay: age < 20 or pay is not None,
     ),
     "within missing": (
@@ -226,15 +230,16 @@ def test_mistakes_in_toml_are_one_sentence(text: str, error: type[Exception], me
         (16, (16.0, 17.0), (16.0, np.nextafter(16, 17))),
         ("3..8", (3.0, 9.0), (3.0, np.nextafter(8, 9))),
         (("<3", ">=3"), (), ()),
+        ("!=", (), ()),
+        (">=80", (), ()),
         (">2.5", (3.0,), (np.nextafter(2.5, 3),)),
         ("present", (), ()),
     ],
 )
 def test_edges_that_conditions_need(condition, whole, real) -> None:
-    rules = (Within(when={"age": condition}, then={"x": condition}),)
     for kind, edges in ((IntegerColumn, whole), (FloatColumn, real)):
-        for name in ("age", "x"):
-            assert edges_needed(kind(name=name, lower=0, upper=40), rules) == edges
+        column = kind(name="age", lower=0, upper=40)
+        assert value_set(column, condition).values.edges() == edges
 
 
 def test_orders_in_a_circle_and_rules_of_too_many_cells_are_refused() -> None:

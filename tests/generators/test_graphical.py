@@ -62,6 +62,14 @@ def test_a_model_saved_without_measurements_still_loads_and_samples() -> None:
         loaded.uncertainty(rng=np.random.default_rng(0))
 
 
+def test_a_conditional_part_claims_no_errors() -> None:
+    """Measurements are of all records: what they say is nothing about a part of them."""
+    model = release("mst")
+    part = model.given({model.schema.names[0]: 0})
+    with pytest.raises(InvalidValueError, match="at least one noisy marginal"):
+        part.uncertainty(rng=np.random.default_rng(0))
+
+
 def test_a_public_total_has_no_error() -> None:
     model = release("independent", relation="replace")
     assert model.public_total

@@ -1,5 +1,6 @@
 """Counterfactual copies: what is not caused stays, what is caused follows the graph."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 import dpsynth
+from dpsynth.data.constraints import Forbidden
 from dpsynth.data.encoding import Codec
 from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
@@ -196,6 +198,20 @@ def test_too_many_causes_are_refused() -> None:
     causes = CausalGraph.of(wide, {"x4": ["x0", "x1", "x2", "x3"]})
     with pytest.raises(InvalidValueError, match="causes of 'x4'"):
         counterfactuals(model, model.sample(9, rng=rng), do={"x0": 1}, graph=causes, rng=rng)
+
+
+def test_a_copy_that_a_constraint_forbids_is_refused_and_not_left_out() -> None:
+    rule = Forbidden(when={"sex": "male", "job": "c"})
+    schema = replace(SCHEMA, constraints=(rule,), on_violation="drop")
+    table = Table.from_frame(schema, rows_of(network(), 2000).frame)
+    model = dpsynth.synthesize(table, generator="independent", epsilon=5.0, seed=0)
+    rows = model.sample(300)
+    found = model.counterfactuals(rows, do={"sex": "male"}, graph={"job": ["sex"]}).frame
+    assert len(found) == 300
+    assert not found["job"].eq("c").any()
+    for graph in ({}, {"income": ["sex"]}):
+        with pytest.raises(DataError, match=r"'job': 'c'.*forbids it"):
+            model.counterfactuals(rows, do={"sex": "male"}, graph=graph)
 
 
 def test_through_the_front_door() -> None:

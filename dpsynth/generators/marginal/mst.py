@@ -13,8 +13,7 @@ from dpsynth.generators.base import Generator, SyntheticModel, check_counts, che
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.marginal.spanning_tree import PICK, select_tree
-from dpsynth.generators.marginal.tree_plan import TreePlan, inside
-from dpsynth.pgm.junction_tree import JunctionTree
+from dpsynth.generators.marginal.tree_plan import TreePlan, beside
 
 _ONE_WAYS, _TWO_WAYS = "1-way marginals", "2-way marginals"
 
@@ -68,12 +67,7 @@ class Mst(Generator):
         attributes, domain = informative(private.domain), private.domain
         # Pairs join one tree with the single attributes, whose cells are in it whatever it is, and
         # with what the constraints tie together.
-        bare = JunctionTree.build(domain, private.impossible)
-        tied = [clique for clique in bare.cliques if len(clique) > 1]
-        plans = (
-            inside(domain, private.impossible),
-            TreePlan.of(domain, cliques=tied, room=self.largest_tree - bare.cells),
-        )
+        plans = beside(domain, private.impossible, largest_tree=self.largest_tree)
         sigma, *rest = private.schedule(self._schedule(len(attributes), plans))
         ones = [(a,) for a in attributes]
         measured = private.marginals(ones, sigmas=[sigma] * len(ones), label=_ONE_WAYS)

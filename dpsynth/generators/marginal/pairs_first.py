@@ -17,7 +17,7 @@ from dpsynth.generators.marginal.one_ways import informative, measure_one_ways_b
 from dpsynth.generators.marginal.purchase import bought
 from dpsynth.generators.marginal.rare_codes import independent, likely_counts, neighbour_groups
 from dpsynth.generators.marginal.spanning_tree import select_tree
-from dpsynth.generators.marginal.tree_plan import TreePlan
+from dpsynth.generators.marginal.tree_plan import beside
 from dpsynth.pgm.measurement import NoisyMarginal
 
 
@@ -87,6 +87,13 @@ class PairsFirst(Generator):
         named = (*self.given, *(a for pair in self.pairs for a in pair))
         private.domain.canonical(named)  # refuses unknown ones
         pairs = [pair for pair in self.pairs if set(pair) <= set(attributes)]
+        plans = beside(
+            private.domain,
+            private.impossible,
+            pairs=pairs,
+            largest_tree=self.largest_tree,
+            apart=self.given,
+        )
         ones = measure_one_ways_by_size(private, amount=budget * self.one_way_share)
         total = total_of(private, ones)
         likely = likely_counts(ones, private.schema, total=total)
@@ -94,14 +101,13 @@ class PairsFirst(Generator):
         if pairs:
             amount = budget * self.pair_share
             found += self._bought(private, pairs, likely, amount=amount)
-        room = self.largest_tree - sum(private.domain.shape)
-        plan = TreePlan.of(private.domain, cliques=pairs, room=room, apart=self.given)
-        if plan.edges:
+        if any(plan.edges for plan in plans):
             epsilon = 1.0  # of no pick
-            if plan.picks:
+            if picks := sum(plan.picks for plan in plans):
                 amount = budget * self.selection_share
-                epsilon = private.selection_epsilon_for(amount, rounds=plan.picks)
-            tree = select_tree(private, independent(private, likely), plan, epsilon=epsilon)
+                epsilon = private.selection_epsilon_for(amount, rounds=picks)
+            model = independent(private, likely)
+            tree = [c for p in plans for c in select_tree(private, model, p, epsilon=epsilon)]
             found += self._bought(private, tree, likely, amount=private.remaining)
         if private.remaining > 1e-6 * private.ledger.capacity:
             ones += measure_one_ways_by_size(

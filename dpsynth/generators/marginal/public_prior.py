@@ -10,7 +10,7 @@ import numpy as np
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.public_records import PublicRecords
-from dpsynth.data.domain import Clique, Domain
+from dpsynth.data.domain import Clique
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, total_of
 from dpsynth.generators.marginal.grown_tree import best_tree, hosted_shortlist
@@ -32,6 +32,8 @@ _BETTER = 0.9
 """Most error of a trusted model, in that of independent columns."""
 _FIRM = 0.2
 """Part of their noise with which one-way marginals are held in a fit of what they do not say."""
+_LARGEST_SELECTED = 2**18
+"""Most cells of a junction tree that the public table selects."""
 _DOUBT = 2.0
 """Standard deviations by which the squared distance of an answer from the public prior may exceed
 what noise makes of it before the answer is believed."""
@@ -60,8 +62,10 @@ class PublicPrior(Generator):
         one_way_share: part of the budget for one-way marginals.
         trust_share: part of it for the errors of either model.
         kappa: what a cell of few records costs when measured, in expected counts.
-        largest_tree: most cells of the model's junction tree.
-        largest_clique: most cells of one of its cliques.
+        largest_tree: most cells of the model's junction tree; one that the public table selects
+            has a quarter of the default at most.
+        largest_clique: most cells of a clique beyond those of constraints; `two_stage` has no such
+            limit.
 
     Reference: Fuentes et al. 2024 (public marginals beside private ones; there each is chosen by an
         exponential mechanism); James & Stein 1961; Liu et al. 2021 (public data as a start).
@@ -70,7 +74,7 @@ class PublicPrior(Generator):
     one_way_share: float = 0.25
     trust_share: float = 0.05
     kappa: float = 2.0
-    largest_tree: int = 2**18
+    largest_tree: int = 2**20
     largest_clique: int = 2**15
 
     name: ClassVar[str] = "public_prior"
@@ -86,18 +90,18 @@ class PublicPrior(Generator):
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         public, attributes = private.public, informative(private.domain)
         pairs = all_k_ways(attributes, 2)
-        most = self.largest_tree - sum(private.domain.shape)
+        most = self.selected_tree - sum(private.domain.shape)
         pairs = affordable(private.domain, pairs, most_cells=most) if len(attributes) > 1 else []
         if public is None or not pairs:
-            return TwoStage().fit(private, rng=rng)
+            return TwoStage(largest_tree=self.largest_tree).fit(private, rng=rng)
         capacity = private.remaining
         ones = measure_one_ways_by_size(private, amount=capacity * self.one_way_share)
         total = total_of(private, ones)
         gains = self._gains(public, pairs)
-        prior = replace(_trained(self, private.domain, public, gains), total=total)
+        prior = replace(_trained(self, private, public, gains), total=total)
         model = _corrected(private, prior, ones)
         if not self._trusted(private, model, gains, amount=capacity * self.trust_share):
-            fallback = TwoStage(one_way_share=self.one_way_share)
+            fallback = TwoStage(one_way_share=self.one_way_share, largest_tree=self.largest_tree)
             return fallback.continued(private, ones, budget=capacity, rng=rng)
         found = self._measured(private, model, gains)
         if private.remaining > 1e-6 * private.ledger.capacity:
@@ -107,6 +111,11 @@ class PublicPrior(Generator):
         if found:
             model = _corrected(private, model, found, held=ones)
         return GraphicalSyntheticModel.of(private, model, [*ones, *found])
+
+    @property
+    def selected_tree(self) -> int:
+        """Most cells of a junction tree that the public table selects."""
+        return min(self.largest_tree, _LARGEST_SELECTED)
 
     def _gains(self, public: PublicRecords, pairs: Sequence[Clique]) -> dict[Clique, float]:
         """Return how far pairs are from independence in the public table, beyond chance, as a part
@@ -156,7 +165,7 @@ class PublicPrior(Generator):
             inherited=tuple(private.impossible),
             sigma_of=sigma_of,
             kappa=self.kappa,
-            largest_tree=self.largest_tree,
+            largest_tree=self.selected_tree,
             largest_clique=self.largest_clique,
         )
         if listed is None:
@@ -165,13 +174,19 @@ class PublicPrior(Generator):
 
 
 def _trained(
-    limits: PublicPrior, domain: Domain, public: PublicRecords, gains: Mapping[Clique, float]
+    limits: PublicPrior,
+    private: PrivateData,
+    public: PublicRecords,
+    gains: Mapping[Clique, float],
 ) -> GraphicalModel:
-    """Return the model of the public table: pairs and triples inside one junction tree."""
+    """Return the model of the public table: pairs and triples inside one junction tree, in which
+    what constraints rule out is impossible, as it stays in whatever starts from it."""
+    domain = private.domain
     tree = best_tree(
         domain,
         {pair: gain * public.rows for pair, gain in gains.items()},
-        largest_tree=limits.largest_tree,
+        inherited=tuple(private.impossible),
+        largest_tree=limits.selected_tree,
         largest_clique=limits.largest_clique,
     )
     triples = [
@@ -189,7 +204,7 @@ def _trained(
         NoisyMarginal(clique=c, values=(of := public.counts(c)), sigma=sqrt(public.rows / of.size))
         for c in wanted
     ]
-    return estimate(domain, counted, total=float(public.rows))
+    return estimate(domain, counted, total=float(public.rows), impossible=private.impossible)
 
 
 def _error(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.marginal.workload import affordable, all_k_ways
+from dpsynth.pgm.junction_tree import JunctionTree
 
 
 @final
@@ -101,7 +102,41 @@ class TreePlan:
         )
 
 
-def inside(domain: Domain, zeros: Mapping[Clique, NDArray[np.bool_]]) -> TreePlan:
+def beside(
+    domain: Domain,
+    zeros: Mapping[Clique, NDArray[np.bool_]],
+    *,
+    pairs: Sequence[Clique] = (),
+    largest_tree: int,
+    apart: Collection[str] = (),
+) -> tuple[TreePlan, TreePlan]:
+    """Return the plans of pairs inside what constraints tie together, and of those that join it.
+
+    Args:
+        domain: sizes of the attributes.
+        zeros: clique -> its impossible cells; in the tree whatever it is.
+        pairs: in the tree too.
+        largest_tree: most cells of the tree of all.
+        apart: attributes of which no two make a pair.
+
+    Raises:
+        InvalidValueError: a tree of `zeros` and `pairs` above the ceiling.
+    """
+    bare = JunctionTree.build(domain, [*zeros, *pairs])
+    tied = [clique for clique in bare.cliques if len(clique) > 1]
+    return (
+        inside(domain, zeros, cliques=pairs, apart=apart),
+        TreePlan.of(domain, cliques=tied, room=largest_tree - bare.cells, apart=apart),
+    )
+
+
+def inside(
+    domain: Domain,
+    zeros: Mapping[Clique, NDArray[np.bool_]],
+    *,
+    cliques: Iterable[Clique] = (),
+    apart: Collection[str] = (),
+) -> TreePlan:
     """Return the plan of pairs inside the cliques of constraints, which a tree holds anyway.
 
     A pair whose constraint lets one code decide the other is no candidate: it has nothing to tell.
@@ -109,8 +144,11 @@ def inside(domain: Domain, zeros: Mapping[Clique, NDArray[np.bool_]]) -> TreePla
     Args:
         domain: sizes of the attributes.
         zeros: clique -> its impossible cells.
+        cliques: what joins attributes already.
+        apart: attributes of which no two make a pair.
     """
     attributes = informative(domain)
+    component = merged({a: a for a in attributes}, cliques)
     found: dict[Clique, None] = {}
     for clique, ruled_out in zeros.items():
         for first, second in combinations(range(len(clique)), 2):
@@ -119,8 +157,9 @@ def inside(domain: Domain, zeros: Mapping[Clique, NDArray[np.bool_]]) -> TreePla
             possible = (~ruled_out).any(axis=others)
             if set(pair) <= set(attributes) and possible.sum() > max(possible.shape):
                 found[pair] = None
-    component = {a: a for a in attributes}
-    candidates = tuple(found)
+    candidates = tuple(
+        (a, b) for a, b in found if component[a] != component[b] and not (a in apart and b in apart)
+    )
     certain = _bridges(component, candidates)
     return TreePlan(
         component=component,
