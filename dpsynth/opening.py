@@ -183,8 +183,8 @@ def _identified(table: Table) -> "DataFrame":
     return frame
 
 
-def read_table(data: "DataFrame | str | Path", schema: Schema) -> Table:
-    """Return a frame or a file as validated records under a closed schema.
+def read_table(data: "DataFrame | Table | str | Path", schema: Schema) -> Table:
+    """Return a frame, a table or a file as validated records under a closed schema.
 
     Raises:
         FileError: a missing file, or one that is neither CSV nor Parquet.
@@ -192,7 +192,7 @@ def read_table(data: "DataFrame | str | Path", schema: Schema) -> Table:
     """
     if isinstance(data, str | Path):
         return load_file(data, schema)
-    return Table.from_frame(schema, data)
+    return Table.from_frame(schema, _identified(data) if isinstance(data, Table) else data)
 
 
 def read_public(
@@ -208,7 +208,7 @@ def read_public(
     # How many private records there are, where it is declared, says nothing of the public ones.
     rules = replace(schema, public_rows=None)
     try:
-        table = read_table(data.frame if isinstance(data, Table) else data, rules)
+        table = read_table(data, rules)
     except DpsynthError as error:
         error.add_note("of the public table")
         raise
