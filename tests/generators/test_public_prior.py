@@ -47,7 +47,7 @@ def mirrored(records: Table) -> Table:
     return Table.from_frame(records.schema, frame)
 
 
-def fit(generator: str = "public_prior", **more: Any) -> Synthesis:
+def fit(generator: str | PublicPrior = "public_prior", **more: Any) -> Synthesis:
     wanted: dict[str, Any] = {"epsilon": 0.2, "seed": 0, **more}
     return dpsynth.synthesize(PRIVATE, generator=generator, **wanted)
 
@@ -131,6 +131,29 @@ def test_a_mistake_is_one_sentence(public: Any, sentence: str) -> None:
     with pytest.raises(DpsynthError, match=sentence) as caught:
         fit(public=public)
     assert caught.value.__notes__ == ["of the public table"]
+
+
+@pytest.mark.parametrize(
+    ("named", "parameters"),
+    [
+        ("one_way_share", {"one_way_share": 0.0}),
+        ("trust_share", {"one_way_share": 0.9}),
+        ("trust_share", {"trust_share": 0.16}),
+        ("kappa", {"kappa": -1.0}),
+        ("kappa", {"kappa": float("nan")}),
+        ("largest_clique", {"largest_clique": 0}),
+    ],
+)
+def test_a_hyperparameter_out_of_its_range_is_named(named: str, parameters: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValueError, match=named):
+        PublicPrior(**parameters)
+
+
+@pytest.mark.parametrize("public", [PUBLIC, mirrored(PUBLIC)])
+def test_the_largest_shares_leave_something_whether_trusted_or_not(public: Table) -> None:
+    for parameters in ({"trust_share": 0.149}, {"one_way_share": 0.89}):
+        fitted = fit(PublicPrior(**parameters), public=public, epsilon=0.02)
+        assert fitted.receipt.epsilon_spent == pytest.approx(0.02, rel=0.01)
 
 
 def test_who_has_no_use_for_it_says_so_before_anything_is_read() -> None:

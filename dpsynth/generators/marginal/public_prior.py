@@ -11,6 +11,7 @@ import numpy as np
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.public_records import PublicRecords
 from dpsynth.data.domain import Clique, Domain
+from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, total_of
 from dpsynth.generators.marginal.grown_tree import best_tree, hosted_shortlist
@@ -63,6 +64,9 @@ class PublicPrior(Generator):
         largest_tree: most cells of the model's junction tree.
         largest_clique: most cells of one of its cliques.
 
+    Raises:
+        InvalidValueError: a hyperparameter out of its range, or shares that leave nothing.
+
     Reference: Fuentes et al. 2024 (public marginals beside private ones; there each is chosen by an
         exponential mechanism); James & Stein 1961; Liu et al. 2021 (public data as a start).
     """
@@ -81,6 +85,13 @@ class PublicPrior(Generator):
 
     def __post_init__(self) -> None:
         check_shares(self, "one_way_share", "trust_share")
+        # A table that is not trusted leaves the rest to `two_stage`, which may buy one-ways again.
+        most = 0.5 * (1 - max(self.one_way_share, TwoStage.most_one_way_share))
+        if self.trust_share >= most:
+            rule = f"below {most:g}, so that something is left"
+            raise InvalidValueError("trust_share", self.trust_share, rule)
+        if not self.kappa > 0:
+            raise InvalidValueError("kappa", self.kappa, "above 0")
         check_counts(self, "largest_tree", "largest_clique")
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
