@@ -18,6 +18,7 @@ from dpsynth.generators.marginal.purchase import bought
 from dpsynth.generators.marginal.rare_codes import independent, likely_counts, neighbour_groups
 from dpsynth.generators.marginal.spanning_tree import select_tree
 from dpsynth.generators.marginal.tree_plan import TreePlan
+from dpsynth.pgm.junction_tree import JunctionTree
 from dpsynth.pgm.measurement import NoisyMarginal
 
 
@@ -46,10 +47,11 @@ class PairsFirst(Generator):
         pair_share: part of the budget for `pairs`.
         selection_share: part of the budget for picking the tree.
         least_ratio: records of a cell of a pair in standard deviations of its noise, above 0.
-        largest_tree: most cells of the model's junction tree.
+        largest_tree: most cells of what the tree adds; `pairs` have what they have.
 
     Raises:
-        InvalidValueError: a pair that is none, or shares that leave nothing for the tree.
+        InvalidValueError: a pair that is none, or shares that leave nothing for the tree; on
+            fitting, before anything is spent, pairs whose junction tree has too many cells.
         UnknownNameError: on fitting, before anything is spent, an attribute that the domain lacks.
 
     Reference: McKenna, Miklau & Sheldon 2021, Algorithms 1 and 2.
@@ -87,6 +89,7 @@ class PairsFirst(Generator):
         named = (*self.given, *(a for pair in self.pairs for a in pair))
         private.domain.canonical(named)  # refuses unknown ones
         pairs = [pair for pair in self.pairs if set(pair) <= set(attributes)]
+        JunctionTree.build(private.domain, [*private.impossible, *pairs])  # refuses too many cells
         ones = measure_one_ways_by_size(private, amount=budget * self.one_way_share)
         total = total_of(private, ones)
         likely = likely_counts(ones, private.schema, total=total)
