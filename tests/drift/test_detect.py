@@ -204,6 +204,24 @@ def test_units_of_several_rows_vary_more(model: Synthesis) -> None:
     assert deviations[1] == pytest.approx(2 * deviations[0], rel=0.05)
 
 
+def test_units_and_noise_of_the_batch_reach_the_comparison(monkeypatch) -> None:
+    seen: list[tuple[int, bool]] = []
+
+    def spied(*args: Any, **named: Any) -> Any:
+        seen.append((named["rows_per_unit"], named["laplace"]))
+        return compare(*args, **named)
+
+    monkeypatch.setattr("dpsynth.drift.detect.compare", spied)
+    for rows, delta in ((1, 0.0), (4, 1e-9)):
+        more = {} if rows == 1 else {"unit": "who", "max_rows_per_unit": rows}
+        batch = coded_table(
+            dependent_codes(800, SIZES, rng=np.random.default_rng(2)), SIZES, **more
+        )
+        model = dpsynth.synthesize(batch, generator="independent", epsilon=1.0, seed=0)
+        detect_drift(model, batch, epsilon=4.0, delta=delta, seed=0, draws=200)
+    assert set(seen) == {(1, True), (4, False)}
+
+
 def test_of_a_unit_with_many_rows_as_many_are_counted_as_declared() -> None:
     """30 people of 100 rows where the schema says 1; the noise of the count deviates by 3."""
     rng = np.random.default_rng(0)
