@@ -19,7 +19,7 @@ from dpsynth.generators.marginal.one_ways import informative, measure_one_ways_b
 from dpsynth.generators.marginal.purchase import bought
 from dpsynth.generators.marginal.rare_codes import independent, pooled_one_ways
 from dpsynth.generators.marginal.two_stage import TwoStage
-from dpsynth.generators.marginal.workload import affordable, all_k_ways
+from dpsynth.generators.marginal.workload import affordable
 from dpsynth.pgm.estimation import estimate
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal, beyond_one_ways
 from dpsynth.pgm.model import GraphicalModel
@@ -96,9 +96,9 @@ class PublicPrior(Generator):
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         public, attributes = private.public, informative(private.domain)
-        pairs = all_k_ways(attributes, 2)
+        pairs = list(combinations(attributes, 2))
         most = self.largest_tree - sum(private.domain.shape)
-        pairs = affordable(private.domain, pairs, most_cells=most) if len(attributes) > 1 else []
+        pairs = affordable(private.domain, pairs, most_cells=most)
         if public is None or not pairs:
             return TwoStage().fit(private, rng=rng)
         capacity = private.remaining
