@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from dpsynth.atomic import write_atomically
 from dpsynth.errors import FileError
 
 LARGEST = 2**32
@@ -32,17 +31,8 @@ _DAMAGE = (
 )
 
 
-def write_parts(path: str | Path, parts: Mapping[str, bytes]) -> None:
-    """Write `parts` to `path`, in the order of their names, and seal the file.
-
-    Raises:
-        FileError: the place is not writable; whatever was there is untouched.
-    """
-    write_atomically(path, sealed(parts))
-
-
 def sealed(parts: Mapping[str, bytes]) -> bytes:
-    """Return the bytes of an archive of `parts`."""
+    """Return the bytes of an archive of `parts`, in the order of their names, with its seal."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as bundle:
         for name in sorted(parts):
@@ -57,7 +47,7 @@ def sealed(parts: Mapping[str, bytes]) -> bytes:
 def read_parts(
     path: str | Path, *, largest: int = LARGEST, within: bytes | None = None
 ) -> dict[str, bytes]:
-    """Return the parts that `write_parts` wrote to `path`.
+    """Return the parts of the archive at `path` that `sealed` made.
 
     Files of before there was a seal end in a zip without a comment, and are read unsealed. No more
     than `largest` bytes are read or unpacked, whatever the file says of its sizes.

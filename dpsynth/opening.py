@@ -16,6 +16,7 @@ from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.files import is_parquet, load_file, load_frame
 from dpsynth.data.open_schema import OpenSchema, load_schema, presented_as
 from dpsynth.data.parts import larger_than_memory, part_paths
+from dpsynth.data.raw import raw_columns
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
 from dpsynth.errors import DataError, DpsynthError, InvalidValueError
@@ -165,6 +166,8 @@ def opened(
         if schema.constraints:  # what contradicts them is refused before anything is spent
             known_zeros(schema, unit)
             Table.from_frame(schema, frame)
+    elif public is not None:  # as far as can be told before anything is spent
+        _check_public(public, schema)
     columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant)
     closed = preparation.closed(columns)
     return columns.private_data(closed, public=known or read_public(public, closed))
@@ -183,8 +186,8 @@ def _identified(table: Table) -> "DataFrame":
     return frame
 
 
-def read_table(data: "DataFrame | str | Path", schema: Schema) -> Table:
-    """Return a frame or a file as validated records under a closed schema.
+def read_table(data: "DataFrame | Table | str | Path", schema: Schema) -> Table:
+    """Return a frame, a table or a file as validated records under a closed schema.
 
     Raises:
         FileError: a missing file, or one that is neither CSV nor Parquet.
@@ -192,7 +195,7 @@ def read_table(data: "DataFrame | str | Path", schema: Schema) -> Table:
     """
     if isinstance(data, str | Path):
         return load_file(data, schema)
-    return Table.from_frame(schema, data)
+    return Table.from_frame(schema, _identified(data) if isinstance(data, Table) else data)
 
 
 def read_public(
@@ -207,12 +210,30 @@ def read_public(
         return None
     # How many private records there are, where it is declared, says nothing of the public ones.
     rules = replace(schema, public_rows=None)
+    with _public_mistakes():
+        table = read_table(data, rules)
+    return PublicRecords.of(table, path=data if isinstance(data, str | Path) else None)
+
+
+def _check_public(data: "DataFrame | Table | str | Path", schema: OpenSchema) -> None:
+    """Refuse public records that no closing of the schema would take; errors of `read_public`."""
+    unit = unit_of(schema)
+    with _public_mistakes():
+        if isinstance(data, str | Path):
+            frame = load_frame(data, schema.columns, unit)
+        else:
+            frame = data.frame if isinstance(data, Table) else data
+        raw_columns(schema.columns, check_names(schema.names, frame, unit=unit))
+
+
+@contextmanager
+def _public_mistakes() -> Generator[None]:
+    """Say of what goes wrong inside that it is the public table's."""
     try:
-        table = read_table(data.frame if isinstance(data, Table) else data, rules)
+        yield
     except DpsynthError as error:
         error.add_note("of the public table")
         raise
-    return PublicRecords.of(table, path=data if isinstance(data, str | Path) else None)
 
 
 def with_unit(budget: Budget, schema: Schema | OpenSchema) -> Budget:

@@ -19,6 +19,7 @@ from dpsynth.registry import GENERATORS
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from dpsynth.curator.private_data import PrivateData
     from dpsynth.data.open_schema import OpenSchema
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
@@ -261,7 +262,6 @@ def synthesize(
         >>> model.sample(1000).frame  # doctest: +SKIP
     """
     from dpsynth.generators.limits import Limits, check_constraints, resized, running
-    from dpsynth.generators.marginal.workload import recording_skipped
     from dpsynth.opening import door
 
     chosen = build_generator(generator)
@@ -281,14 +281,35 @@ def synthesize(
         out_of_core=out_of_core,
         cluster=cluster,
     )
-    with running(ceilings), recording_skipped() as skipped, opened as private:
+    with running(ceilings), opened as private:
         chosen = resized(chosen, private.domain, ceilings)
         check_constraints(chosen, private)
-        model = chosen.fit(private, rng=rng)
+        return fitted_to(private, chosen, sampling_seed, rng=rng)
+
+
+def fitted_to(
+    private: "PrivateData",
+    generator: "Generator",
+    sampling_seed: int | None,
+    *,
+    rng: np.random.Generator,
+) -> Synthesis:
+    """Return `generator` fitted to what is behind a door, with the receipt of that door.
+
+    Args:
+        private: the door.
+        generator: the algorithm.
+        sampling_seed: seed of `sample` in research mode; None in release mode.
+        rng: source of what is post-processing.
+    """
+    from dpsynth.generators.marginal.workload import recording_skipped
+
+    with recording_skipped() as skipped:
+        model = generator.fit(private, rng=rng)
     return Synthesis(
         model=model,
         receipt=private.receipt(),
-        generator=chosen,
+        generator=generator,
         sampling_seed=sampling_seed,
         skipped=len(skipped),
     )

@@ -13,7 +13,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "registry": {"errors"},
     "atomic": {"errors"},
-    "archive": {"errors", "atomic"},
+    "archive": {"errors"},
     "memory": set(),
     "threads": set(),
     "parameters": {"errors"},

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import dpsynth
+from dpsynth.archive import sealed
 from dpsynth.data.files import load_file
 from dpsynth.errors import DpsynthError, FileError, InvalidValueError, UnknownNameError
 from dpsynth.pgm.blocks import BLOCK_ROWS
@@ -182,6 +183,15 @@ class TestSaved:
                 bundle.writestr(name, content)
         with pytest.raises(FileError, match=r"the checksum of receipt\.json does not match"):
             Synthesis.load(path, generator=Toy)
+
+    def test_parts_that_the_manifest_does_not_list_are_refused(self, path: Path) -> None:
+        with zipfile.ZipFile(path) as bundle:
+            parts = {n: bundle.read(n) for n in bundle.namelist()}
+        short = {n: c for n, c in parts.items() if not n.startswith("arrays/")}
+        for changed in (parts | {"arrays/more.npy": b""}, short):
+            path.write_bytes(sealed(changed))
+            with pytest.raises(FileError, match="not those that the manifest lists"):
+                Synthesis.load(path, generator=Toy)
 
     @pytest.mark.parametrize(
         ("content", "sentence"),

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 import click
 
 from dpsynth.atomic import check_writable, write_atomically
-from dpsynth.cli.options import check_seed, guarantee_options, parse_assignments, set_option
+from dpsynth.cli.options import (
+    check_seed,
+    guarantee_options,
+    parse_assignments,
+    seed_option,
+    set_option,
+)
 from dpsynth.cli.output import check_outputs
 from dpsynth.errors import InvalidValueError
 
@@ -39,7 +45,7 @@ if TYPE_CHECKING:
 @click.option("--out-units", metavar="FILE", help="Synthetic units: .csv or .parquet.")
 @click.option("--receipt", metavar="FILE", help="The receipt of every unit of privacy (JSON).")
 @click.option("--model", metavar="FILE", help="The fitted model, for `dpsynth sample-linked`.")
-@click.option("--seed", type=int, help="Research mode: reproducible, and not for release.")
+@seed_option
 def synthesize_linked(
     *,
     events: str,

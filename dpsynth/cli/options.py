@@ -93,6 +93,15 @@ def set_option(what: str) -> Callable[[F], F]:
     )
 
 
+def seed_option(command: F) -> F:
+    """Add --seed, which asks for research mode."""
+    return click.option(
+        "--seed",
+        type=int,
+        help="Research mode: reproducible, and not for release. By default release mode.",
+    )(command)
+
+
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     """Return NAME=VALUE pairs as parameters; a value is read as TOML, or else as text.
 

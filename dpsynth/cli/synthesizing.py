@@ -15,6 +15,7 @@ from dpsynth.cli.options import (
     parse_assignments,
     place_options,
     schema_option,
+    seed_option,
     set_option,
 )
 from dpsynth.cli.output import check_outputs
@@ -100,11 +101,7 @@ def _write_draft(text: str, out: str | None, advice: str) -> None:
 @click.option("--out", required=True, metavar="FILE", help="Synthetic records: .csv or .parquet.")
 @click.option("--receipt", metavar="FILE", help="The receipt of every unit of privacy (JSON).")
 @click.option("--model", metavar="FILE", help="The fitted model, for `dpsynth sample`.")
-@click.option(
-    "--seed",
-    type=int,
-    help="Research mode: reproducible, and not for release. By default release mode.",
-)
+@seed_option
 def synthesize(
     *,
     data: str,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dpsynth.atomic import check_writable, write_atomically
-from dpsynth.cli.options import guarantee_options
+from dpsynth.cli.options import guarantee_options, seed_option
 from dpsynth.cli.output import print_table, write_json
 
 if TYPE_CHECKING:
@@ -23,11 +23,7 @@ DRIFTED = 1
 @click.option("--top", type=int, default=5, show_default=True, help="How many changes to show.")
 @click.option("--out", metavar="FILE", help="The verdict and every change as JSON.")
 @click.option("--receipt", metavar="FILE", help="The receipt of what was spent on NEW (JSON).")
-@click.option(
-    "--seed",
-    type=int,
-    help="Research mode: reproducible, and not for release. By default release mode.",
-)
+@seed_option
 @click.pass_context
 def drift(
     context: click.Context,

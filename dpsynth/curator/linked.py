@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import NoReturn, final
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.curator.unit import check_unit
 from dpsynth.data.linked_schema import LinkedSchema
 from dpsynth.data.linked_tables import LinkedTables
 from dpsynth.errors import InvalidValueError, PrivacyError, UnsupportedEventError
@@ -56,7 +55,6 @@ class LinkedPrivateData:
     ) -> None:
         if not 0.0 < units_share < 1.0:
             raise InvalidValueError("units_share", units_share, "above 0 and below 1")
-        check_unit(tables.schema.transitions, budget)
         chosen = linked_accountant(accountant, budget)
         self.schema: LinkedSchema = tables.schema
         self._noise = noise

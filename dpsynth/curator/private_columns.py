@@ -1,7 +1,7 @@
 """The door to raw columns: what a schema leaves open is bought here, before records have codes."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, final
+from typing import TYPE_CHECKING, NoReturn, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,10 @@ from dpsynth.curator.private_tree import tree_for
 from dpsynth.curator.public_records import PublicRecords
 from dpsynth.curator.queries import CELL_CEILING, MarginalQuery
 from dpsynth.curator.unit import kept_rows
-from dpsynth.data.columns import CategoricalColumn, FloatColumn
-from dpsynth.data.conform import conform
 from dpsynth.data.domain import Domain
 from dpsynth.data.identity import identities
-from dpsynth.data.open_columns import OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema
-from dpsynth.data.raw import RawTexts, raw_numbers, raw_texts
+from dpsynth.data.raw import raw_columns
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
 from dpsynth.data.values import DECIMAL_CELLS, decimals_needed
@@ -81,20 +78,7 @@ class PrivateColumns:
         if not 0 < len(self._frame) < CELL_CEILING:
             rule = f"there must be at least 1 and fewer than {CELL_CEILING}"
             raise DataError(None, "a number of rows out of range", rule)
-        self._numbers: dict[str, Array] = {}
-        self._texts: dict[str, RawTexts] = {}
-        for column in schema.columns:
-            values = self._frame[column.name]
-            if isinstance(column, OpenNumber):
-                self._numbers[column.name] = raw_numbers(column, values)
-            elif isinstance(column, OpenText):
-                self._texts[column.name] = raw_texts(column, values)
-            else:
-                # Refuses what the column forbids; what falls into bins has a spread to be bought.
-                conformed = conform(column, values)
-                if not isinstance(column, CategoricalColumn) and column.binned:
-                    numbers = conformed if isinstance(column, FloatColumn) else _floats(conformed)
-                    self._numbers[column.name] = numbers
+        self._numbers, self._texts = raw_columns(schema.columns, self._frame)
         self.schema, self.budget = schema, budget
         self._accountant, self._noise = priced, noise
         self.ledger = Ledger(priced)
@@ -238,9 +222,3 @@ def _bounded(frame: "pd.DataFrame", unit: str, most: int, noise: NoiseSource) ->
         return frame
     units, _ = identities(unit, frame[unit])
     return frame.iloc[kept_rows(units, most, noise.words(len(units)))].reset_index(drop=True)
-
-
-def _floats(integers: Any) -> Array:
-    import pandas as pd
-
-    return pd.Series(integers).to_numpy(dtype=np.float64, na_value=np.nan)

@@ -56,6 +56,10 @@ class LinkedSchema:
         for schema in (self.events, self.units):
             if schema is not None and self.key in schema.names:
                 raise SchemaError(self.key, self.key, "the identifier is none of the columns")
+            if schema is not None and schema.constraints:
+                raise SchemaError(
+                    None, "a constraint", "synthetic rows of linked tables would not keep it"
+                )
         self._check_time()
 
     @property

@@ -1,5 +1,6 @@
 """Raw values of open columns: converted and checked as far as is possible without bounds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -7,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.column_rules import LARGEST_INTEGER
-from dpsynth.data.conform import factorize, parse_numbers
-from dpsynth.data.open_columns import OpenNumber, OpenText
+from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn
+from dpsynth.data.conform import conform, factorize, parse_numbers
+from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
 from dpsynth.data.spelling import spelling
 from dpsynth.errors import DataError
 
@@ -25,6 +27,37 @@ class RawTexts:
 
     texts: tuple[str, ...]
     counts: NDArray[np.int64]
+
+
+def raw_columns(
+    columns: Sequence[Column | OpenColumn], frame: Any
+) -> tuple[dict[str, NDArray[np.float64]], dict[str, RawTexts]]:
+    """Return the numbers of columns that are open or have bins, and the texts of open ones.
+
+    Every value is checked, those of closed columns too.
+
+    Args:
+        columns: the specifications.
+        frame: a DataFrame that has them.
+
+    Raises:
+        DataError: a value that its column forbids.
+    """
+    numbers: dict[str, NDArray[np.float64]] = {}
+    texts: dict[str, RawTexts] = {}
+    for column in columns:
+        values = frame[column.name]
+        if isinstance(column, OpenNumber):
+            numbers[column.name] = raw_numbers(column, values)
+        elif isinstance(column, OpenText):
+            texts[column.name] = raw_texts(column, values)
+        else:
+            # Refuses what the column forbids; what falls into bins has a spread to be bought.
+            conformed = conform(column, values)
+            if not isinstance(column, CategoricalColumn) and column.binned:
+                whole = not isinstance(column, FloatColumn)
+                numbers[column.name] = _floats(conformed) if whole else conformed
+    return numbers, texts
 
 
 def raw_numbers(column: OpenNumber, values: Any) -> NDArray[np.float64]:
@@ -70,3 +103,9 @@ def raw_texts(column: OpenText, values: Any) -> RawTexts:
     texts, where = np.unique(spelled[kept].astype(str), return_inverse=True)
     together = np.bincount(where, weights=counts[kept], minlength=len(texts)).astype(np.int64)
     return RawTexts(texts=tuple(texts.tolist()), counts=together)
+
+
+def _floats(integers: Any) -> NDArray[np.float64]:
+    import pandas as pd
+
+    return pd.Series(integers).to_numpy(dtype=np.float64, na_value=np.nan)

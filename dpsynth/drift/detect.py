@@ -4,6 +4,8 @@ The model is a private output already and costs nothing; the batch's records are
 those of any fit: everything that is read of them is charged, and the receipt lists it.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
@@ -17,7 +19,7 @@ from dpsynth.drift.comparison import Compared, compare
 from dpsynth.drift.labels import group_labels
 from dpsynth.drift.reference import Reference
 from dpsynth.errors import InvalidValueError
-from dpsynth.opening import read_table, with_unit
+from dpsynth.opening import read_table, stored_records, with_unit
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.synthesis import Synthesis, parse_relation, random_streams
 
@@ -97,7 +99,7 @@ def detect_drift(
 
     Args:
         model: a fitted model that kept its noisy marginals, or the path of a saved one.
-        data: the new records, with the model's columns.
+        data: the new records, with the model's columns; in memory or in files, as of `synthesize`.
         epsilon, delta: the batch's budget; delta 0 asks for pure differential privacy.
         alpha: largest rate of false alarms, between 0 and 1.
         seed: research mode, reproducible and not for release; None is release mode.
@@ -117,8 +119,8 @@ def detect_drift(
     fitted = model if isinstance(model, Synthesis) else Synthesis.load(model)
     reference = Reference.of(fitted)
     noise, rng, _ = random_streams(seed)
-    private = _door(data, fitted.schema, budget, noise)
-    answers = ask(private, reference)
+    with _door(data, fitted.schema, budget, noise) as private:
+        answers = ask(private, reference)
     compared = [
         compare(
             reference,
@@ -145,17 +147,20 @@ def detect_drift(
     )
 
 
+@contextmanager
 def _door(
     data: "DataFrame | Table | str | Path", schema: "Schema", budget: Budget, noise: "NoiseSource"
-) -> PrivateData:
-    """Return the door to a batch under a model's schema, of which it has its own number of rows."""
+) -> Generator[PrivateData]:
+    """Yield the door to a batch under a model's schema, of which it has its own number of rows."""
     rules = replace(schema, public_rows=None)
-    return PrivateData(
-        read_table(data.frame if isinstance(data, Table) else data, schema=rules),
-        with_unit(budget, rules),
-        noise=noise,
-        accountant="gdp" if budget.delta > 0 else "pure",
-    )
+    stored = stored_records(data, rules, out_of_core=None, cluster=None)
+    with stored or nullcontext(read_table(data, rules)) as records:
+        yield PrivateData(
+            records,
+            with_unit(budget, rules),
+            noise=noise,
+            accountant="gdp" if budget.delta > 0 else "pure",
+        )
 
 
 def _changes(

@@ -15,12 +15,17 @@ from dpsynth.generators.graphical import GraphicalSyntheticModel
 from dpsynth.generators.marginal.pairs_first import PairsFirst
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.registry import GENERATORS
-from dpsynth.synthesis import Synthesis, build_generator, parse_relation, random_streams
+from dpsynth.synthesis import (
+    Synthesis,
+    build_generator,
+    fitted_to,
+    parse_relation,
+    random_streams,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from dpsynth.curator.private_data import PrivateData
     from dpsynth.data.linked_tables import LinkedTables
     from dpsynth.generators.base import Generator
     from dpsynth.privacy.receipt import Receipt
@@ -205,8 +210,8 @@ def synthesize_linked(
     return LinkedSynthesis(
         schema=schema,
         numbers=numbers,
-        units=_fitted(of_units, private.units, sampling_seed, rng=rng),
-        events=_fitted(chosen, private.events, sampling_seed, rng=rng),
+        units=fitted_to(private.units, of_units, sampling_seed, rng=rng),
+        events=fitted_to(private.events, chosen, sampling_seed, rng=rng),
         receipt=private.receipt(),
     )
 
@@ -226,26 +231,6 @@ def read_linked(
     if isinstance(units, str | Path):
         units = load_frame(units, (schema.units or schema.events).columns, schema.key)
     return LinkedTables(schema=schema, events=events, units=units)
-
-
-def _fitted(
-    generator: "Generator",
-    private: "PrivateData",
-    sampling_seed: int | None,
-    *,
-    rng: np.random.Generator,
-) -> Synthesis:
-    from dpsynth.generators.marginal.workload import recording_skipped
-
-    with recording_skipped() as skipped:
-        model = generator.fit(private, rng=rng)
-    return Synthesis(
-        model=model,
-        receipt=private.receipt(),
-        generator=generator,
-        sampling_seed=sampling_seed,
-        skipped=len(skipped),
-    )
 
 
 def _check_graphical(generator: "Generator") -> None:

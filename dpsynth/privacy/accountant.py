@@ -72,8 +72,12 @@ class Accountant(ABC):
 
     @property
     def sampling_delta(self) -> float:
-        """Delta that pays for the distance of samplers from their stated laws."""
-        return self.budget.delta * SAMPLING_SHARE
+        """Delta that pays for the distance of samplers from their stated laws.
+
+        A part of the budget has none: what was allotted to it states no distance, so that whatever
+        its ledger let pass would be paid by nobody, and once more in each further part.
+        """
+        return self.budget.delta * SAMPLING_SHARE if self.ceiling is None else 0.0
 
     @abstractmethod
     def _whole_capacity(self) -> float:
@@ -104,7 +108,8 @@ class Filter(Accountant):
 
     def part(self, allotment: Event) -> "Filter":
         """Return the accountant of the part that `allotment` bought: the same budget, but no more
-        to spend than the allotment says (its cost was rounded up; the part is rounded down)."""
+        to spend than the allotment says (its cost was rounded up; the part is rounded down), and
+        no sampler that is not exact."""
         return type(self)(self.budget, ceiling=self.cost(allotment) * (1.0 - 2.0**-48))
 
     @abstractmethod

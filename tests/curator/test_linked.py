@@ -155,6 +155,23 @@ def test_receipts_state_the_unit_and_read_back() -> None:
     assert "one patient, at most 2 row(s) each" in private.receipt().to_json()
 
 
+def test_the_receipt_names_what_was_drafted_from_either_table() -> None:
+    units, events = panel()
+    assert LINKED.units is not None
+    drafted = replace(
+        LINKED,
+        units=replace(LINKED.units, inferred=("sex.categories",)),
+        events=replace(LINKED.events, inferred=("ward.categories",)),
+    )
+    private = LinkedPrivateData(
+        LinkedTables(schema=drafted, events=events, units=units),
+        budget(),
+        noise=ResearchNoise(rng=np.random.default_rng(0)),
+        units_share=0.5,
+    )
+    assert private.receipt().unprotected == ("sex.categories", "ward.categories")
+
+
 def test_what_cannot_be_shared_out_is_refused() -> None:
     for accountant in ("pld", "bounded_range"):
         with pytest.raises(UnsupportedEventError, match="two tables under one budget"):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dpsynth.data.constraints import Within
 from dpsynth.data.linked_schema import LinkedSchema
 from dpsynth.data.linked_tables import LinkedTables
 from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
@@ -124,6 +125,14 @@ def test_records_that_do_not_fit_are_refused(
 
 
 GAP = IntegerColumn(name="gap", lower=1, upper=30, on_invalid="clip")
+
+
+def test_constraints_that_no_rows_would_keep_are_refused() -> None:
+    events = replace(EVENTS, constraints=(Within(when={"ward": "a"}, then={"dose": "<4"}),))
+    units = replace(UNITS, constraints=(Within(when={"age": "<20"}, then={"sex": "f"}),))
+    for fields in ({"events": events}, {"units": units}):
+        with pytest.raises(SchemaError, match="would not keep it"):
+            replace(LINKED, **fields)
 
 
 @pytest.mark.parametrize(

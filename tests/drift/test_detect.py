@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binom
 
@@ -13,6 +15,7 @@ from dpsynth.audit.forced import ForcedNoise
 from dpsynth.audit.transcript import Recorder
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.encoding import Codec
+from dpsynth.data.schema import CategoricalColumn, Schema
 from dpsynth.data.table import Table
 from dpsynth.drift.asking import Answers, ask
 from dpsynth.drift.comparison import Answer, Size, compare
@@ -199,6 +202,51 @@ def test_units_of_several_rows_vary_more(model: Synthesis) -> None:
         for rows in (1, 4)
     ]
     assert deviations[1] == pytest.approx(2 * deviations[0], rel=0.05)
+
+
+def test_units_and_noise_of_the_batch_reach_the_comparison(monkeypatch) -> None:
+    seen: list[tuple[int, bool]] = []
+
+    def spied(*args: Any, **named: Any) -> Any:
+        seen.append((named["rows_per_unit"], named["laplace"]))
+        return compare(*args, **named)
+
+    monkeypatch.setattr("dpsynth.drift.detect.compare", spied)
+    for rows, delta in ((1, 0.0), (4, 1e-9)):
+        more = {} if rows == 1 else {"unit": "who", "max_rows_per_unit": rows}
+        batch = coded_table(
+            dependent_codes(800, SIZES, rng=np.random.default_rng(2)), SIZES, **more
+        )
+        model = dpsynth.synthesize(batch, generator="independent", epsilon=1.0, seed=0)
+        detect_drift(model, batch, epsilon=4.0, delta=delta, seed=0, draws=200)
+    assert set(seen) == {(1, True), (4, False)}
+
+
+def test_of_a_unit_with_many_rows_as_many_are_counted_as_declared() -> None:
+    """30 people of 100 rows where the schema says 1; the noise of the count deviates by 3."""
+    rng = np.random.default_rng(0)
+    kind = CategoricalColumn(name="kind", categories=("a", "b"))
+    schema = Schema(unit="who", max_rows_per_unit=1, columns=(kind,))
+    kinds = pd.Series(rng.choice(["a", "b"], 3000), name="kind")
+    people = pd.DataFrame({"who": np.arange(3000), "kind": kinds})
+    model = dpsynth.synthesize(people, schema=schema, generator="mst", epsilon=1.0, seed=0)
+    batch = people.assign(who=np.repeat(np.arange(30), 100))
+    for same in (batch, Table.from_frame(schema, batch)):
+        found = detect_drift(model, same, epsilon=4.0, seed=0)
+        assert 15 < found.rows < 45
+        assert not any("promised" in fact for fact in found.receipt.unprotected)
+    bare = detect_drift(model, batch[["kind"]], epsilon=4.0, seed=0)
+    assert bare.rows > 2900  # the control: no identifier, and the receipt says what that means
+    assert any("promised and not enforced" in fact for fact in bare.receipt.unprotected)
+
+
+def test_a_batch_in_files_is_compared_as_one_in_memory(model: Synthesis, tmp_path: Path) -> None:
+    frame = table(1500, 7).frame
+    found = detect_drift(model, frame, epsilon=1.0, seed=0)
+    frame[:500].to_csv(tmp_path / "1.csv", index=False)
+    frame[500:].to_csv(tmp_path / "2.csv", index=False)
+    for place in (tmp_path, f"{tmp_path}/*.csv"):
+        assert detect_drift(model, place, epsilon=1.0, seed=0).changes == found.changes
 
 
 def test_the_number_of_training_records_is_not_asked_of_the_batch() -> None:

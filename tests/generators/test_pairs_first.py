@@ -1,11 +1,18 @@
 """Pairs that are named are bought whatever the records say, and the tree joins the rest."""
 
+from itertools import combinations
+
+import numpy as np
 import pytest
 
+from dpsynth.curator.private_data import PrivateData
 from dpsynth.errors import InvalidValueError, UnknownNameError
 from dpsynth.generators.marginal.pairs_first import PairsFirst
 from dpsynth.generators.marginal.tree_plan import TreePlan
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.noise import ResearchNoise
 from tests.generators.planted import PLANTED, fit, pair_error, planted_table
+from tests.tables import coded_table
 
 CHANCE = ("c4", "c5")
 
@@ -69,6 +76,17 @@ def test_parameters_outside_their_range_are_refused(parameters: dict) -> None:
 def test_an_unknown_attribute_costs_nothing(parameters: dict) -> None:
     with pytest.raises(UnknownNameError):
         fit(PairsFirst(**parameters), planted_table(100))
+
+
+def test_pairs_that_no_model_can_hold_cost_nothing() -> None:
+    """All pairs of four columns of 100 codes: a tree of 10^8 cells."""
+    names = [f"c{i}" for i in range(4)]
+    table = coded_table(np.arange(400).reshape(-1, 4) % 100, (100,) * 4)
+    budget, rng = Budget(epsilon=1.0, delta=1e-9), np.random.default_rng(0)
+    private = PrivateData(table, budget, noise=ResearchNoise(rng=rng), accountant="gdp")
+    with pytest.raises(InvalidValueError, match="cells of the junction tree is 100000000"):
+        PairsFirst(pairs=tuple(combinations(names, 2))).fit(private, rng=rng)
+    assert private.ledger.entries == ()
 
 
 def test_a_plan_without_pairs_of_two_apart() -> None:

@@ -12,10 +12,14 @@ import dpsynth
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.public_records import PublicRecords
 from dpsynth.data.encoding import Codec
+from dpsynth.data.open_columns import OpenNumber
+from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.table import Table
 from dpsynth.errors import DpsynthError, InvalidValueError
 from dpsynth.generators.marginal.public_prior import PublicPrior
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.events import Event
+from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import ResearchNoise
 from dpsynth.privacy.receipt import Receipt
 from dpsynth.synthesis import Synthesis
@@ -47,7 +51,7 @@ def mirrored(records: Table) -> Table:
     return Table.from_frame(records.schema, frame)
 
 
-def fit(generator: str = "public_prior", **more: Any) -> Synthesis:
+def fit(generator: str | PublicPrior = "public_prior", **more: Any) -> Synthesis:
     wanted: dict[str, Any] = {"epsilon": 0.2, "seed": 0, **more}
     return dpsynth.synthesize(PRIVATE, generator=generator, **wanted)
 
@@ -131,6 +135,60 @@ def test_a_mistake_is_one_sentence(public: Any, sentence: str) -> None:
     with pytest.raises(DpsynthError, match=sentence) as caught:
         fit(public=public)
     assert caught.value.__notes__ == ["of the public table"]
+
+
+@pytest.mark.parametrize(
+    ("named", "parameters"),
+    [
+        ("one_way_share", {"one_way_share": 0.0}),
+        ("trust_share", {"one_way_share": 0.9}),
+        ("trust_share", {"trust_share": 0.16}),
+        ("kappa", {"kappa": -1.0}),
+        ("kappa", {"kappa": float("nan")}),
+        ("largest_clique", {"largest_clique": 0}),
+    ],
+)
+def test_a_hyperparameter_out_of_its_range_is_named(named: str, parameters: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValueError, match=named):
+        PublicPrior(**parameters)
+
+
+@pytest.mark.parametrize("public", [PUBLIC, mirrored(PUBLIC)])
+def test_the_largest_shares_leave_something_whether_trusted_or_not(public: Table) -> None:
+    shares: tuple[dict[str, Any], ...] = ({"trust_share": 0.149}, {"one_way_share": 0.89})
+    for parameters in shares:
+        fitted = fit(PublicPrior(**parameters), public=public, epsilon=0.02)
+        assert fitted.receipt.epsilon_spent == pytest.approx(0.02, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("public", "sentence"),
+    [
+        ("none.csv", "none.csv"),
+        (PUBLIC.frame.drop(columns="c0"), "unknown column of the table 'c0'"),
+        (PUBLIC.frame.assign(c0="many"), "values must be numbers"),
+        (PUBLIC.frame.assign(c1=99), "column 'c1' has 99"),
+    ],
+)
+def test_a_mistake_costs_nothing_where_the_schema_is_open(
+    public: Any, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charged: list[str] = []
+    charge = Ledger.charge
+
+    def counting(ledger: Ledger, label: str, event: Event) -> None:
+        charged.append(label)
+        charge(ledger, label, event)
+
+    monkeypatch.setattr(Ledger, "charge", counting)
+    columns = (OpenNumber(name="c0", whole=True), *PRIVATE.schema.columns[1:])
+    asked = {"schema": OpenSchema(columns=columns), "generator": "public_prior", "epsilon": 1.0}
+    with pytest.raises(DpsynthError, match=sentence) as caught:
+        dpsynth.synthesize(PRIVATE.frame, public=public, seed=0, **asked)
+    assert caught.value.__notes__ == ["of the public table"]
+    assert charged == []
+    dpsynth.synthesize(PRIVATE.frame, public=PUBLIC, seed=0, **asked)
+    assert "bounds of c0" in charged  # the control
 
 
 def test_who_has_no_use_for_it_says_so_before_anything_is_read() -> None:

@@ -4,11 +4,13 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from dpsynth.archive import read_parts
 from dpsynth.data.clock import Clock
 from dpsynth.data.linked_schema import LinkedSchema
 from dpsynth.data.linked_tables import LinkedTables
@@ -16,6 +18,7 @@ from dpsynth.data.schema import CategoricalColumn, IntegerColumn, Schema
 from dpsynth.errors import FileError, InvalidValueError, UnsupportedEventError
 from dpsynth.generators.marginal.pairs_first import PairsFirst
 from dpsynth.linked.synthesis import LinkedSample, LinkedSynthesis, synthesize_linked
+from dpsynth.saved import bundled
 from tests.linked.panels import EVENTS, LINKED, LONG, panel
 
 PEOPLE, VISITS = panel(1500, seed=1)
@@ -177,6 +180,44 @@ def test_damaged_files_are_refused(fitted: LinkedSynthesis, tmp_path: Path) -> N
             bundle.writestr(other, changed if other == "manifest.json" else content)
     with pytest.raises(FileError, match="not those of its schemas"):
         LinkedSynthesis.load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"numbers": [0.5, 0.5]}, "numbers of events"),
+        ({"numbers": [-1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0]}, "numbers of events"),
+        ({"numbers": 1}, "'numbers' is missing or mistyped"),
+        ({"max_events": 10**400}, "not a valid linked model"),
+        ({"time": "dose"}, "not a valid linked model"),
+        ({"without": "receipt.json"}, "a model, a schema or the receipt is missing"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(
+    fitted: LinkedSynthesis, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    path = tmp_path / "model.zip"
+    fitted.save(path)
+    parts = read_parts(path)
+    parts.pop(changes.get("without", ""), None)
+    manifest = json.loads(parts.pop("manifest.json")) | changes
+    path.write_bytes(bundled(manifest, parts))
+    with pytest.raises(FileError, match=said):
+        LinkedSynthesis.load(path)
+
+
+def test_a_unit_that_starts_too_late_for_its_events_starts_early() -> None:
+    """Everybody starts at day 80; six events that are 15 days apart must start by day 24."""
+    people = np.repeat([f"p{i:03}" for i in range(300)], 2)
+    days = np.tile([80, 95], 300)
+    late = pd.DataFrame({"patient": people, "day": days, "ward": "a", "dose": 1.0})
+    gap = IntegerColumn(name="gap", lower=15, upper=99, on_invalid="clip")
+    made = synthesize_linked(late, schema=replace(LONG, gap=gap), epsilon=50.0, seed=0)
+    assert made.sample(50).events.groupby("patient")["day"].first().min() > 60
+    many = replace(made, numbers=np.array([0.0, 0.0, 0.0, 0.0, 0.0, 1.0])).sample(50)
+    check(many, made.schema)
+    assert (many.events.groupby("patient")["day"].first() == 0).all()
+    assert many.events.groupby("patient")["day"].diff().min() >= 15
 
 
 def test_what_cannot_serve_is_refused_before_records_are_read() -> None:

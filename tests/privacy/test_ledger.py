@@ -2,7 +2,8 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from math import nextafter
+from dataclasses import replace
+from math import exp, nextafter
 
 import pytest
 from hypothesis import given, settings
@@ -232,6 +233,24 @@ def test_sampling_distance_is_charged_to_delta() -> None:
     strict = Ledger(make_accountant("pure", Budget(epsilon=1.0, delta=0.0)))
     with pytest.raises(BudgetExceededError, match="delta"):
         strict.charge("inexact", LaplaceEvent(scale=10.0, sampling_distance=1e-300))
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_parts_cannot_spend_the_delta_of_samplers_once_more_each(name: str) -> None:
+    accountant = filter_of(name, Budget(epsilon=1.0, delta=1e-9))
+    ledger = Ledger(accountant)
+    near = LaplaceEvent(scale=100.0, sampling_distance=0.6e-9 * 2.0**-20 / (1.0 + exp(1.0)))
+    ledger.charge("near", near)
+    for label in ("first part", "second part"):
+        allotment = accountant.allotment(0.3 * accountant.capacity)
+        ledger.charge(label, allotment)
+        inner = Ledger(accountant.part(allotment))
+        with pytest.raises(BudgetExceededError, match="delta"):
+            inner.charge("near", near)
+        with pytest.raises(BudgetExceededError, match="delta"):
+            inner.charge("nested", ComposedEvent(events=(near,)))
+        inner.charge("exact", replace(near, sampling_distance=0.0))
+        assert Ledger.from_json(inner.to_json()).entries == inner.entries
 
 
 class TestPlans:

@@ -46,10 +46,11 @@ class PairsFirst(Generator):
         pair_share: part of the budget for `pairs`.
         selection_share: part of the budget for picking the tree.
         least_ratio: records of a cell of a pair in standard deviations of its noise, above 0.
-        largest_tree: most cells of the model's junction tree.
+        largest_tree: most cells of what the tree adds; `pairs` have what they have.
 
     Raises:
-        InvalidValueError: a pair that is none, or shares that leave nothing for the tree.
+        InvalidValueError: a pair that is none, or shares that leave nothing for the tree; on
+            fitting, before anything is spent, pairs whose junction tree has too many cells.
         UnknownNameError: on fitting, before anything is spent, an attribute that the domain lacks.
 
     Reference: McKenna, Miklau & Sheldon 2021, Algorithms 1 and 2.

@@ -11,6 +11,7 @@ import numpy as np
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.public_records import PublicRecords
 from dpsynth.data.domain import Clique
+from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, total_of
 from dpsynth.generators.marginal.grown_tree import best_tree, hosted_shortlist
@@ -18,7 +19,7 @@ from dpsynth.generators.marginal.one_ways import informative, measure_one_ways_b
 from dpsynth.generators.marginal.purchase import bought
 from dpsynth.generators.marginal.rare_codes import independent, pooled_one_ways
 from dpsynth.generators.marginal.two_stage import TwoStage
-from dpsynth.generators.marginal.workload import affordable, all_k_ways
+from dpsynth.generators.marginal.workload import affordable
 from dpsynth.pgm.estimation import estimate
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal, beyond_one_ways
 from dpsynth.pgm.model import GraphicalModel
@@ -67,6 +68,9 @@ class PublicPrior(Generator):
         largest_clique: most cells of a clique beyond those of constraints; `two_stage` has no such
             limit.
 
+    Raises:
+        InvalidValueError: a hyperparameter out of its range, or shares that leave nothing.
+
     Reference: Fuentes et al. 2024 (public marginals beside private ones; there each is chosen by an
         exponential mechanism); James & Stein 1961; Liu et al. 2021 (public data as a start).
     """
@@ -85,13 +89,20 @@ class PublicPrior(Generator):
 
     def __post_init__(self) -> None:
         check_shares(self, "one_way_share", "trust_share")
+        # A table that is not trusted leaves the rest to `two_stage`, which may buy one-ways again.
+        most = 0.5 * (1 - max(self.one_way_share, TwoStage.most_one_way_share))
+        if self.trust_share >= most:
+            rule = f"below {most:g}, so that something is left"
+            raise InvalidValueError("trust_share", self.trust_share, rule)
+        if not self.kappa > 0:
+            raise InvalidValueError("kappa", self.kappa, "above 0")
         check_counts(self, "largest_tree", "largest_clique")
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         public, attributes = private.public, informative(private.domain)
-        pairs = all_k_ways(attributes, 2)
+        pairs = list(combinations(attributes, 2))
         most = self.selected_tree - sum(private.domain.shape)
-        pairs = affordable(private.domain, pairs, most_cells=most) if len(attributes) > 1 else []
+        pairs = affordable(private.domain, pairs, most_cells=most)
         if public is None or not pairs:
             return TwoStage(largest_tree=self.largest_tree).fit(private, rng=rng)
         capacity = private.remaining
