@@ -151,7 +151,7 @@ def opened(
     else:
         name = unit_of(schema)
         frame = load_frame(data, schema.columns, name) if isinstance(data, str | Path) else data
-        check_names(schema.names, frame, unit=name)
+        frame = check_names(schema.names, frame, unit=name)
         if not isinstance(data, str | Path) or is_parquet(data):  # a CSV file has no dtypes
             schema = presented_as(schema, frame)
         _check_public_rows(schema, len(frame))
