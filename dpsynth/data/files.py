@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DAMAGED = "it is not a Parquet file, or a damaged one"
+NO_VALUE = "it holds a value that Python has none for, such as a date beyond the year 9999"
 
 
 def load_file(path: str | Path, schema: Schema) -> Table:
@@ -158,8 +159,7 @@ def _parse_parquet(path: str | Path) -> "pd.DataFrame":
                 raise DataError(name, "several columns of that name", "names must be unique")
         records = attempted(path, DAMAGED, source.read)
         attempted(path, DAMAGED, lambda: records.validate(full=True))
-    rule = "it holds a value that Python has none for, such as a date beyond the year 9999"
-    return attempted(path, rule, records.to_pandas)
+    return attempted(path, NO_VALUE, records.to_pandas)
 
 
 def attempted(path: str | Path, rule: str, act: Callable[[], Any]) -> Any:

@@ -87,7 +87,8 @@ PARQUET: dict[str, tuple[bytes, Column, str]] = {
 def test_a_parquet_file_with_a_mistake(doors: Doors, case: str) -> None:
     content, column, said = PARQUET[case]
     (doors.folder / "d.parquet").write_bytes(content)
-    doors.refuse("d.parquet", Schema(columns=(column,)), said)
+    sentence = doors.refuse("d.parquet", Schema(columns=(column,)), said)
+    doors.refuse_in_blocks("d.parquet", sentence)
 
 
 @pytest.mark.parametrize(
