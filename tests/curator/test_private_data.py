@@ -467,6 +467,9 @@ def test_dpsgd_is_refused_where_a_unit_has_several_rows() -> None:
     plan = SgdPlan(sample_rate=0.1, steps=10, clipping_norm=1.0, noise_multiplier=3.0)
     with pytest.raises(UnsupportedEventError, match="several rows"):
         private.dpsgd(plan)
+    with pytest.raises(UnsupportedEventError, match="several rows"):
+        private.reserve([("count", private.count_event(sigma=9.0)), ("dpsgd", plan.event)])
+    private.reserve([("count", private.count_event(sigma=9.0))])  # nothing was reserved before
 
 
 @pytest.mark.statistical
