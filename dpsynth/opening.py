@@ -147,8 +147,9 @@ def opened(
         unit, known = with_unit(budget, data.schema), read_public(public, data.schema)
         return PrivateData(data, unit, noise=noise, accountant=accountant, public=known)
     if isinstance(data, Table):
-        frame = _identified(data)
+        frame, units = data.frame, data.units
     else:
+        units = None
         name = unit_of(schema)
         frame = load_frame(data, schema.columns, name) if isinstance(data, str | Path) else data
         frame = check_names(schema.names, frame, unit=name)
@@ -165,7 +166,7 @@ def opened(
         if schema.constraints:  # what contradicts them is refused before anything is spent
             known_zeros(schema, unit)
             Table.from_frame(schema, frame)
-    columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant)
+    columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant, units=units)
     closed = preparation.closed(columns)
     return columns.private_data(closed, public=known or read_public(public, closed))
 
@@ -175,16 +176,8 @@ def unit_of(schema: Schema | OpenSchema) -> str:
     return schema.unit if isinstance(schema, Schema) else schema.settings.get("unit", "record")
 
 
-def _identified(table: Table) -> "DataFrame":
-    """Return the records of a table, with the unit of each where it is known."""
-    frame, unit = table.frame, table.schema.unit
-    if table.units is not None and unit not in frame:
-        frame[unit] = table.units
-    return frame
-
-
-def read_table(data: "DataFrame | str | Path", schema: Schema) -> Table:
-    """Return a frame or a file as validated records under a closed schema.
+def read_table(data: "DataFrame | Table | str | Path", schema: Schema) -> Table:
+    """Return a frame, a table or a file as validated records under a closed schema.
 
     Raises:
         FileError: a missing file, or one that is neither CSV nor Parquet.
@@ -192,6 +185,9 @@ def read_table(data: "DataFrame | str | Path", schema: Schema) -> Table:
     """
     if isinstance(data, str | Path):
         return load_file(data, schema)
+    if isinstance(data, Table):
+        units = data.units if data.schema.unit == schema.unit else None
+        return Table.from_frame(schema, data.frame, units=units)
     return Table.from_frame(schema, data)
 
 
@@ -208,7 +204,7 @@ def read_public(
     # How many private records there are, where it is declared, says nothing of the public ones.
     rules = replace(schema, public_rows=None)
     try:
-        table = read_table(data.frame if isinstance(data, Table) else data, rules)
+        table = read_table(data, rules)
     except DpsynthError as error:
         error.add_note("of the public table")
         raise

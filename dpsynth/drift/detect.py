@@ -151,7 +151,7 @@ def _door(
     """Return the door to a batch under a model's schema, of which it has its own number of rows."""
     rules = replace(schema, public_rows=None)
     return PrivateData(
-        read_table(data.frame if isinstance(data, Table) else data, schema=rules),
+        read_table(data, rules),
         with_unit(budget, rules),
         noise=noise,
         accountant="gdp" if budget.delta > 0 else "pure",
