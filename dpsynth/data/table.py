@@ -121,7 +121,13 @@ class Table:
     @property
     def units(self) -> NDArray[np.int64] | None:
         """A number for each row, the same for rows of the same unit; None where the records carry
-        no identifier."""
+        no identifier.
+
+        Raises:
+            DataError: a missing identifier, in a table that was made of codes.
+        """
+        if self._units is None:
+            self._units = unit_numbers(self._schema.unit, self._frame)
         return self._units
 
     def values(self, name: str) -> Any:

@@ -276,6 +276,19 @@ def test_identifiers_that_a_column_merges_are_told_apart_at_every_door() -> None
     assert read_table(table, of_records).units is None
 
 
+def test_rows_that_were_made_of_codes_have_units_too() -> None:
+    columns = (IntegerColumn(name="person", lower=0, upper=4, missing=True),)
+    rules = Schema(columns=columns, unit="person", max_rows_per_unit=2)
+    codec, budget = Codec(schema=rules), budget_for(Neighbouring.ADD_REMOVE, 2)
+    noise = ResearchNoise(rng=np.random.default_rng(0))
+    made = codec.decode(np.array([[0]] * 9 + [[3]]), rng=np.random.default_rng(0))
+    counter = PrivateData(made, budget, noise=noise)._answering.counter  # pyright: ignore[reportPrivateUsage]
+    assert counter.counts(("person",)).tolist() == [2, 0, 0, 1, 0, 0]
+    nobody = codec.decode(np.array([[5], [1]]), rng=np.random.default_rng(0))
+    with pytest.raises(DataError, match="every row must say which unit"):
+        PrivateData(nobody, budget, noise=noise)
+
+
 def test_a_named_unit_must_say_how_many_rows_it_has() -> None:
     with pytest.raises(SchemaError, match="max_rows_per_unit must be declared"):
         Schema(columns=schema(1).columns, unit="person")
