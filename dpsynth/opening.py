@@ -45,8 +45,7 @@ def read_schema(
     if schema is None:
         raise InvalidValueError("schema", None, "a Schema or the path of its TOML file")
     rules = load_schema(schema) if isinstance(schema, str | Path) else schema
-    if isinstance(rules, Schema):
-        check_possible(rules)
+    check_possible(declared(rules))
     return rules
 
 
@@ -150,30 +149,31 @@ def opened(
         frame, units = data.frame, data.units
     else:
         units = None
-        name = unit_of(schema)
+        name = declared(schema).unit
         frame = load_frame(data, schema.columns, name) if isinstance(data, str | Path) else data
         frame = check_names(schema.names, frame, unit=name)
         if not isinstance(data, str | Path) or is_parquet(data):  # a CSV file has no dtypes
             schema = presented_as(schema, frame)
-        _check_public_rows(schema, len(frame))
+        _check_public_rows(declared(schema), len(frame))
     wanted = OpenSchema.of(schema) if isinstance(schema, Schema) else schema
-    unit, preparation, known = with_unit(budget, wanted), by or Preparation(), None
+    unit, preparation, known = with_unit(budget, wanted.declared), by or Preparation(), None
     if isinstance(schema, Schema):
         known = read_public(public, schema)
         if not (accountant in ADAPTIVE and _has_bins(schema) and preparation.spreads):
             table = data if isinstance(data, Table) else Table.from_frame(schema, frame)
             return PrivateData(table, unit, noise=noise, accountant=accountant, public=known)
-        if schema.constraints:  # what contradicts them is refused before anything is spent
-            known_zeros(schema, unit)
-            Table.from_frame(schema, frame)
+    rules = wanted.declared
+    if rules.constraints:  # what contradicts them is refused before anything is spent
+        known_zeros(rules, unit)
+        Table.from_frame(rules, frame, units=units)
     columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant, units=units)
     closed = preparation.closed(columns)
     return columns.private_data(closed, public=known or read_public(public, closed))
 
 
-def unit_of(schema: Schema | OpenSchema) -> str:
-    """Return what one unit of privacy is called."""
-    return schema.unit if isinstance(schema, Schema) else schema.settings.get("unit", "record")
+def declared(schema: Schema | OpenSchema) -> Schema:
+    """Return what a schema declares before anything is bought."""
+    return schema if isinstance(schema, Schema) else schema.declared
 
 
 def read_table(data: "DataFrame | Table | str | Path", schema: Schema) -> Table:
@@ -211,21 +211,16 @@ def read_public(
     return PublicRecords.of(table, path=data if isinstance(data, str | Path) else None)
 
 
-def with_unit(budget: Budget, schema: Schema | OpenSchema) -> Budget:
+def with_unit(budget: Budget, schema: Schema) -> Budget:
     """Return `budget` for the schema's unit of privacy."""
-    settings = (OpenSchema.of(schema) if isinstance(schema, Schema) else schema).settings
-    return replace(budget, **{key: settings[key] for key in _UNIT if key in settings})
+    return replace(budget, unit=schema.unit, max_rows_per_unit=schema.max_rows_per_unit)
 
 
-def _check_public_rows(schema: Schema | OpenSchema, rows: int) -> None:
+def _check_public_rows(schema: Schema, rows: int) -> None:
     """Refuse records of another number than their schema declares public."""
-    declared = schema.public_rows if isinstance(schema, Schema) else schema.settings.get(_ROWS)
-    if declared not in (None, rows):
-        raise DataError(None, f"{rows} rows", f"its schema declares {_ROWS} = {declared}")
-
-
-_ROWS = "public_rows"
-_UNIT = ("unit", "max_rows_per_unit")
+    if schema.public_rows not in (None, rows):
+        rule = f"its schema declares public_rows = {schema.public_rows}"
+        raise DataError(None, f"{rows} rows", rule)
 
 
 def _has_bins(schema: Schema) -> bool:

@@ -15,7 +15,7 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.private_tree import tree_for
 from dpsynth.curator.public_records import PublicRecords
 from dpsynth.curator.queries import CELL_CEILING, MarginalQuery
-from dpsynth.curator.unit import kept_rows
+from dpsynth.curator.unit import check_unit, kept_rows
 from dpsynth.data.columns import CategoricalColumn, FloatColumn
 from dpsynth.data.conform import conform
 from dpsynth.data.domain import Domain
@@ -26,7 +26,7 @@ from dpsynth.data.raw import RawTexts, raw_numbers, raw_texts
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
 from dpsynth.data.values import DECIMAL_CELLS, decimals_needed
-from dpsynth.errors import DataError, InvalidValueError, PrivacyError, UnsupportedEventError
+from dpsynth.errors import DataError, PrivacyError, UnsupportedEventError
 from dpsynth.privacy.accountant import Filter, make_accountant
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import NoiseLaw, PureEvent
@@ -58,7 +58,7 @@ class PrivateColumns:
     Raises:
         UnknownNameError, DataError: records that do not fit the schema.
         UnsupportedEventError: an accountant of fixed plans.
-        InvalidValueError: the budget's unit of privacy is not the schema's.
+        InvalidValueError: the budget's unit of privacy is not the schema's, or has fewer rows.
     """
 
     def __init__(
@@ -75,9 +75,8 @@ class PrivateColumns:
         if not isinstance(priced, Filter):
             rule = "it serves fixed plans only; an open schema needs 'zcdp', 'gdp' or 'pure'"
             raise UnsupportedEventError(accountant, "a column to be bought", rule)
-        unit = schema.settings.get("unit", "record")
-        if budget.unit != unit:
-            raise InvalidValueError("unit of the budget", budget.unit, f"the schema's, {unit!r}")
+        check_unit(schema.declared, budget)
+        unit = budget.unit
         named = check_names(schema.names, frame, unit=unit)
         self._frame = named
         self._units = unit_numbers(unit, named) if units is None else units
