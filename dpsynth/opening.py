@@ -162,6 +162,8 @@ def opened(
         if not (accountant in ADAPTIVE and _has_bins(schema) and preparation.spreads):
             table = data if isinstance(data, Table) else Table.from_frame(schema, frame)
             return PrivateData(table, unit, noise=noise, accountant=accountant, public=known)
+    elif public is not None:  # as far as it can be checked before the schema is closed
+        _public_table(public, wanted.declared)
     rules = wanted.declared
     if rules.constraints:  # what contradicts them is refused before anything is spent
         known_zeros(rules, unit)
@@ -194,21 +196,26 @@ def read_table(data: "DataFrame | Table | str | Path", schema: Schema) -> Table:
 def read_public(
     data: "DataFrame | Table | str | Path | None", schema: Schema
 ) -> PublicRecords | None:
+    """Return what counts records that were declared public; errors as of `_public_table`."""
+    if data is None:
+        return None
+    path = data if isinstance(data, str | Path) else None
+    return PublicRecords.of(_public_table(data, schema), path=path)
+
+
+def _public_table(data: "DataFrame | Table | str | Path", schema: Schema) -> Table:
     """Return records that were declared public, under the schema of the private ones.
 
     Raises:
         FileError, DataError, UnknownNameError: as of `read_table`; a note says that it is theirs.
     """
-    if data is None:
-        return None
     # How many private records there are, where it is declared, says nothing of the public ones.
     rules = replace(schema, public_rows=None)
     try:
-        table = read_table(data, rules)
+        return read_table(data, rules)
     except DpsynthError as error:
         error.add_note("of the public table")
         raise
-    return PublicRecords.of(table, path=data if isinstance(data, str | Path) else None)
 
 
 def with_unit(budget: Budget, schema: Schema) -> Budget:

@@ -1,6 +1,7 @@
 """What contradicts an open schema is refused before anything of it is bought."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,3 +74,28 @@ def test_a_smaller_bound_in_the_budget() -> None:
     budget = Budget(epsilon=1.0, delta=1e-6, unit="b", max_rows_per_unit=2)
     with pytest.raises(InvalidValueError, match="at least the schema's, 3"):
         PrivateColumns(FRAME, schema, budget, noise=noise)
+
+
+@pytest.mark.parametrize(
+    ("public", "said"),
+    [
+        ("none.csv", "there is no such file"),
+        (FRAME[["a", "b"]], "unknown column of the table 'c'"),
+        (FRAME.assign(a="x"), "column 'a' has 'x', but values must be numbers"),
+        (FRAME.assign(a=0.5), "column 'a' has 0.5, but values must be whole numbers"),
+        (FRAME.assign(a=None), "column 'a' has nan, but its schema says missing = false"),
+        (FRAME.assign(b=9), "column 'b' has 9, but values must lie between 0 and 3"),
+        (FRAME[:0], "no rows"),
+    ],
+)
+def test_a_mistake_in_a_public_table(
+    monkeypatch: pytest.MonkeyPatch, public: Any, said: str
+) -> None:
+    charges = counted_charges(monkeypatch)
+    schema = OpenSchema(columns=(replace(OPEN, missing=False), B, C))
+    with pytest.raises(DpsynthError, match=said) as caught:
+        dpsynth.synthesize(
+            FRAME, schema=schema, generator="public_prior", epsilon=1.0, public=public
+        )
+    assert charges == []
+    assert caught.value.__notes__ == ["of the public table"]
