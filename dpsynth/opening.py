@@ -143,6 +143,8 @@ def opened(
         UnknownNameError, DataError: records that do not fit the schema.
     """
     if isinstance(data, StoredRecords):
+        if data.schema.on_violation == "error":  # else some may have been left out
+            _check_public_rows(data.schema, data.blocks.rows)
         unit, known = with_unit(budget, data.schema), read_public(public, data.schema)
         return PrivateData(data, unit, noise=noise, accountant=accountant, public=known)
     if isinstance(data, Table):
