@@ -1,6 +1,7 @@
 """One table in many files, or in one that is larger than memory: read in blocks of records."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from glob import glob, has_magic
 from importlib import import_module
@@ -13,7 +14,7 @@ from dpsynth.data.files import DAMAGED, NO_VALUE, attempted, holds_numbers, is_p
 from dpsynth.data.opening import opened
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
-from dpsynth.errors import DataError, FileError, UnknownNameError
+from dpsynth.errors import DataError, FileError, NoRecordsError, UnknownNameError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,7 +98,8 @@ def read_part(
             for frame in blocks:
                 check_names(schema.names, frame)
                 for start in range(0, len(frame), rows):
-                    yield Table.from_frame(schema, frame.iloc[start : start + rows])
+                    with suppress(NoRecordsError):  # the schema may leave out all of a block
+                        yield Table.from_frame(schema, frame.iloc[start : start + rows])
         except (UnknownNameError, DataError) as error:
             error.add_note(f"in {path}")
             raise

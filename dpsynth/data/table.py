@@ -14,7 +14,7 @@ from dpsynth.data.enforcement import keeping
 from dpsynth.data.identity import unit_numbers
 from dpsynth.data.presenting import presented
 from dpsynth.data.schema import Schema
-from dpsynth.errors import DataError, UnknownNameError
+from dpsynth.errors import DataError, NoRecordsError, UnknownNameError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ class Table:
 
         named = check_names(schema.names, frame, unit=schema.unit)
         if len(named) == 0:
-            raise DataError(None, "no rows", "at least one is needed")
+            raise NoRecordsError()
         # Before values are clipped or merged: two people must not become one.
         self._units = unit_numbers(schema.unit, named) if units is None else units
         columns = {c.name: conform(c, named[c.name]) for c in schema.columns}
@@ -88,7 +88,7 @@ class Table:
         table._schema, table._units = schema, None
         table._frame = pd.DataFrame(columns, copy=False)
         if len(table._frame) == 0:
-            raise DataError(None, "no rows", "at least one is needed")
+            raise NoRecordsError()
         return table
 
     @classmethod

@@ -168,6 +168,13 @@ def test_units_with_too_many_rows_are_refused(tmp_path: Path) -> None:
         private_of(pd.DataFrame({"who": ["ann", "bob", "ann", "ann"]}), schema, tmp_path)
 
 
+def test_an_identifier_that_is_no_column_is_refused(tmp_path: Path) -> None:
+    """Blocks keep no identifiers, so that nothing would bound the rows of one."""
+    schema = coded_schema((2,), unit="who", max_rows_per_unit=1)
+    with pytest.raises(UnknownNameError, match="unknown column of the schema 'who'"):
+        private_of(pd.DataFrame({"c0": [0, 1], "who": ["ann", "ann"]}), schema, tmp_path)
+
+
 def test_a_unit_that_shares_codes_is_refused(tmp_path: Path) -> None:
     number = IntegerColumn(name="who", lower=0, upper=9, bins=2)
     schema = Schema(columns=(number,), unit="who", max_rows_per_unit=2)
