@@ -25,6 +25,7 @@ from dpsynth.curator.queries import (
     WorstFitQuery,
 )
 from dpsynth.curator.unit import kept_rows
+from dpsynth.data.constraints import Ordered
 from dpsynth.data.encoding import Codec
 from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
@@ -249,6 +250,15 @@ def test_a_row_of_nobody_is_refused(gap: object) -> None:
     data["person"] = pd.Series(["x", gap], dtype=object)
     with pytest.raises(DataError, match="every row must say which unit"):
         Table.from_frame(schema(2), data)
+
+
+def test_rows_that_keep_the_constraints_keep_their_units() -> None:
+    ordered = (Ordered(lower="a", upper="b"),)
+    rules = replace(schema(2), constraints=ordered, on_violation="drop")
+    data = frame(("x", [(1, 0), (0, 0)]), ("y", [(1, 2), (1, 0), (0, 1)]), ("z", [(1, 0)]))
+    units = Table.from_frame(rules, data).units
+    assert units is not None
+    assert units.tolist() == [0, 1, 1]
 
 
 def test_rows_that_are_taken_keep_their_units() -> None:
