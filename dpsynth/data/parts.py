@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dpsynth.data.csv_blocks import read_csv_blocks
 from dpsynth.data.csv_check import check_csv
 from dpsynth.data.files import DAMAGED, NO_VALUE, attempted, holds_numbers, is_parquet
-from dpsynth.data.opening import opened
+from dpsynth.data.reading import opened_to_read
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
 from dpsynth.errors import DataError, FileError, NoRecordsError, UnknownNameError
@@ -89,7 +89,7 @@ def read_part(
         rows: of a table, at most.
         groups: the row groups to read of a Parquet file; None: all.
     """
-    with opened(path) as file:
+    with opened_to_read(path) as file:
         if is_parquet(path):
             blocks = _parquet(path, file, schema, rows, groups)
         else:
@@ -111,7 +111,7 @@ def row_groups(path: Path) -> list[int]:
     Raises:
         FileError: it is missing, unreadable, or no such file.
     """
-    with opened(path) as file:
+    with opened_to_read(path) as file:
         footer = attempted(path, DAMAGED, lambda: _parquet_file(file)).metadata
         return [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
 
