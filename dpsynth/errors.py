@@ -138,6 +138,15 @@ class DataError(DpsynthError, ValueError):
         return f"{where} has {shown(self.value)}, but {self.rule}."
 
 
+class NoRecordsError(DataError):
+    """A table without records, or of which none keeps the schema's constraints; a part of a larger
+    table may be like that."""
+
+    def __init__(self, value: str = "no rows") -> None:
+        super().__init__(None, value, "at least one is needed")
+        self.args = (value,)
+
+
 class RecordsElsewhereError(DpsynthError, TypeError):
     """Something that needs every record in memory, asked of records that are only counted."""
 

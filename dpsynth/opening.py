@@ -16,7 +16,6 @@ from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.files import is_parquet, load_file, load_frame
 from dpsynth.data.open_schema import OpenSchema, load_schema, presented_as
 from dpsynth.data.parts import larger_than_memory, part_paths
-from dpsynth.data.raw import raw_columns
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
 from dpsynth.errors import DataError, DpsynthError, InvalidValueError
@@ -46,8 +45,7 @@ def read_schema(
     if schema is None:
         raise InvalidValueError("schema", None, "a Schema or the path of its TOML file")
     rules = load_schema(schema) if isinstance(schema, str | Path) else schema
-    if isinstance(rules, Schema):
-        check_possible(rules)
+    check_possible(declared(rules))
     return rules
 
 
@@ -145,45 +143,41 @@ def opened(
         UnknownNameError, DataError: records that do not fit the schema.
     """
     if isinstance(data, StoredRecords):
+        if data.schema.on_violation == "error":  # else some may have been left out
+            _check_public_rows(data.schema, data.blocks.rows)
         unit, known = with_unit(budget, data.schema), read_public(public, data.schema)
         return PrivateData(data, unit, noise=noise, accountant=accountant, public=known)
     if isinstance(data, Table):
-        frame = _identified(data)
+        frame, units = data.frame, data.units
     else:
-        name = unit_of(schema)
+        units = None
+        name = declared(schema).unit
         frame = load_frame(data, schema.columns, name) if isinstance(data, str | Path) else data
-        check_names(schema.names, frame, unit=name)
+        frame = check_names(schema.names, frame, unit=name)
         if not isinstance(data, str | Path) or is_parquet(data):  # a CSV file has no dtypes
             schema = presented_as(schema, frame)
-        _check_public_rows(schema, len(frame))
+        _check_public_rows(declared(schema), len(frame))
     wanted = OpenSchema.of(schema) if isinstance(schema, Schema) else schema
-    unit, preparation, known = with_unit(budget, wanted), by or Preparation(), None
+    unit, preparation, known = with_unit(budget, wanted.declared), by or Preparation(), None
     if isinstance(schema, Schema):
         known = read_public(public, schema)
         if not (accountant in ADAPTIVE and _has_bins(schema) and preparation.spreads):
             table = data if isinstance(data, Table) else Table.from_frame(schema, frame)
             return PrivateData(table, unit, noise=noise, accountant=accountant, public=known)
-        if schema.constraints:  # what contradicts them is refused before anything is spent
-            known_zeros(schema, unit)
-            Table.from_frame(schema, frame)
-    elif public is not None:  # as far as can be told before anything is spent
-        _check_public(public, schema)
-    columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant)
+    elif public is not None:  # as far as it can be checked before the schema is closed
+        _public_table(public, wanted.declared)
+    rules = wanted.declared
+    if rules.constraints:  # what contradicts them is refused before anything is spent
+        known_zeros(rules, unit)
+        Table.from_frame(rules, frame, units=units)
+    columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant, units=units)
     closed = preparation.closed(columns)
     return columns.private_data(closed, public=known or read_public(public, closed))
 
 
-def unit_of(schema: Schema | OpenSchema) -> str:
-    """Return what one unit of privacy is called."""
-    return schema.unit if isinstance(schema, Schema) else schema.settings.get("unit", "record")
-
-
-def _identified(table: Table) -> "DataFrame":
-    """Return the records of a table, with the unit of each where it is known."""
-    frame, unit = table.frame, table.schema.unit
-    if table.units is not None and unit not in frame:
-        frame[unit] = table.units
-    return frame
+def declared(schema: Schema | OpenSchema) -> Schema:
+    """Return what a schema declares before anything is bought."""
+    return schema if isinstance(schema, Schema) else schema.declared
 
 
 def read_table(data: "DataFrame | Table | str | Path", schema: Schema) -> Table:
@@ -195,62 +189,47 @@ def read_table(data: "DataFrame | Table | str | Path", schema: Schema) -> Table:
     """
     if isinstance(data, str | Path):
         return load_file(data, schema)
-    return Table.from_frame(schema, _identified(data) if isinstance(data, Table) else data)
+    if isinstance(data, Table):
+        units = data.units if data.schema.unit == schema.unit else None
+        return Table.from_frame(schema, data.frame, units=units)
+    return Table.from_frame(schema, data)
 
 
 def read_public(
     data: "DataFrame | Table | str | Path | None", schema: Schema
 ) -> PublicRecords | None:
+    """Return what counts records that were declared public; errors as of `_public_table`."""
+    if data is None:
+        return None
+    path = data if isinstance(data, str | Path) else None
+    return PublicRecords.of(_public_table(data, schema), path=path)
+
+
+def _public_table(data: "DataFrame | Table | str | Path", schema: Schema) -> Table:
     """Return records that were declared public, under the schema of the private ones.
 
     Raises:
         FileError, DataError, UnknownNameError: as of `read_table`; a note says that it is theirs.
     """
-    if data is None:
-        return None
     # How many private records there are, where it is declared, says nothing of the public ones.
     rules = replace(schema, public_rows=None)
-    with _public_mistakes():
-        table = read_table(data, rules)
-    return PublicRecords.of(table, path=data if isinstance(data, str | Path) else None)
-
-
-def _check_public(data: "DataFrame | Table | str | Path", schema: OpenSchema) -> None:
-    """Refuse public records that no closing of the schema would take; errors of `read_public`."""
-    unit = unit_of(schema)
-    with _public_mistakes():
-        if isinstance(data, str | Path):
-            frame = load_frame(data, schema.columns, unit)
-        else:
-            frame = data.frame if isinstance(data, Table) else data
-        raw_columns(schema.columns, check_names(schema.names, frame, unit=unit))
-
-
-@contextmanager
-def _public_mistakes() -> Generator[None]:
-    """Say of what goes wrong inside that it is the public table's."""
     try:
-        yield
+        return read_table(data, rules)
     except DpsynthError as error:
         error.add_note("of the public table")
         raise
 
 
-def with_unit(budget: Budget, schema: Schema | OpenSchema) -> Budget:
+def with_unit(budget: Budget, schema: Schema) -> Budget:
     """Return `budget` for the schema's unit of privacy."""
-    settings = (OpenSchema.of(schema) if isinstance(schema, Schema) else schema).settings
-    return replace(budget, **{key: settings[key] for key in _UNIT if key in settings})
+    return replace(budget, unit=schema.unit, max_rows_per_unit=schema.max_rows_per_unit)
 
 
-def _check_public_rows(schema: Schema | OpenSchema, rows: int) -> None:
+def _check_public_rows(schema: Schema, rows: int) -> None:
     """Refuse records of another number than their schema declares public."""
-    declared = schema.public_rows if isinstance(schema, Schema) else schema.settings.get(_ROWS)
-    if declared not in (None, rows):
-        raise DataError(None, f"{rows} rows", f"its schema declares {_ROWS} = {declared}")
-
-
-_ROWS = "public_rows"
-_UNIT = ("unit", "max_rows_per_unit")
+    if schema.public_rows not in (None, rows):
+        rule = f"its schema declares public_rows = {schema.public_rows}"
+        raise DataError(None, f"{rows} rows", rule)
 
 
 def _has_bins(schema: Schema) -> bool:

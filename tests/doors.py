@@ -56,6 +56,15 @@ class Doors:
         assert sorted(self.folder.iterdir()) == before, "nothing is written"
         return sentence
 
+    def refuse_in_blocks(self, data: str, sentence: str) -> None:
+        """Check that the records of `refuse` are refused in its sentence out of memory, too."""
+        with pytest.raises(DpsynthError) as refusal:
+            dpsynth.synthesize(
+                data, schema="s.toml", generator="independent", epsilon=1.0, out_of_core=True
+            )
+        assert str(refusal.value) == sentence
+        assert self.charges == [], "no budget is spent"
+
     def take(self, data: str, schema: Schema) -> None:
         """Check that both doors make synthetic records of `data`, and charge for them."""
         (self.folder / "s.toml").write_text(schema.to_toml(), encoding="utf-8")

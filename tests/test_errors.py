@@ -32,6 +32,7 @@ from dpsynth import errors
             errors.DataError("age", 130, "the schema's upper bound is 120"),
             "column 'age' has 130, but the schema's upper bound is 120.",
         ),
+        (errors.NoRecordsError(), "table has 'no rows', but at least one is needed."),
         (
             errors.MissingExtraError("the generator 'dpvae'", "neural"),
             "the generator 'dpvae' needs an optional dependency; install dpsynth[neural].",

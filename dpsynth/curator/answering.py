@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from dpsynth.curator.pricing import Pricing
 from dpsynth.curator.queries import AdditiveQuery, Query
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.data.domain import Clique
+from dpsynth.errors import UnsupportedEventError
 from dpsynth.privacy.events import ComposedEvent, Event, ExponentialEvent
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
@@ -88,6 +89,18 @@ class Answering:
             sensitivity=query.sensitivity(self.pricing.accountant.budget),
             monotone=False,
         )
+
+    def trained_on(self, event: Event) -> NDArray[np.integer[Any]]:
+        """Return the records that DP-SGD trains on.
+
+        Raises:
+            UnsupportedEventError: a unit has several rows.
+            RecordsElsewhereError: they are not in memory.
+        """
+        if self.pricing.accountant.budget.max_rows_per_unit != 1:
+            rule = "a unit may have several rows, and clipping bounds the gradient of one"
+            raise UnsupportedEventError(self.pricing.accountant.name, event, rule)
+        return self.counter.codes
 
     def tell(self, label: str, event: Event, asked: Query | SgdPlan) -> None:
         """Tell the observer of an access, in terms of the records' own codes."""

@@ -22,7 +22,13 @@ from dpsynth.data.encoding import Codec, Codes
 from dpsynth.data.files import is_parquet
 from dpsynth.data.parts import read_part, row_groups
 from dpsynth.data.schema import Schema
-from dpsynth.errors import ClusterError, DataError, FileError, InvalidValueError, MissingExtraError
+from dpsynth.errors import (
+    ClusterError,
+    FileError,
+    InvalidValueError,
+    MissingExtraError,
+    NoRecordsError,
+)
 
 # Records of small row groups are counted together up to so many.
 _PART_ROWS = 2**20
@@ -68,7 +74,7 @@ def clustered(paths: Sequence[Path], schema: Schema, address: str) -> Generator[
     with _connected(address) as client:
         blocks = ClusterBlocks(client, parts, schema, address)
         if blocks.rows == 0:
-            raise DataError(None, "no rows", "at least one is needed")
+            raise NoRecordsError()
         yield StoredRecords(schema=schema, blocks=blocks)
 
 

@@ -15,15 +15,15 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.private_tree import tree_for
 from dpsynth.curator.public_records import PublicRecords
 from dpsynth.curator.queries import CELL_CEILING, MarginalQuery
-from dpsynth.curator.unit import kept_rows
+from dpsynth.curator.unit import check_unit, kept_rows
 from dpsynth.data.domain import Domain
-from dpsynth.data.identity import identities
+from dpsynth.data.identity import unit_numbers
 from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.raw import raw_columns
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
 from dpsynth.data.values import DECIMAL_CELLS, decimals_needed
-from dpsynth.errors import DataError, InvalidValueError, PrivacyError, UnsupportedEventError
+from dpsynth.errors import DataError, PrivacyError, UnsupportedEventError
 from dpsynth.privacy.accountant import Filter, make_accountant
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import NoiseLaw, PureEvent
@@ -50,11 +50,12 @@ class PrivateColumns:
         budget: the guarantee that everything bought here and later keeps together.
         noise: source of all privacy noise.
         accountant: "zcdp", "gdp" or "pure": what is bought depends on what was seen.
+        units: as of `Table`.
 
     Raises:
         UnknownNameError, DataError: records that do not fit the schema.
         UnsupportedEventError: an accountant of fixed plans.
-        InvalidValueError: the budget's unit of privacy is not the schema's.
+        InvalidValueError: the budget's unit of privacy is not the schema's, or has fewer rows.
     """
 
     def __init__(
@@ -65,16 +66,21 @@ class PrivateColumns:
         *,
         noise: NoiseSource,
         accountant: str = "zcdp",
+        units: NDArray[np.int64] | None = None,
     ) -> None:
         priced = make_accountant(accountant, budget)
         if not isinstance(priced, Filter):
             rule = "it serves fixed plans only; an open schema needs 'zcdp', 'gdp' or 'pure'"
             raise UnsupportedEventError(accountant, "a column to be bought", rule)
-        unit = schema.settings.get("unit", "record")
-        if budget.unit != unit:
-            raise InvalidValueError("unit of the budget", budget.unit, f"the schema's, {unit!r}")
+        check_unit(schema.declared, budget)
+        unit = budget.unit
         named = check_names(schema.names, frame, unit=unit)
-        self._frame = _bounded(named, unit, budget.max_rows_per_unit, noise)
+        self._frame = named
+        self._units = unit_numbers(unit, named) if units is None else units
+        if self._units is not None:
+            words = noise.words(len(self._units))
+            kept = kept_rows(self._units, budget.max_rows_per_unit, words)
+            self._frame, self._units = named.iloc[kept].reset_index(drop=True), self._units[kept]
         if not 0 < len(self._frame) < CELL_CEILING:
             rule = f"there must be at least 1 and fewer than {CELL_CEILING}"
             raise DataError(None, "a number of rows out of range", rule)
@@ -185,7 +191,7 @@ class PrivateColumns:
             public: as of `PrivateData`.
         """
         return PrivateData(
-            Table.from_frame(schema, self._frame),
+            Table.from_frame(schema, self._frame, units=self._units),
             self.budget,
             noise=self._noise,
             ledger=self.ledger,
@@ -214,11 +220,3 @@ class PrivateColumns:
     def _pricing(self, size: int, name: str = "value") -> Pricing:
         domain = Domain(sizes={name: size})
         return Pricing(accountant=self._accountant, noise=self._noise, domain=domain)
-
-
-def _bounded(frame: "pd.DataFrame", unit: str, most: int, noise: NoiseSource) -> "pd.DataFrame":
-    """Return at most so many rows of each unit, where a column says whose they are."""
-    if unit == "record" or unit not in frame:
-        return frame
-    units, _ = identities(unit, frame[unit])
-    return frame.iloc[kept_rows(units, most, noise.words(len(units)))].reset_index(drop=True)

@@ -33,7 +33,7 @@ from dpsynth.curator.sgd import SgdPlan, SgdSession
 from dpsynth.curator.unit import promises
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.data.schema import Schema
-from dpsynth.errors import InvalidValueError, PrivacyError, UnsupportedEventError
+from dpsynth.errors import InvalidValueError, PrivacyError
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.privacy.accountant import Accountant
 from dpsynth.privacy.budget import Budget, Neighbouring
@@ -350,10 +350,7 @@ class PrivateData:
             UnsupportedEventError: the accountant has no bound for it (filters have none), or a
                 unit has several rows.
         """
-        if self.budget.max_rows_per_unit != 1:
-            rule = "a unit may have several rows, and clipping bounds the gradient of one"
-            raise UnsupportedEventError(self.ledger.accountant.name, plan.event, rule)
-        codes = self._answering.counter.codes
+        codes = self._answering.trained_on(plan.event)
         self.ledger.charge(label, plan.event)
         self._answering.tell(label, plan.event, plan)
         return SgdSession(
@@ -374,9 +371,11 @@ class PrivateData:
             BudgetExceededError: the budget does not cover the whole plan.
             LedgerError: the accountant takes no plans, or has one already.
             RecordsElsewhereError: the plan has DP-SGD, and the records are not in memory.
+            UnsupportedEventError: it has, and a unit has several rows.
         """
-        if any(isinstance(event, DpSgdEvent) for _, event in plan):
-            _ = self._answering.counter.codes
+        for _, event in plan:
+            if isinstance(event, DpSgdEvent):
+                self._answering.trained_on(event)
         self.ledger.reserve(plan)
 
     def marginal_event(self, attributes: Sequence[str], *, sigma: float) -> Event:

@@ -20,7 +20,7 @@ from dpsynth.data.domain import Domain
 from dpsynth.data.encoding import Codec, Codes
 from dpsynth.data.parts import read_parts
 from dpsynth.data.schema import Schema
-from dpsynth.errors import DataError, FileError
+from dpsynth.errors import FileError, NoRecordsError
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def spooled(paths: Sequence[Path], schema: Schema) -> Generator[StoredRecords]:
         for table in read_parts(paths, schema, rows=BLOCK):
             spool.append(codec.encode(table))
         if spool.rows == 0:
-            raise DataError(None, "no rows", "at least one is needed")
+            raise NoRecordsError()
         yield StoredRecords(schema=schema, blocks=spool)
 
 

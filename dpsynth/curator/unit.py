@@ -109,8 +109,7 @@ def kept_rows(units: NDArray[np.int64], most: int, words: NDArray[np.uint64]) ->
 def promises(records: "Table | StoredRecords") -> tuple[str, ...]:
     """Return what the guarantee takes on trust about the unit, for the receipt."""
     schema = records.schema
-    counted = records.units is None and schema.unit in schema.names
-    if schema.unit == "record" or records.units is not None or counted:
+    if schema.unit in ("record", *schema.names) or records.units is not None:
         return ()
     return (
         f"at most {schema.max_rows_per_unit} row(s) of a {schema.unit}, promised and not enforced: "

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from dpsynth.data.csv_text import refusal
+from dpsynth.data.csv_text import csv_options, refusal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,18 +48,7 @@ def _blocks(
     file: BinaryIO, types: Mapping[str, Any], refuse: Callable[[Any], str]
 ) -> "Iterator[pd.DataFrame]":
     pa, csv = import_module("pyarrow"), import_module("pyarrow.csv")
-    reader = csv.open_csv(
-        file,
-        read_options=csv.ReadOptions(block_size=_BLOCK_BYTES, use_threads=False),
-        parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse),
-        convert_options=csv.ConvertOptions(
-            column_types=types,
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=True,
-        ),
-    )
-    with reader:
+    with csv.open_csv(file, **csv_options(types, block=_BLOCK_BYTES, refuse=refuse)) as reader:
         yield reader.schema.empty_table().to_pandas()
         for batch in reader:
             arrays = [_as_spelt(column) for column in batch.columns]

@@ -9,6 +9,7 @@ import re
 from codecs import getincrementaldecoder
 from collections.abc import Collection, Mapping
 from io import BufferedReader
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import numpy as np
@@ -114,19 +115,24 @@ def _matched(around: NDArray[np.uint8], found: NDArray[np.intp], *, closes: bool
 
 def _check_quotes(path: str | Path, file: BufferedReader) -> None:
     """Look at each field in turn, which is slower, and needed where a field holds a lone quote."""
-    file.seek(0)
-    content = file.read()
-    match = _WELL_QUOTED.match(content, len(_MARK) if content.startswith(_MARK) else 0)
-    end = match.end() if match else 0
-    if end == len(content):
-        return
-    closed = re.compile(_QUOTED).match(content, end)
+    with mmap(file.fileno(), 0, access=ACCESS_READ) as content:  # it may be larger than memory
+        begin = len(_MARK) if content[: len(_MARK)] == _MARK else 0
+        end = _end(_WELL_QUOTED, content, begin)
+        if end == len(content):
+            return
+        closed = _end(re.compile(_QUOTED), content, end) > end
     rule = (
         "has text behind a closing quote; a quote within quotes is doubled"
         if closed
         else "opens a quote that is never closed"
     )
     raise FileError(path, f"line {_line(file, end)} {rule}")
+
+
+def _end(pattern: re.Pattern[bytes], content: mmap, begin: int) -> int:
+    """Return where a match that begins at `begin` ends, or `begin` where there is none."""
+    match = pattern.match(content, begin)
+    return match.end() if match else begin
 
 
 def _is_wide(head: bytes) -> bool:
@@ -144,6 +150,9 @@ def _no_utf8(byte: int, line: int) -> str:
 
 def _line(file: BufferedReader, offset: int) -> int:
     """Return the number of the line that holds the byte at `offset`."""
+    feeds, returns = 0, 0
     file.seek(0)
-    text = file.read(offset)
-    return 1 + (text.count(b"\n") or text.count(b"\r"))
+    while part := file.read(min(CHUNK, offset)):
+        feeds, returns = feeds + part.count(b"\n"), returns + part.count(b"\r")
+        offset -= len(part)
+    return 1 + (feeds or returns)

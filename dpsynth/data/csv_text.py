@@ -112,20 +112,40 @@ def _parsed(
     block: int | None = None,
     refuse: Callable[[Any], str] | None = None,
 ) -> Any:
+    options = csv_options(types, names=names, missing=missing, block=block, refuse=refuse)
+    return import_module("pyarrow.csv").read_csv(_source(file), **options)
+
+
+def csv_options(
+    types: Mapping[str, Any],
+    *,
+    names: Sequence[str] | None = None,
+    missing: Sequence[str] = ("",),
+    block: int | None = None,
+    refuse: Callable[[Any], str] | None = None,
+) -> dict[str, Any]:
+    """Return how Arrow is to read CSV, whole or in blocks.
+
+    Args:
+        types: Arrow's, of the columns where they are known.
+        names: of the columns, for a file without a header line.
+        missing: the fields that stand for a missing value.
+        block: bytes that are parsed together; None: as Arrow has it.
+        refuse: told of a record of another number of fields, whose position is known in one thread.
+    """
     csv = import_module("pyarrow.csv")
-    return csv.read_csv(
-        _source(file),
-        read_options=csv.ReadOptions(
+    return {
+        "read_options": csv.ReadOptions(
             column_names=names, block_size=block, use_threads=refuse is None
         ),
-        parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse),
-        convert_options=csv.ConvertOptions(
+        "parse_options": csv.ParseOptions(newlines_in_values=True, invalid_row_handler=refuse),
+        "convert_options": csv.ConvertOptions(
             column_types=types,
             null_values=list(missing),
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
         ),
-    )
+    }
 
 
 def _source(file: BinaryIO) -> Any:

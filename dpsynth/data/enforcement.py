@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.rules import numbers
 from dpsynth.data.schema import Schema
-from dpsynth.errors import DataError
+from dpsynth.errors import DataError, NoRecordsError
 
 
 def keeping(schema: Schema, arrays: Mapping[str, Any]) -> NDArray[np.bool_] | None:
@@ -22,7 +22,8 @@ def keeping(schema: Schema, arrays: Mapping[str, Any]) -> NDArray[np.bool_] | No
         arrays: pandas arrays of all columns.
 
     Raises:
-        DataError: a record breaks a constraint and is not to be dropped, or none is left.
+        DataError: a record breaks a constraint and is not to be dropped.
+        NoRecordsError: none is left.
     """
     rules = schema.rules
     values = rules.values(arrays)
@@ -38,7 +39,7 @@ def keeping(schema: Schema, arrays: Mapping[str, Any]) -> NDArray[np.bool_] | No
         rule = f"constraint {number + 1} of the schema ({type(constraint).__name__}) forbids it"
         raise DataError(None, found, rule)
     if wrong.all():
-        raise DataError(None, "no rows that keep the constraints", "at least one is needed")
+        raise NoRecordsError("no rows that keep the constraints")
     return ~wrong
 
 

@@ -12,7 +12,7 @@ from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn
 from dpsynth.data.csv_check import check_csv
 from dpsynth.data.csv_text import csv_header, csv_lines, parse_csv
 from dpsynth.data.open_columns import OpenColumn, OpenText
-from dpsynth.data.opening import opened
+from dpsynth.data.reading import opened_to_read
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 from dpsynth.errors import DataError, FileError, InvalidValueError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DAMAGED = "it is not a Parquet file, or a damaged one"
+NO_VALUE = "it holds a value that Python has none for, such as a date beyond the year 9999"
 
 
 def load_file(path: str | Path, schema: Schema) -> Table:
@@ -58,7 +59,7 @@ def _read_csv(
     numbers = [c.name for c in columns if holds_numbers(c)]
     texts = [c.name for c in columns if not holds_numbers(c)]
     texts += [] if unit in numbers else [unit]
-    with opened(path) as file:
+    with opened_to_read(path) as file:
         check_csv(path, file, [c.name for c in columns])
         return _understood(path, lambda: parse_csv(file, texts=texts, numbers=numbers))
 
@@ -84,7 +85,7 @@ def read_frame(path: str | Path) -> "pd.DataFrame":
     """
     if is_parquet(path):
         return _parse_parquet(path)
-    with opened(path) as file:
+    with opened_to_read(path) as file:
         check_csv(path, file)
         return _understood(path, lambda: parse_csv(file))
 
@@ -150,7 +151,7 @@ def _understood(path: str | Path, parse: Callable[[], "pd.DataFrame"]) -> "pd.Da
 def _parse_parquet(path: str | Path) -> "pd.DataFrame":
     # By name, since Arrow has no types to check against.
     parquet = import_module("pyarrow.parquet")
-    with opened(path) as file:
+    with opened_to_read(path) as file:
         source = attempted(path, DAMAGED, lambda: parquet.ParquetFile(file))
         names: list[str] = source.schema_arrow.names
         for name, times in Counter(names).items():
@@ -158,8 +159,7 @@ def _parse_parquet(path: str | Path) -> "pd.DataFrame":
                 raise DataError(name, "several columns of that name", "names must be unique")
         records = attempted(path, DAMAGED, source.read)
         attempted(path, DAMAGED, lambda: records.validate(full=True))
-    rule = "it holds a value that Python has none for, such as a date beyond the year 9999"
-    return attempted(path, rule, records.to_pandas)
+    return attempted(path, NO_VALUE, records.to_pandas)
 
 
 def attempted(path: str | Path, rule: str, act: Callable[[], Any]) -> Any:

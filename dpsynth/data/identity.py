@@ -1,12 +1,25 @@
 """Who a row belongs to: identifiers, which are compared and never encoded, shown or synthesised."""
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.spelling import Values, plain_values, spelling
 from dpsynth.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def unit_numbers(unit: str, frame: "pd.DataFrame") -> NDArray[np.int64] | None:
+    """Return the number of each row's unit, or None where no column of `frame` says whose it is.
+
+    Args:
+        unit: what identifies the unit of privacy; "record": nothing does.
+        frame: the records, whose columns are named by texts; errors as of `identities`.
+    """
+    return identities(unit, frame[unit])[0] if unit != "record" and unit in frame else None
 
 
 def identities(name: str, values: Values) -> tuple[NDArray[np.int64], list[str]]:

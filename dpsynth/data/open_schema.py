@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast, final
 
 from dpsynth.data import schema_toml
-from dpsynth.data.columns import CategoricalColumn, Column, IntegerColumn
+from dpsynth.data.column_rules import LARGEST_INTEGER
+from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
 from dpsynth.data.open_columns import Binning, OpenColumn, OpenNumber, OpenText
 from dpsynth.data.presenting import with_dtypes
 from dpsynth.data.schema import Schema, schema_text
@@ -45,14 +47,13 @@ class OpenSchema:
                 raise SchemaError(None, name, "names of columns must be unique")
         if not self.columns:
             raise SchemaError(None, [], "at least one column is needed")
-        known = {c.name: c for c in self.columns if not isinstance(c, OpenText | OpenNumber)}
+        opened = {c.name for c in self.open_columns}
         for constraint in self.settings.get("constraints", ()):
             for name in constraint.involved:
-                if name in self.names and name not in known:
+                if name in opened:
                     rule = "a column in a constraint needs bounds or categories, and bins, declared"
                     raise SchemaError(name, "open", rule)
-        if known:
-            Schema(columns=tuple(known.values()), **self.settings)  # refuses settings against rules
+        self.declared  # noqa: B018 - refuses settings against rules
 
     def __hash__(self) -> int:
         return hash((self.columns, tuple(sorted(self.settings.items()))))
@@ -66,6 +67,14 @@ class OpenSchema:
     def open_columns(self) -> tuple[OpenColumn, ...]:
         """The columns of which something is to be bought."""
         return tuple(c for c in self.columns if isinstance(c, OpenText | OpenNumber))
+
+    @cached_property
+    def declared(self) -> Schema:
+        """What is declared already: columns that take every value stand in for the open ones."""
+        columns = (
+            _stand_in(c) if isinstance(c, OpenText | OpenNumber) else c for c in self.columns
+        )
+        return Schema(columns=tuple(columns), **self.settings)
 
     @classmethod
     def of(cls, schema: Schema) -> "OpenSchema":
@@ -104,6 +113,22 @@ class OpenSchema:
         """Return the schema as TOML; `parse_schema` gives an equal one back."""
         top = {key: value for key, value in self.settings.items() if key != "constraints"}
         return schema_toml.write(top, self.columns, self.settings.get("constraints", ()))
+
+
+def _stand_in(column: OpenColumn) -> Column:
+    """Return a column that refuses what the bought one will, and clips or merges the rest."""
+    name, missing = column.name, column.missing
+    if isinstance(column, OpenText):
+        text = column.other
+        return CategoricalColumn(
+            name=name, categories=(text,), missing=missing, on_invalid="other", other=text
+        )
+    if not column.whole:
+        return FloatColumn(name=name, lower=0, upper=0, missing=missing, on_invalid="clip")
+    far = LARGEST_INTEGER if column.clock is None else 0
+    return IntegerColumn(
+        name=name, lower=-far, upper=far, clock=column.clock, missing=missing, on_invalid="clip"
+    )
 
 
 def presented_as(schema: Schema | OpenSchema, frame: Any) -> Schema | OpenSchema:

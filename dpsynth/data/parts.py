@@ -1,6 +1,8 @@
 """One table in many files, or in one that is larger than memory: read in blocks of records."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from glob import glob, has_magic
 from importlib import import_module
 from pathlib import Path
@@ -8,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from dpsynth.data.csv_blocks import read_csv_blocks
 from dpsynth.data.csv_check import check_csv
-from dpsynth.data.files import DAMAGED, attempted, holds_numbers, is_parquet
-from dpsynth.data.opening import opened
+from dpsynth.data.files import DAMAGED, NO_VALUE, attempted, holds_numbers, is_parquet
+from dpsynth.data.reading import opened_to_read
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
-from dpsynth.errors import DpsynthError, FileError
+from dpsynth.errors import DataError, FileError, NoRecordsError, UnknownNameError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,19 +89,20 @@ def read_part(
         rows: of a table, at most.
         groups: the row groups to read of a Parquet file; None: all.
     """
-    with opened(path) as file:
-        parquet = is_parquet(path)
-        blocks = _parquet(file, schema, rows, groups) if parquet else _csv(path, file, schema)
+    with opened_to_read(path) as file:
+        if is_parquet(path):
+            blocks = _parquet(path, file, schema, rows, groups)
+        else:
+            blocks = _csv(path, file, schema)
         try:
             for frame in blocks:
                 check_names(schema.names, frame)
                 for start in range(0, len(frame), rows):
-                    yield Table.from_frame(schema, frame.iloc[start : start + rows])
-        except DpsynthError as error:
+                    with suppress(NoRecordsError):  # the schema may leave out all of a block
+                        yield Table.from_frame(schema, frame.iloc[start : start + rows])
+        except (UnknownNameError, DataError) as error:
             error.add_note(f"in {path}")
             raise
-        except (ValueError, OSError) as error:
-            raise FileError(path, DAMAGED if parquet else str(error)) from error
 
 
 def row_groups(path: Path) -> list[int]:
@@ -108,7 +111,7 @@ def row_groups(path: Path) -> list[int]:
     Raises:
         FileError: it is missing, unreadable, or no such file.
     """
-    with opened(path) as file:
+    with opened_to_read(path) as file:
         footer = attempted(path, DAMAGED, lambda: _parquet_file(file)).metadata
         return [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
 
@@ -116,13 +119,16 @@ def row_groups(path: Path) -> list[int]:
 def _csv(path: Path, file: Any, schema: Schema) -> "Iterator[pd.DataFrame]":
     check_csv(path, file, schema.names)
     numbers = [c.name for c in schema.columns if holds_numbers(c)]
-    return read_csv_blocks(file, texts=_texts(schema), numbers=numbers)
+    try:
+        yield from read_csv_blocks(file, texts=_texts(schema), numbers=numbers)
+    except ValueError as error:
+        raise FileError(path, str(error)) from error
 
 
 def _parquet(
-    file: Any, schema: Schema, rows: int, groups: Sequence[int] | None
+    path: Path, file: Any, schema: Schema, rows: int, groups: Sequence[int] | None
 ) -> "Iterator[pd.DataFrame]":
-    arrow = _parquet_file(file).schema_arrow
+    arrow = attempted(path, DAMAGED, lambda: _parquet_file(file)).schema_arrow
     yield arrow.empty_table().to_pandas()  # names are checked, whether there are records or not
     types = import_module("pyarrow").types
     texts = [
@@ -131,8 +137,10 @@ def _parquet(
         if name in arrow.names and types.is_string(arrow.field(name).type)
     ]
     reader = _parquet_file(file, read_dictionary=texts)
-    for batch in reader.iter_batches(batch_size=rows, row_groups=groups):
-        yield batch.to_pandas()
+    batches = reader.iter_batches(batch_size=rows, row_groups=groups)
+    while (batch := attempted(path, DAMAGED, lambda: next(batches, None))) is not None:
+        attempted(path, DAMAGED, partial(batch.validate, full=True))
+        yield attempted(path, NO_VALUE, batch.to_pandas)
 
 
 def _parquet_file(file: Any, **options: Any) -> Any:

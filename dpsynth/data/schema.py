@@ -11,7 +11,7 @@ from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, Integer
 from dpsynth.data.constraints import Constraint
 from dpsynth.data.domain import Domain
 from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
-from dpsynth.data.opening import opened
+from dpsynth.data.reading import opened_to_read
 from dpsynth.data.rules import Rules, check_constraints
 from dpsynth.errors import DpsynthError, FileError, SchemaError, UnknownNameError
 
@@ -149,7 +149,7 @@ def schema_text(path: str | Path) -> str:
     Raises:
         FileError: the file is missing or unreadable.
     """
-    with opened(path, absent="no such schema file") as file:
+    with opened_to_read(path, absent="no such schema file") as file:
         content = file.read()
     try:
         return content.decode("utf-8-sig")  # some editors begin a text with a byte order mark

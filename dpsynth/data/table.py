@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from dpsynth.data.columns import Column, IntegerColumn
 from dpsynth.data.conform import conform
 from dpsynth.data.enforcement import keeping
-from dpsynth.data.identity import identities
+from dpsynth.data.identity import unit_numbers
 from dpsynth.data.presenting import presented
 from dpsynth.data.schema import Schema
-from dpsynth.errors import DataError, UnknownNameError
+from dpsynth.errors import DataError, NoRecordsError, UnknownNameError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,8 @@ class Table:
         frame: a DataFrame with exactly the schema's columns, in any order, and at least one row.
             It may have one column more, which identifies the schema's unit of privacy: it says
             which rows belong together, and is no column of the table.
+        units: a number for each row of `frame`, where it is known already which belong together:
+            a table's values tell no more than its schema, which may merge identifiers.
 
     Raises:
         UnknownNameError: a column that the schema or the frame lacks.
@@ -44,15 +46,16 @@ class Table:
 
     __slots__ = ("_frame", "_schema", "_units")
 
-    def __init__(self, *, schema: Schema, frame: "pd.DataFrame") -> None:
+    def __init__(
+        self, *, schema: Schema, frame: "pd.DataFrame", units: NDArray[np.int64] | None = None
+    ) -> None:
         import pandas as pd
 
         named = check_names(schema.names, frame, unit=schema.unit)
         if len(named) == 0:
-            raise DataError(None, "no rows", "at least one is needed")
+            raise NoRecordsError()
         # Before values are clipped or merged: two people must not become one.
-        known = schema.unit != "record" and schema.unit in named
-        self._units = identities(schema.unit, named[schema.unit])[0] if known else None
+        self._units = unit_numbers(schema.unit, named) if units is None else units
         columns = {c.name: conform(c, named[c.name]) for c in schema.columns}
         kept = keeping(schema, columns) if schema.constraints else None
         if kept is not None:
@@ -62,9 +65,11 @@ class Table:
         self._frame = pd.DataFrame(columns, copy=False)
 
     @classmethod
-    def from_frame(cls, schema: Schema, frame: "pd.DataFrame") -> "Table":
+    def from_frame(
+        cls, schema: Schema, frame: "pd.DataFrame", *, units: NDArray[np.int64] | None = None
+    ) -> "Table":
         """Return the table of `frame`'s records; arguments and errors as of the class."""
-        return cls(schema=schema, frame=frame)
+        return cls(schema=schema, frame=frame, units=units)
 
     @classmethod
     def canonical(cls, schema: Schema, columns: "Mapping[str, Any]") -> "Table":
@@ -83,7 +88,7 @@ class Table:
         table._schema, table._units = schema, None
         table._frame = pd.DataFrame(columns, copy=False)
         if len(table._frame) == 0:
-            raise DataError(None, "no rows", "at least one is needed")
+            raise NoRecordsError()
         return table
 
     @classmethod
@@ -116,7 +121,13 @@ class Table:
     @property
     def units(self) -> NDArray[np.int64] | None:
         """A number for each row, the same for rows of the same unit; None where the records carry
-        no identifier."""
+        no identifier.
+
+        Raises:
+            DataError: a missing identifier, in a table that was made of codes.
+        """
+        if self._units is None:
+            self._units = unit_numbers(self._schema.unit, self._frame)
         return self._units
 
     def values(self, name: str) -> Any:

@@ -14,6 +14,7 @@ from dpsynth.curator.observation import Observation
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.queries import CountQuery, MarginalQuery, WorstFitQuery
 from dpsynth.curator.sgd import SgdPlan
+from dpsynth.data.domain import Clique
 from dpsynth.errors import (
     BudgetExceededError,
     InvalidValueError,
@@ -297,6 +298,33 @@ def test_released_counts_are_integers_of_the_accountants_law(
     assert private.receipt().mode == "release"
 
 
+@pytest.mark.parametrize("relation", list(Neighbouring))
+def test_selections_are_drawn_as_their_scores_allow(
+    relation: Neighbouring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The charge knows the epsilon alone: a score that is called monotone would cost the half."""
+    drawn: list[dict[str, Any]] = []
+
+    def watched(noise: ResearchNoise, scores: np.ndarray, **terms: Any) -> int:
+        drawn.append(terms)
+        return len(scores) - 1
+
+    def predict(clique: Clique) -> np.ndarray:
+        return np.zeros([private.domain.sizes[a] for a in clique])
+
+    monkeypatch.setattr(ResearchNoise, "exponential_mechanism", watched)
+    private = Curated(relation=relation).private
+    replaced = relation is Neighbouring.REPLACE
+    pairs = [("c0", "c1"), ("c1", "c2")]
+    assert private.select_worst(pairs, predict, epsilon=0.1) == pairs[1]
+    private.select_dependent([("c0", ("c1",)), ("c1", ("c2",))], epsilon=0.2)
+    worst, dependent = (2.0, 3.0 * (1 + 2**-20)) if replaced else (1.0, 2.0 * (1 + 2**-20))
+    assert drawn == [
+        {"epsilon": 0.1, "sensitivity": worst, "monotone": False},
+        {"epsilon": 0.2, "sensitivity": dependent, "monotone": False},
+    ]
+
+
 def test_selection_finds_what_stands_out() -> None:
     private = Curated(epsilon=1000).private
     worst = private.select_worst([("c0",), ("c1",), ("c2",)], lambda c: flat(c) * 0, epsilon=5.0)
@@ -467,6 +495,9 @@ def test_dpsgd_is_refused_where_a_unit_has_several_rows() -> None:
     plan = SgdPlan(sample_rate=0.1, steps=10, clipping_norm=1.0, noise_multiplier=3.0)
     with pytest.raises(UnsupportedEventError, match="several rows"):
         private.dpsgd(plan)
+    with pytest.raises(UnsupportedEventError, match="several rows"):
+        private.reserve([("count", private.count_event(sigma=9.0)), ("dpsgd", plan.event)])
+    private.reserve([("count", private.count_event(sigma=9.0))])  # nothing was reserved before
 
 
 @pytest.mark.statistical

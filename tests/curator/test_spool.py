@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 import dpsynth
+from dpsynth.curator import admission
 from dpsynth.curator.blocks import BlockCounter
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
@@ -168,11 +170,32 @@ def test_units_with_too_many_rows_are_refused(tmp_path: Path) -> None:
         private_of(pd.DataFrame({"who": ["ann", "bob", "ann", "ann"]}), schema, tmp_path)
 
 
+def test_an_identifier_that_is_no_column_is_refused(tmp_path: Path) -> None:
+    """Blocks keep no identifiers, so that nothing would bound the rows of one."""
+    schema = coded_schema((2,), unit="who", max_rows_per_unit=1)
+    with pytest.raises(UnknownNameError, match="unknown column of the schema 'who'"):
+        private_of(pd.DataFrame({"c0": [0, 1], "who": ["ann", "ann"]}), schema, tmp_path)
+
+
 def test_a_unit_that_shares_codes_is_refused(tmp_path: Path) -> None:
     number = IntegerColumn(name="who", lower=0, upper=9, bins=2)
     schema = Schema(columns=(number,), unit="who", max_rows_per_unit=2)
     with pytest.raises(InvalidValueError, match="with a code for each of its values"):
         private_of(pd.DataFrame({"who": [0, 1, 2]}), schema, tmp_path)
+
+
+def test_too_many_rows_are_refused_wherever_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, schema = pd.DataFrame({"c0": [0, 1, 0]}), coded_schema((2,))
+    budget, noise = Budget(epsilon=1.0, delta=1e-6), ResearchNoise(rng=np.random.default_rng(0))
+    for ceiling, refused in ((4, False), (3, True)):
+        monkeypatch.setattr(admission, "ROW_CEILING", ceiling)
+        refusal = pytest.raises(DataError, match="too many rows") if refused else nullcontext()
+        with refusal:
+            private_of(frame, schema, tmp_path)
+        with refusal:
+            PrivateData(Table.from_frame(schema, frame), budget, noise=noise)
 
 
 def test_mistakes_are_one_sentence(tmp_path: Path) -> None:

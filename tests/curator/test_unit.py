@@ -25,10 +25,13 @@ from dpsynth.curator.queries import (
     WorstFitQuery,
 )
 from dpsynth.curator.unit import kept_rows
+from dpsynth.data.constraints import Ordered
 from dpsynth.data.encoding import Codec
-from dpsynth.data.schema import IntegerColumn, Schema
+from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
 from dpsynth.errors import DataError, InvalidValueError, SchemaError
+from dpsynth.opening import opened, read_table
+from dpsynth.preparation.prepare import Preparation
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.noise import ReleaseNoise, ResearchNoise
 
@@ -249,11 +252,51 @@ def test_a_row_of_nobody_is_refused(gap: object) -> None:
         Table.from_frame(schema(2), data)
 
 
+def test_rows_that_keep_the_constraints_keep_their_units() -> None:
+    ordered = (Ordered(lower="a", upper="b"),)
+    rules = replace(schema(2), constraints=ordered, on_violation="drop")
+    data = frame(("x", [(1, 0), (0, 0)]), ("y", [(1, 2), (1, 0), (0, 1)]), ("z", [(1, 0)]))
+    units = Table.from_frame(rules, data).units
+    assert units is not None
+    assert units.tolist() == [0, 1, 1]
+
+
 def test_rows_that_are_taken_keep_their_units() -> None:
     table = Table.from_frame(schema(2), frame(("x", [CELLS[0]] * 2), ("y", [CELLS[1]])))
     units = table.take(np.array([2, 0])).units
     assert units is not None
     assert units.tolist() == [1, 0]
+
+
+def test_identifiers_that_a_column_merges_are_told_apart_at_every_door() -> None:
+    """Were the rest one person, another's row would take the place of the one who leaves."""
+    who = CategoricalColumn(name="who", categories=("x", "rest"), on_invalid="other", other="rest")
+    columns = (who, FloatColumn(name="v", lower=0, upper=1))
+    merging = Schema(columns=columns, unit="who", max_rows_per_unit=1)
+    names = [f"p{i // 2}" for i in range(40)]
+    data = pd.DataFrame({"who": names, "v": np.linspace(0, 1, 40)})
+    table = Table.from_frame(merging, data)
+    budget = Budget(epsilon=1, delta=1e-9, unit="who")
+    noise = ResearchNoise(rng=np.random.default_rng(0))
+    for source in (data, table, read_table(table, merging)):
+        for by in (None, Preparation(most_spread=0.0)):
+            private = opened(source, merging, budget, noise=noise, accountant="zcdp", by=by)
+            assert private._answering.counter.rows == 20  # pyright: ignore[reportPrivateUsage]
+    of_records = Schema(columns=columns)
+    assert read_table(table, of_records).units is None
+
+
+def test_rows_that_were_made_of_codes_have_units_too() -> None:
+    columns = (IntegerColumn(name="person", lower=0, upper=4, missing=True),)
+    rules = Schema(columns=columns, unit="person", max_rows_per_unit=2)
+    codec, budget = Codec(schema=rules), budget_for(Neighbouring.ADD_REMOVE, 2)
+    noise = ResearchNoise(rng=np.random.default_rng(0))
+    made = codec.decode(np.array([[0]] * 9 + [[3]]), rng=np.random.default_rng(0))
+    counter = PrivateData(made, budget, noise=noise)._answering.counter  # pyright: ignore[reportPrivateUsage]
+    assert counter.counts(("person",)).tolist() == [2, 0, 0, 1, 0, 0]
+    nobody = codec.decode(np.array([[5], [1]]), rng=np.random.default_rng(0))
+    with pytest.raises(DataError, match="every row must say which unit"):
+        PrivateData(nobody, budget, noise=noise)
 
 
 def test_a_named_unit_must_say_how_many_rows_it_has() -> None:

@@ -299,7 +299,8 @@ REFUSED: dict[str, tuple[str | bytes, tuple[Column, ...], str]] = {
 def test_what_is_a_mistake_is_one_sentence(doors: Doors, case: str) -> None:
     content, columns, said = REFUSED[case]
     (doors.folder / "d.csv").write_bytes(encoded(content))
-    doors.refuse("d.csv", Schema(columns=columns), said)
+    sentence = doors.refuse("d.csv", Schema(columns=columns), said)
+    doors.refuse_in_blocks("d.csv", sentence)
 
 
 def encoded(content: str | bytes) -> bytes:

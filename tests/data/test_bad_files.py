@@ -87,7 +87,8 @@ PARQUET: dict[str, tuple[bytes, Column, str]] = {
 def test_a_parquet_file_with_a_mistake(doors: Doors, case: str) -> None:
     content, column, said = PARQUET[case]
     (doors.folder / "d.parquet").write_bytes(content)
-    doors.refuse("d.parquet", Schema(columns=(column,)), said)
+    sentence = doors.refuse("d.parquet", Schema(columns=(column,)), said)
+    doors.refuse_in_blocks("d.parquet", sentence)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,8 @@ def test_the_number_of_records_is_what_the_schema_declares(doors: Doors) -> None
     rule = "table has '2 rows', but its schema declares public_rows = 3"
     for path in ("o.csv", "r.json"):
         (doors.folder / path).unlink()
-    doors.refuse("d.csv", Schema(columns=(INTEGER,), public_rows=3), rule)
+    sentence = doors.refuse("d.csv", Schema(columns=(INTEGER,), public_rows=3), rule)
+    doors.refuse_in_blocks("d.csv", sentence)
 
 
 def test_of_a_unit_with_more_rows_than_declared_some_are_left_out(doors: Doors) -> None:

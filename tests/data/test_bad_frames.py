@@ -180,3 +180,11 @@ def refused(monkeypatch: pytest.MonkeyPatch, schema: Schema, frame: Any, said: s
 def test_the_index_of_rows_plays_no_part(rows: Any) -> None:
     frame = pd.DataFrame({"a": ["1", 2]}, index=rows)
     assert Table.from_frame(Schema(columns=(INTEGER,)), frame).frame["a"].tolist() == [1, 2]
+
+
+def test_names_that_are_no_texts_are_taken_for_their_texts() -> None:
+    schema = Schema(columns=(IntegerColumn(name="0", lower=0, upper=9),))
+    made = dpsynth.synthesize(
+        pd.DataFrame({0: [1, 2]}), schema=schema, generator="independent", epsilon=1.0, seed=0
+    )
+    assert made.sample(3).frame.columns.tolist() == ["0"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from dpsynth.data import csv_blocks
 from dpsynth.data.columns import CategoricalColumn, FloatColumn, IntegerColumn
+from dpsynth.data.constraints import Ordered
 from dpsynth.data.encoding import Codec
 from dpsynth.data.files import load_file, save_file
 from dpsynth.data.parts import larger_than_memory, part_paths, read_parts, row_groups
@@ -100,6 +101,18 @@ def test_empty_row_groups_and_files_without_records_are_passed_over(tmp_path: Pa
     twice = pd.concat([frame, frame], ignore_index=True)
     pd.testing.assert_frame_equal(joined(paths, 7), twice, check_exact=True)
     assert sum(row_groups(paths[1])) == 30
+
+
+def test_blocks_of_which_all_records_are_left_out_are_passed_over(tmp_path: Path) -> None:
+    columns = tuple(IntegerColumn(name=name, lower=0, upper=3) for name in "ab")
+    ordered = (Ordered(lower="a", upper="b"),)
+    schema = Schema(columns=columns, constraints=ordered, on_violation="drop")
+    frame = pd.DataFrame({"a": [3, 3, 0, 1, 3], "b": [0, 1, 0, 0, 2]})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    whole = load_file(tmp_path / "t.csv", schema).frame
+    pd.testing.assert_frame_equal(joined([tmp_path / "t.csv"], 2, schema), whole)
+    frame[:2].to_csv(tmp_path / "none.csv", index=False)
+    assert list(read_parts([tmp_path / "none.csv"], schema, rows=2)) == []
 
 
 def break_value(path: Path) -> None:

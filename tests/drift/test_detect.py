@@ -256,6 +256,16 @@ def test_the_number_of_training_records_is_not_asked_of_the_batch() -> None:
     assert found.receipt.entries[0].label == "count"
 
 
+def test_a_batch_that_is_a_table_keeps_who_its_rows_belong_to() -> None:
+    schema = replace(table(10, 0).schema, unit="person", max_rows_per_unit=2)
+    frame = table(600, 0).frame.assign(person=np.arange(600) // 3)
+    batch = Table.from_frame(schema, frame)
+    model = dpsynth.synthesize(batch, generator="independent", epsilon=1.0, seed=0)
+    for data in (batch, frame):
+        found = detect_drift(model, data, epsilon=1.0, seed=0)
+        assert not any("promised" in fact for fact in found.receipt.unprotected)
+
+
 def test_groups_are_named(model: Synthesis) -> None:
     found = detect_drift(model, shifted(table(1500, 7), 0.4), epsilon=8.0, seed=0)
     assert found.drifted

@@ -9,7 +9,9 @@ from dpsynth.errors import FileError
 
 
 @contextmanager
-def opened(path: str | Path, *, absent: str = "there is no such file") -> Generator[BufferedReader]:
+def opened_to_read(
+    path: str | Path, *, absent: str = "there is no such file"
+) -> Generator[BufferedReader]:
     """Open a regular file for reading.
 
     Args:
