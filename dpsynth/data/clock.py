@@ -1,5 +1,6 @@
 """Dates, moments and durations as whole numbers: ticks of a public resolution."""
 
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -17,6 +18,8 @@ TimeKind: TypeAlias = Literal["date", "datetime", "duration"]
 _MICROSECONDS = {"us": 1, "ms": 1000, "s": 10**6, "min": 6 * 10**7, "h": 36 * 10**8}
 _DAY = 24 * _MICROSECONDS["h"]
 _UNITS = (("s", 10**6), ("ms", 1000), ("us", 1))
+_NO_UNIT = re.compile(r"[\d\s.,+-]+")
+"""A number alone, which pandas would take for nanoseconds."""
 
 
 @final
@@ -179,6 +182,10 @@ class Clock:
 
     def _durations(self, column: str, values: Any) -> Any:
         texts = self._texts(column, values)
+        for value in texts.dropna().unique():
+            if isinstance(value, str) and _NO_UNIT.fullmatch(value):
+                rule = "values must be durations with a unit, as '1 days 02:30:00' or '90 s'"
+                raise DataError(column, value, rule)
         parsed: Any = _attempted(_pandas().to_timedelta, texts, errors="coerce")
         self._check_parsed(column, texts, parsed)
         return parsed

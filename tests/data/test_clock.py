@@ -1,6 +1,6 @@
 """Times as ticks: what is read is written again, and what is no time is refused in a sentence."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from dpsynth.data.clock import Clock
+from dpsynth.data.conditions import parse_condition
 from dpsynth.data.constraints import Forbidden
 from dpsynth.data.csv_text import csv_header, csv_lines, parse_csv
 from dpsynth.data.encoding import Codec
@@ -15,7 +16,7 @@ from dpsynth.data.open_schema import parse_schema
 from dpsynth.data.schema import CategoricalColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
 from dpsynth.data.value_sets import value_set
-from dpsynth.errors import DataError, SchemaError
+from dpsynth.errors import DataError, InvalidValueError, SchemaError
 
 
 def times(clock: Clock, lower: Any, upper: Any, **fields: Any) -> IntegerColumn:
@@ -111,6 +112,17 @@ def test_what_is_no_date_is_refused(values: list[object], said: str) -> None:
         table(DAY, values)
     assert said in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["60", " 60", "-60", "1,000", "1 60", "0"])
+def test_a_duration_has_a_unit(text: str) -> None:
+    column = times(Clock(kind="duration"), 0, 86_400)
+    with pytest.raises(DataError, match="durations with a unit, as '1 days 02:30:00' or '90 s'"):
+        table(column, ["90 s", text])
+    with pytest.raises(InvalidValueError, match="a duration or a comparison with one"):
+        parse_condition(column, f">={text}")
+    shown = table(column, ["90 s", "00:01:00", timedelta(0)]).frame["t"]
+    assert shown.dt.total_seconds().tolist() == [90.0, 60.0, 0.0]
 
 
 @pytest.mark.parametrize(
