@@ -135,6 +135,41 @@ def test_what_is_said_of_a_group_is_the_noise_of_a_sum() -> None:
     assert model.marginal(("c0",)).sum() == pytest.approx(3000.0, rel=0.1)
 
 
+def test_the_way_back_from_groups_has_a_ceiling() -> None:
+    private = PrivateData(
+        wide_table(),
+        Budget(epsilon=1.0, delta=1e-9),
+        noise=ResearchNoise(rng=np.random.default_rng(0)),
+        accountant="gdp",
+    )
+    counts = likely_counts(
+        measure_one_ways(private, amount=private.remaining * 0.2), private.schema, total=3000.0
+    )
+    free = MergedData.of(private, counts, least=100.0)
+    added = [r.groups.size * (int(r.groups.max()) + 1) for r in free.refinements.values()]
+    assert free.added_cells == sum(added)
+    roomy = MergedData.of(private, counts, least=100.0, most_cells=free.added_cells)
+    assert roomy.view.domain == free.view.domain
+    tight = MergedData.of(private, counts, least=100.0, most_cells=free.added_cells // 2)
+    assert 0 < tight.added_cells <= free.added_cells // 2
+    none = MergedData.of(private, counts, least=100.0, most_cells=1)  # less than one group has
+    assert none.refinements == {}
+    assert none.view is private
+
+
+@pytest.mark.filterwarnings("ignore:1 of 3 sets")
+def test_the_tree_that_shares_merged_codes_out_stays_below_its_limit() -> None:
+    table = wide_table()
+    cells: list[int] = []
+    for largest in (2**20, 600, 300):
+        model, _, _ = fit(TwoStage(largest_tree=largest), table, epsilon=1.0)
+        assert isinstance(model, GraphicalSyntheticModel)
+        assert any("(groups)" in a for a in model.model.domain.attributes)
+        cells.append(model.model.tree.cells)
+        assert cells[-1] <= largest
+    assert cells[0] > 600  # the limit is felt
+
+
 def test_a_model_of_groups_is_saved_and_sampled_like_any_other() -> None:
     table = wide_table()
     model, _, seen = fit(TwoStage(), table, epsilon=1.0)

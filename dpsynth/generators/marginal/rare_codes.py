@@ -1,8 +1,8 @@
 """Rare codes merged: a cell that noise would drown says nothing, and two of them cost the same."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import inf, sqrt
 from typing import Self, final
 
 import numpy as np
@@ -52,6 +52,7 @@ class MergedData:
         *,
         least: float,
         keep: str | None = None,
+        most_cells: float = inf,
     ) -> Self:
         """Return a view in which nearly every code stands for `least` records or more.
 
@@ -64,13 +65,16 @@ class MergedData:
             least: codes of fewer expected records are merged: neighbours where codes are numbers,
                 all of them into one group otherwise.
             keep: an attribute that is not merged.
+            most_cells: what the way back may add to a junction tree; where it would add more,
+                codes of more records are merged too.
         """
-        groups: dict[str, NDArray[np.intp]] = {}
-        for attribute, of in counts.items():
-            found = rare_groups(private.schema.column(attribute), of, least=least)
-            found = split_groups(found, attribute, private.impossible)
-            if attribute != keep and found.max() + 1 < len(found):
-                groups[attribute] = found
+        merging = {a: of for a, of in counts.items() if a != keep}
+        groups = _merged_groups(private, merging, least=least)
+        while added_cells(groups.values()) > most_cells:
+            least *= 2
+            if all(least > of.sum() for of in merging.values()):  # constraints keep groups apart
+                del merging[max(groups, key=lambda a: added_cells([groups[a]]))]
+            groups = _merged_groups(private, merging, least=least)
         if not groups:
             return cls(private=private, view=private, refinements={})
         view = private.merged({a: found.tolist() for a, found in groups.items()})
@@ -80,6 +84,11 @@ class MergedData:
             for a, found in groups.items()
         }
         return cls(private=private, view=view, refinements=refinements)
+
+    @property
+    def added_cells(self) -> int:
+        """Most cells that the way back adds to a junction tree of the view."""
+        return added_cells([r.groups for r in self.refinements.values()])
 
     @property
     def columns(self) -> dict[str, Column]:
@@ -131,6 +140,24 @@ class MergedData:
     def refined(self, model: GraphicalModel) -> GraphicalModel:
         """Return a model of the view as one of single codes."""
         return refined(model, self.private.domain, self.refinements) if self.refinements else model
+
+
+def added_cells(groups: Iterable[NDArray[np.intp]]) -> int:
+    """Return the number of cells of code x group, of all attributes whose codes are in `groups`."""
+    return sum(len(of) * (int(of.max()) + 1) for of in groups)
+
+
+def _merged_groups(
+    private: PrivateData, counts: Mapping[str, Array], *, least: float
+) -> dict[str, NDArray[np.intp]]:
+    """Return the groups of the attributes of which some codes are merged."""
+    groups: dict[str, NDArray[np.intp]] = {}
+    for attribute, of in counts.items():
+        found = rare_groups(private.schema.column(attribute), of, least=least)
+        found = split_groups(found, attribute, private.impossible)
+        if found.max() + 1 < len(found):
+            groups[attribute] = found
+    return groups
 
 
 def likely_counts(

@@ -104,7 +104,8 @@ class TwoStage(Generator):
         merge_below: codes of fewer expected records are merged, in standard deviations of the noise
             of a pair when there are as many pairs as attributes. A `label` is not merged.
         kappa: what a cell of few records costs when measured, in expected counts.
-        largest_tree: most cells of the model's junction tree; the first stage may use a quarter.
+        largest_tree: most cells of the model's junction tree, that which shares merged codes out
+            included; the first stage may use a quarter.
         largest_marginal: most cells of a triple.
         most_sets: tables with more triples than this score pairs only.
         label: the attribute that will be predicted from the others; None: none in particular.
@@ -166,7 +167,8 @@ class TwoStage(Generator):
             measured = measure_one_ways(private, amount=private.remaining)
             return GraphicalSyntheticModel.of(private, fitted(private, measured), measured)
         # What is too large to be considered is said once, here.
-        affordable(private.domain, all_k_ways(attributes, 2), most_cells=self._room(private.domain))
+        room = self.largest_tree - sum(private.domain.shape)
+        affordable(private.domain, all_k_ways(attributes, 2), most_cells=room)
         budget = private.remaining
         ones = measure_one_ways_by_size(private, amount=budget * self.one_way_share)
         return self.continued(private, ones, budget=budget, rng=rng)
@@ -185,7 +187,10 @@ class TwoStage(Generator):
         total = total_of(private, ones)
         plan = self._plan(private, total)
         least = self.merge_below * private.sigma_for(private.remaining, queries=len(attributes))
-        data = MergedData.of(private, likely, least=least, keep=self.label)
+        data = MergedData.of(
+            private, likely, least=least, keep=self.label, most_cells=self.largest_tree // 2
+        )
+        room = self.largest_tree - data.added_cells
         found = list[NoisyMarginal]()
         model = fitted(data.view, data.one_ways(ones, likely, found))
         counts = {a: model.marginal((a,)) for a in data.view.domain.attributes}
@@ -193,12 +198,10 @@ class TwoStage(Generator):
         for stage in plan:
             if hurried():
                 measured = [*data.merged(ones), *found]  # which what follows will mend
-                model, everything = spend_rest(
-                    data.view, model, measured, largest_tree=self.largest_tree
-                )
+                model, everything = spend_rest(data.view, model, measured, largest_tree=room)
                 found += everything[len(measured) :]
                 break
-            bought = self._stage(data.view, model, stage, coarse, rng=rng)
+            bought = self._stage(data.view, model, stage, coarse, room=room, rng=rng)
             if not bought:
                 continue
             found += bought
@@ -243,7 +246,7 @@ class TwoStage(Generator):
 
         def noise(sets: int, share: float) -> float:
             amount = private.remaining * share * self.error_share
-            candidates = max(1, len(self._candidates(private.domain, sets)))
+            candidates = max(1, len(self._candidates(private.domain, sets, self.largest_tree)))
             return private.sigma_for(amount, queries=candidates) / total
 
         if noise(3, 1 - self.first_share) <= self.drowned_triples:
@@ -266,11 +269,12 @@ class TwoStage(Generator):
         stage: _Stage,
         coarse: Sequence[Groups],
         *,
+        room: int,
         rng: np.random.Generator,
     ) -> list[NoisyMarginal]:
         """Return the measurements of one stage, none where nothing is worth its noise."""
         sets, amount = stage.sets, private.remaining * stage.share
-        candidates, most = self._candidates(private.domain, sets), dict[Clique, float]()
+        candidates, most = self._candidates(private.domain, sets, room), dict[Clique, float]()
         if sets == 2:
             most = most_dependence(model, candidates)
             share = amount * stage.errors
@@ -297,7 +301,7 @@ class TwoStage(Generator):
             clique: Resolved.of(clique, of, coarse, noise=partial(relative_noise, private))
             for clique, of in expected.items()
         }
-        chosen = self._list(model, sets, gains, at, doubt=doubt, sigma_of=sigma_of)
+        chosen = self._list(model, sets, gains, at, room=room, doubt=doubt, sigma_of=sigma_of)
         if chosen is None:
             return []
         return bought_in_groups(private, chosen, coarse, sigma_of=sigma_of)
@@ -309,11 +313,12 @@ class TwoStage(Generator):
         gains: Mapping[Clique, float],
         expected: Mapping[Clique, Resolved],
         *,
+        room: int,
         doubt: float,
         sigma_of: Callable[[float], float],
     ) -> Shortlist | None:
         """Return what to measure, for pairs the better of two lists; None where nothing gains."""
-        most = self.largest_tree if sets > 2 else max(1, self.largest_tree // 4)
+        most = room if sets > 2 else max(1, self.largest_tree // 4)  # at least half is room
         weighted = self._weighted(gains)
         ranked = shortlist(
             model.domain,
@@ -356,13 +361,9 @@ class TwoStage(Generator):
         weight = self.label_weight
         return {c: gain * (weight if self.label in c else 1.0) for c, gain in gains.items()}
 
-    def _room(self, domain: Domain) -> int:
-        """Return most cells of a candidate: next to it the tree holds every attribute alone."""
-        return self.largest_tree - sum(domain.shape)
-
-    def _candidates(self, domain: Domain, sets: int) -> list[Clique]:
+    def _candidates(self, domain: Domain, sets: int, largest_tree: int) -> list[Clique]:
         attributes = informative(domain)
-        room = self._room(domain)
+        room = largest_tree - sum(domain.shape)  # beside one the tree holds every attribute alone
         wide = comb(len(attributes), 3) > self.most_sets
         pairs = smallest(domain, all_k_ways(attributes, 2), most_cells=room)
         if sets == 2 or wide or len(attributes) < 3:
