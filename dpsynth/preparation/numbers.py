@@ -50,7 +50,7 @@ def bought_number(
         assert column.upper is not None
         lower, upper = column.lower, column.upper
     if lower == upper or (column.whole and upper - lower < INTEGER_CODES):
-        return _plain(column, lower, upper)
+        return _plain(column, lower, upper, decimals=column.decimals)
     stop = upper + 1 if column.whole else upper
     spread, sigma = bought_spread(
         private,
@@ -64,7 +64,7 @@ def bought_number(
     decimals = _bought_decimals(private, column, amounts)
     pieces = spread.pieces()
     if not pieces:
-        return _plain(column, lower, upper)
+        return _plain(column, lower, upper, decimals=decimals)
     return _binned(column, (lower, upper), pieces, least=_LEAST * sigma, decimals=decimals)
 
 
@@ -103,12 +103,14 @@ def _divided(edges: Array, *, whole: bool) -> Array:
     return np.unique(np.ceil(found)) if whole else np.unique(found)
 
 
-def _plain(column: OpenNumber, lower: float, upper: float) -> IntegerColumn | FloatColumn:
-    """Return the column with bounds alone."""
+def _plain(
+    column: OpenNumber, lower: float, upper: float, *, decimals: int | None
+) -> IntegerColumn | FloatColumn:
+    """Return the column with bounds, and bins of equal width."""
     known = _known(column)
     if column.whole:
         return IntegerColumn(lower=int(lower), upper=int(upper), **known)
-    return FloatColumn(lower=lower, upper=upper, bins=column.bins, **known)
+    return FloatColumn(lower=lower, upper=upper, bins=column.bins, decimals=decimals, **known)
 
 
 def _known(column: OpenNumber) -> dict[str, Any]:

@@ -113,6 +113,24 @@ def test_frequent_values_get_bins_and_spread_is_near(binning: Any) -> None:
     assert labels == ["bounds of x", "frequent values of x", *tree, "spread of x", "decimals of x"]
 
 
+@pytest.mark.parametrize(
+    ("bounds", "decimals", "wanted"),
+    [((0.0, 10.0), 2, 2), ((3.5, 3.5), 1, 1), ((0.0, 10.0), None, 0)],
+    ids=["declared", "constant", "bought"],
+)
+def test_decimals_stay_where_no_value_is_found(
+    bounds: tuple[float, float], decimals: int | None, wanted: int
+) -> None:
+    column = OpenNumber(
+        name="x", whole=False, lower=bounds[0], upper=bounds[1], decimals=decimals, missing=True
+    )
+    schema, _ = closed([column], pd.DataFrame({"x": [np.nan] * 100}))
+    found = schema.column("x")
+    assert isinstance(found, FloatColumn)
+    assert found.pieces == ()
+    assert found.decimals == wanted
+
+
 def test_texts_become_categories_and_identifiers_warn() -> None:
     rng = np.random.default_rng(0)
     city = rng.choice(["Oslo", "Rome", "Bonn"], ROWS, p=[0.6, 0.3, 0.1])
