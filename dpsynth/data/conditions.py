@@ -348,7 +348,10 @@ def _possible(column: Column) -> str:
         return f"satisfied by a category of the column{absent}"
     if isinstance(column, IntegerColumn):
         return f"satisfied by a whole number from {column.lower} to {column.upper}{absent}"
+    between = f"from {column.lower:g} to {column.upper:g}"
+    if column.decimals is not None:
+        return f"satisfied by a number of {column.decimals} decimals {between}{absent}"
     return (
-        f"satisfied by a range of numbers from {column.lower:g} to {column.upper:g}, "
+        f"satisfied by a range of numbers {between}, "
         f"since a single one has no share of the records{absent}"
     )

@@ -69,19 +69,48 @@ def _value_law(
     bins = len(edges) - 1
     lower, upper, weight, home = _own_pieces(pieces, edges)
     if limits is not None:
-        low, high = limits
-        ends = (np.ceil(low), np.floor(high) + 1) if whole else (low, high)
-        width = (upper - lower).astype(np.float64)
-        cut_lower, cut_upper = np.maximum(lower, ends[0]), np.minimum(upper, ends[1])
-        inside = cut_lower < cut_upper if whole else cut_lower <= cut_upper
-        share = np.where(width > 0, (cut_upper - cut_lower) / np.where(width > 0, width, 1), 1.0)
-        weight = np.where(inside, weight * np.clip(share, 0.0, 1.0), 0.0)
-        lower = np.where(inside, cut_lower, lower).astype(edges.dtype)
-        upper = np.where(inside, cut_upper, upper).astype(edges.dtype)
+        decimals = None if isinstance(column, IntegerColumn) else column.decimals
+        cut_lower, cut_upper, share = (
+            _cut(lower, upper, limits, whole=whole)
+            if decimals is None
+            else _cut_grid(lower, upper, limits, 10.0**decimals)
+        )
+        weight = weight * share
+        lower = np.where(share > 0, cut_lower, lower).astype(edges.dtype)
+        upper = np.where(share > 0, cut_upper, upper).astype(edges.dtype)
     first = np.searchsorted(home, np.arange(bins + 1))
     return ValueLaw(
         lower=lower, upper=upper, first=first, before=np.concatenate([[0.0], np.cumsum(weight)])
     )
+
+
+def _cut(
+    lower: NDArray[Any], upper: NDArray[Any], limits: Limits, *, whole: bool
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.float64]]:
+    """Return the ends of the part of each piece that is between limits, and its share."""
+    low, high = limits
+    ends = (np.ceil(low), np.floor(high) + 1) if whole else (low, high)
+    width = (upper - lower).astype(np.float64)
+    cut_lower, cut_upper = np.maximum(lower, ends[0]), np.minimum(upper, ends[1])
+    inside = cut_lower < cut_upper if whole else cut_lower <= cut_upper
+    share = np.where(width > 0, (cut_upper - cut_lower) / np.where(width > 0, width, 1), 1.0)
+    return cut_lower, cut_upper, np.where(inside, np.clip(share, 0.0, 1.0), 0.0)
+
+
+def _cut_grid(
+    lower: NDArray[np.float64], upper: NDArray[np.float64], limits: Limits, scale: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return what `_cut` does of numbers of so many decimals, each with the same share of its
+    piece; a piece that holds none of them is its lower end."""
+    low, high = limits
+    start, stop = _grid(lower, scale), _grid(upper, scale)
+    held = (stop > start) & (lower < upper)
+    first = np.maximum(start, _grid(np.array(low), scale))
+    end = np.minimum(stop, _grid(np.nextafter(high, np.inf), scale))
+    of_held = np.maximum(end - first, 0) / np.where(held, stop - start, 1)
+    of_bare = (low <= lower) & (lower <= high)
+    share = np.where(held, of_held, of_bare)
+    return np.where(held, first / scale, lower), np.where(held, end / scale, lower), share
 
 
 def _own_pieces(
@@ -149,9 +178,17 @@ def _decimal(
 ) -> NDArray[np.float64]:
     """Return numbers of so many decimals from `lower` to below `upper`, where there are any."""
     scale = 10.0**decimals
-    start, stop = np.ceil(lower * scale - 1e-9), np.ceil(upper * scale - 1e-9)
+    start, stop = _grid(lower, scale), _grid(upper, scale)
     drawn = np.floor(start + rng.random(lower.size) * np.maximum(stop - start, 1)) / scale
     return np.where((stop > start) & (lower < upper), drawn, lower)
+
+
+def _grid(ends: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+    """Return the least whole number that, divided by `scale`, is at least each of `ends`."""
+    found = np.ceil(ends * scale)
+    # The product was rounded, a quotient is the float that its decimals spell.
+    found = np.where((found - 1) / scale >= ends, found - 1, found)
+    return np.where(found / scale < ends, found + 1, found)
 
 
 def decimals_needed(numbers: NDArray[np.float64]) -> NDArray[np.int64]:

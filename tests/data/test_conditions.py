@@ -1,5 +1,6 @@
 """Conditions: which values satisfy them, checked value by value, and how mistakes are told."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -257,3 +258,25 @@ def test_shares_follow_the_spread_of_values() -> None:
     assert part.likelihood.tolist() == [0.75, 0.0]
     (part,) = parse_condition(column, ">=2").parts()
     assert part.likelihood == pytest.approx([0.125, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("written", "share"),
+    [
+        (3.5, 0.05),
+        ("!=3.5", 3.95),
+        (">3.5", 2.2),
+        ("<3.5", 1.75),
+        (">=3.5", 2.25),
+        ([3.5, 3.6, 7.0], 0.15),
+        ("3.45..3.65", 0.1),
+    ],
+)
+def test_a_number_of_a_column_with_decimals_has_its_share(written: Any, share: float) -> None:
+    column = FloatColumn(name="x", lower=0.0, upper=8.0, bins=4, decimals=1)
+    found = sum(part.likelihood.sum() for part in parse_condition(column, written).parts())
+    assert found == pytest.approx(share)
+    with pytest.raises(InvalidValueError, match=r"a number of 1 decimals from 0 to 8"):
+        parse_condition(column, 3.55)
+    with pytest.raises(InvalidValueError, match="a single one has no share"):
+        parse_condition(replace(column, decimals=None), 3.5)

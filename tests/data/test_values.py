@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dpsynth.data.binning import float_edges
 from dpsynth.data.columns import FloatColumn, IntegerColumn, Piece
 from dpsynth.data.encoding import Codec
 from dpsynth.data.schema import Schema
@@ -91,6 +92,44 @@ def test_decimals_are_those_of_texts() -> None:
     )
     assert all(float(f"{value:.2f}") == value for value in drawn)
     assert len(np.unique(drawn)) > 90
+
+
+TENTHS = FloatColumn(
+    name="x",
+    lower=0.0,
+    upper=1.0,
+    bins=10,  # whose edges are tenths, and 0.30000000000000004
+    pieces=((0.5, 0.5, 3.0), (0.5 + 2.0**-53, 0.6, 1.0)),
+    decimals=1,
+)
+QUARTERS = FloatColumn(name="x", lower=-1.0, upper=5.0, edges=(-1.0, 1.5, 5.0), decimals=1)
+
+
+@pytest.mark.parametrize("column", [TENTHS, QUARTERS])
+def test_numbers_with_decimals_have_shares_like_whole_ones(column: FloatColumn) -> None:
+    bins = column.size
+    every = draw_values(
+        column, np.repeat(np.arange(bins), 2000), limits=None, rng=np.random.default_rng(1)
+    ).reshape(bins, 2000)
+    known = np.arange(round(column.lower * 10), round(column.upper * 10) + 1) / 10
+    bare = [0.5 + 2.0**-53, *float_edges(TENTHS)]  # lower ends of what holds no such number
+    assert np.isin(every, [*known, *bare]).all()
+    assert np.isin(every, known).mean() > 0.6
+    ends = [column.lower, 0.3, 0.35, 0.5, 0.6, 1.4, 1.5, column.upper]
+    spans = [(low, high) for low in ends for high in ends if low <= high <= column.upper]
+    spans += [(np.nextafter(0.3, 1), column.upper), (column.lower, np.nextafter(0.3, 0))]
+    for low, high in spans:
+        found = value_law(column, (low, high)).mass
+        # 2,000 draws a bin, 9 or 11 bins, about 40 spans: 5 standard deviations are below .056.
+        assert found == pytest.approx(((every >= low) & (every <= high)).mean(axis=1), abs=0.056)
+        possible = np.flatnonzero(found > 0)
+        drawn = draw_values(
+            column, np.repeat(possible, 2000), limits=(low, high), rng=np.random.default_rng(2)
+        ).reshape(-1, 2000)
+        assert ((drawn >= low) & (drawn <= high)).all()
+        for code, values in zip(possible, drawn, strict=True):
+            inside = every[code][(every[code] >= low) & (every[code] <= high)]
+            assert set(values) == set(inside)
 
 
 def test_limits_cut_bins_and_say_their_share() -> None:
