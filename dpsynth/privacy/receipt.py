@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from math import fsum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, Literal, cast, final
 
 from dpsynth.errors import InvalidValueError, LedgerError
 from dpsynth.privacy.budget import Budget, Neighbouring
@@ -21,6 +21,7 @@ from dpsynth.privacy.event_json import (
     sequence_from_json,
     text_from_json,
 )
+from dpsynth.privacy.rounding import rounded_up
 
 if TYPE_CHECKING:
     from dpsynth.privacy.ledger import Entry, Ledger
@@ -82,6 +83,20 @@ class Receipt:
         return self.budget.delta
 
     @property
+    def promise(self) -> str:
+        """The pair of epsilon and delta, for people: rounded up."""
+        return f"({rounded_up(self.budget.epsilon)}, {rounded_up(self.budget.delta)})"
+
+    @property
+    def epsilon_stated(self) -> str:
+        """What was spent, for people: rounded up, and no more than the budget.
+
+        The budget bounds it too: the ledger holds what was spent below a capacity that is rounded
+        down, and only the way back to an epsilon, which is rounded up, can lead beyond.
+        """
+        return rounded_up(min(self.epsilon_spent, self.budget.epsilon))
+
+    @property
     def not_for_release(self) -> bool:
         """True when the noise was seeded: whoever has the seed can subtract it."""
         return self.mode == "research"
@@ -92,12 +107,16 @@ class Receipt:
 
     def _json(self, *, like: Json) -> str:
         """Return the receipt as JSON text, with the points of a claim that `like` states."""
-        from dpsynth.privacy.statement import POST_PROCESSING, claim_statement
+        from dpsynth.privacy.statement import POST_PROCESSING, claim_statement, guarantee_sentence
 
         statement = dict(claim_statement(self))
         stated = like.get("statement", statement)
-        if isinstance(stated, dict) and POST_PROCESSING not in stated:  # of an earlier version
-            del statement[POST_PROCESSING]
+        if isinstance(stated, dict):  # perhaps of an earlier version
+            if POST_PROCESSING not in stated:
+                del statement[POST_PROCESSING]
+            exact = guarantee_sentence(self, repr(self.epsilon_spent))
+            if cast("Json", stated).get("guarantee") == exact:
+                statement["guarantee"] = exact
         record: Json = {
             "format": FORMAT,
             "not_for_release": self.not_for_release,
@@ -165,8 +184,8 @@ class Receipt:
         if self.budget.relation is Neighbouring.REPLACE:
             relation = "replaced by another"
         lines = [
-            f"({self.budget.epsilon:g}, {self.budget.delta:g})-differential privacy for one "
-            f"{self.budget.unit} {relation}; spent epsilon {self.epsilon_spent:.6g} "
+            f"{self.promise}-differential privacy for one {self.budget.unit} {relation}; "
+            f"spent epsilon {self.epsilon_stated} "
             f"({self.currency} {self.spent:.6g} of {self.capacity:.6g}, {self.accountant}).",
         ]
         lines += [f"  {e.index:>3}  {e.cost:<12.6g} {e.label}" for e in self.entries]

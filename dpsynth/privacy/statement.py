@@ -30,10 +30,7 @@ def claim_statement(receipt: "Receipt") -> Mapping[str, str]:
     return {
         "unit": f"one {budget.unit}, at most {budget.max_rows_per_unit} row(s) each",
         "relation": relation,
-        "guarantee": (
-            f"({float(budget.epsilon)!r}, {float(budget.delta)!r})-differential privacy; "
-            f"epsilon {receipt.epsilon_spent!r} was spent"
-        ),
+        "guarantee": guarantee_sentence(receipt, receipt.epsilon_stated),
         "scope": (
             f"the {len(receipt.entries)} charges of this ledger; other releases, tuning and "
             "evaluation on the same records are not included unless they are among them"
@@ -57,6 +54,20 @@ def claim_statement(receipt: "Receipt") -> Mapping[str, str]:
             f"{receipt.accountant}: {receipt.currency} {receipt.spent!r} of {receipt.capacity!r}"
         ),
     }
+
+
+def guarantee_sentence(receipt: "Receipt", spent: str) -> str:
+    """Return what the receipt promises.
+
+    Args:
+        receipt: the receipt.
+        spent: the epsilon that was spent; receipts of earlier versions state all its digits.
+    """
+    budget = receipt.budget
+    return (
+        f"({float(budget.epsilon)!r}, {float(budget.delta)!r})-differential privacy; "
+        f"epsilon {spent} was spent"
+    )
 
 
 def _randomness(receipt: "Receipt") -> str:

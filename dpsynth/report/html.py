@@ -93,13 +93,12 @@ def _title(record: Record) -> str:
 def _claims(receipts: list[Receipt]) -> list[tuple[str, int, float]]:
     """Return (claim, number of releases that make it, most epsilon that one of them spent)."""
     texts = [
-        f"({r.budget.epsilon:g}, {r.budget.delta:g})-DP, {r.budget.relation}, unit "
-        f"{r.budget.unit!r}, {r.accountant} accountant"
+        f"{r.promise}-DP, {r.budget.relation}, unit {r.budget.unit!r}, {r.accountant} accountant"
         for r in receipts
     ]
     spent: dict[str, float] = {}
     for text, receipt in zip(texts, receipts, strict=True):
-        spent[text] = max(spent.get(text, 0.0), receipt.epsilon_spent)
+        spent[text] = max(spent.get(text, 0.0), float(receipt.epsilon_stated))
     return [(text, count, spent[text]) for text, count in Counter(texts).items()]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.events import ExponentialEvent, GaussianEvent, NoiseLaw
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.receipt import Receipt, make_receipt
+from dpsynth.privacy.rounding import rounded_up
 from dpsynth.privacy.statement import claim_statement
 
 
@@ -69,6 +71,42 @@ def test_the_summary_says_what_was_promised_spent_and_left_out(receipt: Receipt)
         assert part in text
 
 
+def test_what_was_spent_is_stated_rounded_up_and_within_the_budget() -> None:
+    ledger = Ledger(make_accountant("zcdp", Budget(epsilon=0.02, delta=1e-9)))
+    ledger.charge("all", GaussianEvent(sigma=ledger.capacity**-0.5))
+    receipt = replace(ledger.receipt(mode="release"), epsilon_spent=0.020000000000000014)
+    assert json.loads(receipt.to_json())["epsilon_spent"] == receipt.epsilon_spent
+    for text in (receipt.summary(), claim_statement(receipt)["guarantee"]):
+        assert "epsilon 0.02 " in text
+        assert "0.0200" not in text
+    third = Ledger(make_accountant("zcdp", Budget(epsilon=1 / 3, delta=1e-9)))
+    third.charge("half", GaussianEvent(sigma=third.capacity**-0.5))
+    whole = third.receipt(mode="release")
+    assert "(0.333334, 1e-09)-differential" in whole.summary()
+    stated = float(whole.epsilon_stated)
+    assert whole.epsilon_spent <= stated < whole.epsilon_spent * (1 + 1e-5)
+    assert len(whole.epsilon_stated) <= 8
+    assert f"spent epsilon {whole.epsilon_stated} " in whole.summary()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.1, "0.1"),
+        (1 / 3, "0.333334"),
+        (0.020000000000000014, "0.0200001"),
+        (1, "1"),
+        (10.0, "10"),
+        (123456.2, "123457"),
+        (1e-9, "1e-09"),
+        (1.2345671e-9, "1.23457e-09"),
+    ],
+)
+def test_numbers_are_rounded_up(value: float, text: str) -> None:
+    assert rounded_up(value) == text
+
+
 def test_the_statement_answers_every_question_of_a_claim(receipt: Receipt) -> None:
     statement = claim_statement(receipt)
     assert set(statement) == {
@@ -106,6 +144,11 @@ def test_sampling_is_said_to_be_free(receipt: Receipt) -> None:
 def test_a_receipt_of_an_earlier_version_is_read(receipt: Receipt) -> None:
     record = json.loads(receipt.to_json())
     record["statement"].pop("post_processing")
+    assert Receipt.from_json(json.dumps(record)) == receipt
+    promise = record["statement"]["guarantee"].partition("epsilon")[0]
+    exact = f"{promise}epsilon {receipt.epsilon_spent!r} was spent"
+    assert record["statement"]["guarantee"] != exact
+    record["statement"]["guarantee"] = exact
     assert Receipt.from_json(json.dumps(record)) == receipt
     for edit in ({"post_processing": "everything is free"}, {"scope": "all"}):
         with pytest.raises(LedgerError):
