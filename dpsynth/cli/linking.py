@@ -5,18 +5,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dpsynth.atomic import check_writable, write_atomically
+from dpsynth.atomic import write_atomically
 from dpsynth.cli.options import (
-    check_seed,
+    check_rows,
     guarantee_options,
     parse_assignments,
+    sampling_seed_option,
     seed_option,
+    seeded,
     set_option,
 )
-from dpsynth.cli.output import check_outputs
+from dpsynth.cli.output import check_outputs, claim, warning
 from dpsynth.errors import InvalidValueError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dpsynth.data.linked_schema import LinkedSchema
     from dpsynth.linked.synthesis import LinkedSynthesis
 
@@ -39,7 +43,13 @@ if TYPE_CHECKING:
 @click.option("--units-generator", default="two_stage", show_default=True, help="Of the units.")
 @click.option("--units-share", type=float, help="Part of the budget for units.  [default: 0.3]")
 @guarantee_options
-@click.option("--accountant", type=click.Choice(["gdp", "zcdp", "pure"]), default="gdp")
+@click.option(
+    "--accountant",
+    type=click.Choice(["gdp", "zcdp", "pure"]),
+    default="gdp",
+    show_default=True,
+    help="How the budget is counted.",
+)
 @click.option("--rows", type=int, help="Number of units; by default what the model holds.")
 @click.option("--out", required=True, metavar="FILE", help="Synthetic events: .csv or .parquet.")
 @click.option("--out-units", metavar="FILE", help="Synthetic units: .csv or .parquet.")
@@ -96,7 +106,7 @@ def synthesize_linked(
         write_atomically(receipt, made.receipt.to_json().encode())
     if model is not None:
         made.save(model)
-    _write(made, rows, out, out_units, seed=None)
+    _write(made, rows, out, out_units, rng=None)
 
 
 @click.command()
@@ -104,7 +114,7 @@ def synthesize_linked(
 @click.option("--rows", type=int, help="Number of units; by default what the model holds.")
 @click.option("--out", required=True, metavar="FILE", help="Synthetic events: .csv or .parquet.")
 @click.option("--out-units", metavar="FILE", help="Synthetic units: .csv or .parquet.")
-@click.option("--seed", type=int, help="By default the model's own in research mode, else fresh.")
+@sampling_seed_option
 def sample_linked(
     model: str, rows: int | None, out: str, out_units: str | None, seed: int | None
 ) -> None:
@@ -112,9 +122,8 @@ def sample_linked(
     from dpsynth.linked.synthesis import LinkedSynthesis
 
     _check(rows, out, out_units)
-    if seed is not None:
-        check_seed(seed)
-    _write(LinkedSynthesis.load(model), rows, out, out_units, seed=seed)
+    rng = seeded(seed)
+    _write(LinkedSynthesis.load(model), rows, out, out_units, rng=rng)
 
 
 def _schema(
@@ -139,28 +148,24 @@ def _schema(
 
 
 def _check(rows: int | None, out: str, out_units: str | None, *others: str | None) -> None:
-    if rows is not None and rows < 1:
-        raise InvalidValueError("--rows", rows, "at least 1")
-    check_outputs(out)
+    check_rows(rows)
+    check_outputs(out, *others)
     if out_units is not None:
         check_outputs(out_units)
-    for path in others:
-        if path is not None:
-            check_writable(path)
 
 
 def _write(
-    made: "LinkedSynthesis", rows: int | None, out: str, out_units: str | None, *, seed: int | None
+    made: "LinkedSynthesis",
+    rows: int | None,
+    out: str,
+    out_units: str | None,
+    *,
+    rng: "np.random.Generator | None",
 ) -> None:
-    import numpy as np
-
-    sample = made.sample(rows, rng=None if seed is None else np.random.default_rng(seed))
+    sample = made.sample(rows, rng=rng)
     sample.save(events=out, units=out_units)
-    budget = made.receipt.budget
-    warning = " Research mode: NOT for release." if made.receipt.not_for_release else ""
     click.echo(
         f"wrote {len(sample.events)} events of {len(sample.units)} units to {Path(out)}: "
-        f"({budget.epsilon:g}, {budget.delta:g})-differentially private, {budget.relation}, per "
-        f"{budget.unit} with all its events.{warning}",
+        f"{claim(made.receipt)} with all its events.{warning(made.receipt)}",
         err=True,
     )

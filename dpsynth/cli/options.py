@@ -2,11 +2,14 @@
 
 import tomllib
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from dpsynth.errors import InvalidValueError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -102,6 +105,13 @@ def seed_option(command: F) -> F:
     )(command)
 
 
+def sampling_seed_option(command: F) -> F:
+    """Add --seed of what a saved model draws."""
+    return click.option(
+        "--seed", type=int, help="By default the model's own in research mode, else fresh."
+    )(command)
+
+
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     """Return NAME=VALUE pairs as parameters; a value is read as TOML, or else as text.
 
@@ -125,3 +135,16 @@ def check_seed(seed: int) -> int:
     if seed < 0:
         raise InvalidValueError("--seed", seed, "at least 0")
     return seed
+
+
+def seeded(seed: int | None) -> "np.random.Generator | None":
+    """Return a generator of `seed`, None where none is given; errors as of `check_seed`."""
+    import numpy as np
+
+    return None if seed is None else np.random.default_rng(check_seed(seed))
+
+
+def check_rows(rows: int | None) -> None:
+    """Raise InvalidValueError when fewer than one row is asked for."""
+    if rows is not None and rows < 1:
+        raise InvalidValueError("--rows", rows, "at least 1")

@@ -4,12 +4,15 @@ import json
 from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dpsynth.atomic import check_writable, write_atomically
 from dpsynth.errors import FileError
+
+if TYPE_CHECKING:
+    from dpsynth.privacy.receipt import Receipt
 
 UNPROTECTED = "These numbers read real records; no privacy guarantee covers them."
 
@@ -53,6 +56,17 @@ def check_outputs(records: str, *others: str | None) -> None:
     for path in (records, *others):
         if path is not None:
             check_writable(path)
+
+
+def claim(receipt: "Receipt") -> str:
+    """Return the guarantee that rows of a model have, as the end of a sentence without its stop."""
+    budget = receipt.budget
+    return f"{receipt.promise}-differentially private, {budget.relation}, per {budget.unit}"
+
+
+def warning(receipt: "Receipt") -> str:
+    """Return a sentence that follows others where rows must not be released, else nothing."""
+    return " Research mode: NOT for release." if receipt.not_for_release else ""
 
 
 def write_json(value: Any, path: str) -> None:

@@ -9,21 +9,20 @@ from dpsynth.atomic import write_atomically
 from dpsynth.cli.asking import parse_balance, parse_do, parse_shares, parse_where, read_graph
 from dpsynth.cli.options import (
     accountant_option,
-    check_seed,
+    check_rows,
     guarantee_options,
     limits_options,
     parse_assignments,
     place_options,
+    sampling_seed_option,
     schema_option,
     seed_option,
+    seeded,
     set_option,
 )
-from dpsynth.cli.output import check_outputs
-from dpsynth.errors import InvalidValueError
+from dpsynth.cli.output import check_outputs, claim, warning
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from dpsynth.synthesis import Synthesis
 
 
@@ -131,7 +130,7 @@ def synthesize(
     from dpsynth.synthesis import build_generator
     from dpsynth.synthesis import synthesize as fit
 
-    _check_rows(rows)
+    check_rows(rows)
     check_outputs(out, receipt, model)
     synthesis = fit(
         data,
@@ -177,7 +176,7 @@ def synthesize(
     metavar="COLUMN:CONDITION=SHARE",
     help="The share of rows with a value: 'income:>50K=.5'.",
 )
-@click.option("--seed", type=int, help="By default the model's own in research mode, else fresh.")
+@sampling_seed_option
 def sample(
     *,
     model: str,
@@ -191,9 +190,9 @@ def sample(
     """Sample a saved MODEL again; this costs no privacy, whatever is asked of the rows."""
     from dpsynth.synthesis import Synthesis
 
-    _check_rows(rows)
+    check_rows(rows)
     check_outputs(out)
-    rng = _seeded(seed)
+    rng = seeded(seed)
     synthesis = Synthesis.load(model)
     written = synthesis.sample_to(
         out,
@@ -220,7 +219,7 @@ def sample(
 @click.option("--of", "factual", metavar="FILE", help="Synthetic rows to copy: .csv or .parquet.")
 @click.option("--rows", type=int, help="Without --of: how many rows to sample and copy.")
 @click.option("--out", required=True, metavar="FILE", help="The copies: .csv or .parquet.")
-@click.option("--seed", type=int, help="By default the model's own in research mode, else fresh.")
+@sampling_seed_option
 def counterfactual(
     *,
     model: str,
@@ -238,9 +237,9 @@ def counterfactual(
     from dpsynth.data.files import load_file, save_file
     from dpsynth.synthesis import Synthesis
 
-    _check_rows(rows)
+    check_rows(rows)
     check_outputs(out)
-    rng = _seeded(seed)
+    rng = seeded(seed)
     synthesis = Synthesis.load(model)
     table = synthesis.counterfactuals(
         rows if factual is None else load_file(factual, synthesis.schema),
@@ -256,23 +255,7 @@ def counterfactual(
         click.echo(f"wrote {len(table)} rows to {Path(out)}: {kept}.", err=True)
 
 
-def _seeded(seed: int | None) -> "np.random.Generator | None":
-    import numpy as np
-
-    return None if seed is None else np.random.default_rng(check_seed(seed))
-
-
-def _check_rows(rows: int | None) -> None:
-    if rows is not None and rows < 1:
-        raise InvalidValueError("--rows", rows, "at least 1")
-
-
 def _summary(rows: int, out: str, synthesis: "Synthesis") -> str:
     receipt, skipped = synthesis.receipt, synthesis.skipped
-    budget = receipt.budget
     left_out = f" Sets of attributes too large to be considered: {skipped}." if skipped else ""
-    warning = " Research mode: NOT for release." if receipt.not_for_release else ""
-    return (
-        f"wrote {rows} rows to {Path(out)}: ({budget.epsilon:g}, {budget.delta:g})-differentially "
-        f"private, {budget.relation}, per {budget.unit}.{left_out}{warning}"
-    )
+    return f"wrote {rows} rows to {Path(out)}: {claim(receipt)}.{left_out}{warning(receipt)}"

@@ -106,3 +106,26 @@ def test_mistakes_are_one_sentence(
     assert code == 2
     assert said in heard
     assert not Path(files["out.csv"]).exists()
+
+
+def test_the_default_accountant_is_shown_and_seeds_say_the_same(
+    run: Callable[..., tuple[int, str]],
+) -> None:
+    said = " ".join(run("synthesize-linked", "--help")[1].split())
+    assert "[default: gdp]" in said
+    for verb in ("sample", "sample-linked", "counterfactual"):
+        said = " ".join(run(verb, "--help")[1].split())
+        assert "By default the model's own in research mode, else fresh." in said
+
+
+def test_a_guarantee_is_said_rounded_up(
+    run: Callable[..., tuple[int, str]], files: dict[str, str]
+) -> None:
+    code, said = run(
+        *("synthesize-linked", files["visits.csv"], "--units", files["people.csv"]),
+        *("--events-schema", files["events.toml"], "--units-schema", files["units.toml"]),
+        *("--gap-schema", files["gap.toml"], "--time", "day", "--max-events", "6"),
+        *("--epsilon", "0.3333333333", "--seed", "1", "--out", files["out.csv"]),
+    )
+    assert code == 0, said
+    assert ": (0.333334, 1e-09)-differentially private, add_remove, per patient with" in said
