@@ -14,6 +14,8 @@ from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.privacy.budget import Budget
 
+_GROUPS = " (groups)"
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +41,15 @@ class Merging:
         object.__setattr__(self, "groups", MappingProxyType(dict(self.groups)))
 
     def names(self, domain: Domain) -> dict[str, str]:
-        """Return attribute -> what its groups are called: a name that `domain` does not have."""
+        """Return attribute -> what its groups are called: a name that `domain` does not have.
+
+        Receipts show it, that of groups of groups too.
+        """
         found: dict[str, str] = {}
         taken = set(domain.attributes)
         for attribute in self.groups:
-            name = f"{attribute} (groups)"
+            of, grouped, _ = attribute.partition(_GROUPS)
+            name = f"{of} (coarser groups)" if grouped else f"{attribute}{_GROUPS}"
             while name in taken:
                 name += "'"
             taken.add(name)

@@ -72,7 +72,7 @@ def test_there_is_one_ledger_and_the_price_is_the_same() -> None:
 def test_the_observer_hears_of_the_records_own_codes() -> None:
     seen: list[Observation] = []
     view = door(seen, epsilon=1e4).merged(GROUPS).merged({"c2 (groups)": (0, 0, 1)})
-    answer = view.marginal(("c1", "c2 (groups) (groups)"), sigma=0.01)
+    answer = view.marginal(("c1", "c2 (coarser groups)"), sigma=0.01)
     (heard,) = seen
     assert isinstance(heard.query, Query)
     assert heard.query.exact(CODES, DOMAIN) == pytest.approx(answer.values, abs=0.1)
@@ -124,6 +124,8 @@ def test_a_name_is_never_taken_twice() -> None:
     domain = Domain(sizes={"a": 3, "a (groups)": 2})
     merging = Merging(groups={"a": (0, 0, 1)})
     assert list(merging.tables(domain)) == ["a (groups)'", "a (groups)"]
+    again = Merging(groups={"a (groups)": (0, 0)})
+    assert list(again.tables(domain)) == ["a", "a (coarser groups)"]
 
 
 @pytest.mark.parametrize(
