@@ -185,6 +185,7 @@ def synthesize_linked(
     """
     from dpsynth.curator.linked import LinkedPrivateData, linked_accountant
     from dpsynth.linked.numbers import bought_numbers
+    from dpsynth.linked.refusals import check_generator
 
     chosen, of_units = build_generator(generator), build_generator(units_generator)
     _check_graphical(chosen)
@@ -198,6 +199,8 @@ def synthesize_linked(
         max_rows_per_unit=schema.events.max_rows_per_unit,
     )
     linked_accountant(accountant, budget)  # refuses what no ledger could hold, before reading data
+    for one, table in ((of_units, schema.starts), (chosen, schema.transitions)):
+        check_generator(one, table, budget)
     noise, rng, sampling_seed = random_streams(seed)
     private = LinkedPrivateData(
         read_linked(events, units, schema=schema),

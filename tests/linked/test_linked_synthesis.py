@@ -15,10 +15,17 @@ from dpsynth.data.clock import Clock
 from dpsynth.data.linked_schema import LinkedSchema
 from dpsynth.data.linked_tables import LinkedTables
 from dpsynth.data.schema import CategoricalColumn, IntegerColumn, Schema
-from dpsynth.errors import FileError, InvalidValueError, UnsupportedEventError
+from dpsynth.errors import (
+    FileError,
+    InvalidValueError,
+    UnknownNameError,
+    UnsupportedEventError,
+)
 from dpsynth.generators.marginal.pairs_first import PairsFirst
+from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.linked.synthesis import LinkedSample, LinkedSynthesis, synthesize_linked
 from dpsynth.saved import bundled
+from tests.doors import counted_charges
 from tests.linked.panels import EVENTS, LINKED, LONG, panel
 
 PEOPLE, VISITS = panel(1500, seed=1)
@@ -230,6 +237,34 @@ def test_what_cannot_serve_is_refused_before_records_are_read() -> None:
         synthesize_linked(nobody, schema=LONG, epsilon=1.0, delta=0.0)
     with pytest.raises(FileError, match="no such file"):
         synthesize_linked(nobody, schema=LONG, epsilon=1.0)
+
+
+WIDE = IntegerColumn(name="day", lower=0, upper=9_999, bins=5_000)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "error", "said"),
+    [
+        ({"generator": TwoStage(label="colour")}, UnknownNameError, "colour"),
+        ({"units_generator": TwoStage(label="colour")}, UnknownNameError, "colour"),
+        ({"generator": PairsFirst(pairs=(("ward", "colour"),))}, UnknownNameError, "colour"),
+        ({"wide": True}, InvalidValueError, "cells of the junction tree"),
+    ],
+)
+def test_what_a_fit_refuses_is_refused_before_anything_is_bought(
+    chosen: dict[str, Any],
+    error: type[Exception],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    charges, fields = counted_charges(monkeypatch), dict(chosen)
+    columns = EVENTS.columns[1:]
+    if fields.pop("wide", False):
+        columns = (WIDE, *columns)
+    schema = replace(LINKED, events=replace(EVENTS, columns=columns), time=None)
+    with pytest.raises(error, match=said):
+        synthesize_linked(VISITS, PEOPLE, schema=schema, epsilon=1.0, **fields)
+    assert not charges
 
 
 def test_pairs_of_a_value_with_what_it_was_are_the_default(fitted: LinkedSynthesis) -> None:

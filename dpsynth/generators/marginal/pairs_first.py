@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.data.domain import Clique
+from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted, total_of
@@ -84,10 +84,7 @@ class PairsFirst(Generator):
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         del rng
-        budget, attributes = private.remaining, informative(private.domain)
-        named = (*self.given, *(a for pair in self.pairs for a in pair))
-        private.domain.canonical(named)  # refuses unknown ones
-        pairs = [pair for pair in self.pairs if set(pair) <= set(attributes)]
+        budget, pairs = private.remaining, self.known_pairs(private.domain)
         plans = beside(
             private.domain,
             private.impossible,
@@ -116,6 +113,16 @@ class PairsFirst(Generator):
             )
         measured = [*ones, *found]
         return GraphicalSyntheticModel.of(private, fitted(private, measured, last=True), measured)
+
+    def known_pairs(self, domain: Domain) -> list[Clique]:
+        """Return the pairs whose attributes both have two codes or more.
+
+        Raises:
+            UnknownNameError: an attribute that the domain lacks.
+        """
+        domain.canonical((*self.given, *(a for pair in self.pairs for a in pair)))
+        attributes = set(informative(domain))
+        return [pair for pair in self.pairs if attributes.issuperset(pair)]
 
     def _bought(
         self,

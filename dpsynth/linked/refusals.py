@@ -1,0 +1,33 @@
+"""What generators of linked tables would refuse, seen before either table is asked anything."""
+
+from typing import TYPE_CHECKING
+
+from dpsynth.curator.knowledge import known_zeros
+from dpsynth.generators.marginal.pairs_first import PairsFirst
+from dpsynth.generators.marginal.two_stage import TwoStage
+from dpsynth.pgm.junction_tree import JunctionTree
+
+if TYPE_CHECKING:
+    from dpsynth.data.schema import Schema
+    from dpsynth.generators.base import Generator
+    from dpsynth.privacy.budget import Budget
+
+
+def check_generator(generator: "Generator", schema: "Schema", budget: "Budget") -> None:
+    """Refuse what a fit would refuse of the schema alone, when the other table is fitted already.
+
+    Args:
+        generator: of units or of events.
+        schema: of the table that it will see, `LinkedSchema.starts` or `transitions`.
+        budget: the guarantee.
+
+    Raises:
+        UnknownNameError: a label, or an attribute of a pair, that the table lacks.
+        InvalidValueError: pairs whose junction tree has too many cells.
+        ContradictionError: constraints that leave no possible record.
+    """
+    zeros = known_zeros(schema, budget)
+    if isinstance(generator, TwoStage) and generator.label is not None:
+        schema.domain.canonical((generator.label,))
+    if isinstance(generator, PairsFirst):
+        JunctionTree.build(schema.domain, [*zeros, *generator.known_pairs(schema.domain)])
