@@ -1,6 +1,8 @@
 """Columns of categories, declared before anything is read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, final
 
 from dpsynth.data.column_rules import (
@@ -63,6 +65,11 @@ class CategoricalColumn:
             if type(other) is not kind or other not in self.categories:
                 raise SchemaError(self.name, other, "other must be one of the categories")
             object.__setattr__(self, "other", other)
+
+    @cached_property
+    def codes(self) -> Mapping[Category | None, int]:
+        """Category -> its code; None has none."""
+        return {category: code for code, category in enumerate(self.categories)}
 
     @property
     def size(self) -> int:

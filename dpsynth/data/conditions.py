@@ -66,14 +66,7 @@ class Condition:
     missing: bool = False
 
     def __or__(self, other: "Condition") -> "Condition":
-        joined: list[Span] = []
-        for low, high in sorted(self.spans + other.spans):
-            if joined and low <= _after(self.column, joined[-1][1]):
-                joined[-1] = joined[-1][0], max(high, joined[-1][1])
-            else:
-                joined.append((low, high))
-        missing = self.missing or other.missing
-        return Condition(column=self.column, spans=tuple(joined), missing=missing)
+        return any_of(self.column, (self, other))
 
     def __and__(self, other: "Condition") -> "Condition":
         common = [
@@ -112,6 +105,8 @@ class Condition:
     def cuts(self) -> NDArray[np.bool_]:
         """Return for each code but that of a missing value whether only some of its values satisfy
         the condition."""
+        if isinstance(self.column, CategoricalColumn):
+            return np.zeros(len(self.column.categories), dtype=np.bool_)
         first, last = code_values(self.column)
         below, inside = (np.searchsorted(self.edges(), v, side="right") for v in (first, last))
         return below < inside
@@ -135,6 +130,19 @@ class Condition:
                 for share, span in zip(shares, self.spans, strict=True)
             ]
         return tuple(part for part in found if part.likelihood.any())
+
+
+def any_of(column: Column, conditions: Iterable[Condition]) -> Condition:
+    """Return what at least one of some conditions on `column` asks for; of none, nothing."""
+    found = list(conditions)
+    joined: list[Span] = []
+    for low, high in sorted(span for one in found for span in one.spans):
+        if joined and low <= _after(column, joined[-1][1]):
+            joined[-1] = joined[-1][0], max(high, joined[-1][1])
+        else:
+            joined.append((low, high))
+    missing = any(one.missing for one in found)
+    return Condition(column=column, spans=tuple(joined), missing=missing)
 
 
 def share_of_codes(column: Column, span: Span) -> NDArray[np.float64]:
@@ -233,10 +241,7 @@ def missing_word(column: Column, value: Any) -> str | None:
 
 
 def _union(column: Column, values: Iterable[Any]) -> Condition:
-    found = Condition(column=column, spans=())
-    for value in values:
-        found |= parse_condition(column, value)
-    return found
+    return any_of(column, (parse_condition(column, value) for value in values))
 
 
 def _category(column: CategoricalColumn, value: Any) -> Condition:

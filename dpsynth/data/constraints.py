@@ -4,11 +4,12 @@ A missing value breaks no rule, unless a condition names it ("missing", "present
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, cast, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dpsynth.data.columns import Column
 from dpsynth.data.domain import Clique
@@ -53,38 +54,62 @@ class Clause:
     unless: tuple[str, Condition] | None = None
     inverted: bool = False
 
-    def broken(self, columns: Mapping[str, Column]) -> Bools:
-        """Return which cells of the clause's columns break it, axes in their order.
+    def mark(self, columns: Mapping[str, Column], broken: Bools) -> None:
+        """Mark in `broken` the cells that break it; only those that a row speaks of are touched.
+
+        Args:
+            columns: all columns of the schema.
+            broken: truth values of the cells of the clause's columns, axes in their order.
 
         Raises:
             SchemaError, UnknownNameError: a condition that a column cannot tell by its codes.
         """
-
         spoken: set[str] = set()  # columns of which a condition names a missing value
 
         def meets(column: str, condition: Condition) -> Bools:
             found = value_set(columns[column], condition)
             if found.about_missing:
                 spoken.add(column)
-            return self._along(column, found.codes())
+            return found.codes()
 
-        found = np.zeros([columns[c].size for c in self.columns], dtype=np.bool_)
-        for row in self.listed:
-            found |= np.logical_and.reduce(
-                np.broadcast_arrays(*(meets(c, condition) for c, condition in row))
-            )
+        rows = [self._cells(columns, row, meets) for row in self.listed]
         if self.inverted:
-            found, free = ~found, self.columns
-        elif self.unless is not None:
-            found &= ~meets(*self.unless)
-            free = (self.unless[0],)
-        else:
-            return found
-        for column in free:
-            if columns[column].missing and column not in spoken:
-                size = columns[column].size
-                found &= self._along(column, np.arange(size) < size - 1)
-        return found
+            none = np.ones(broken.shape, dtype=np.bool_)
+            for cells in rows:
+                none[np.ix_(*cells)] = False
+            for column in self.columns:
+                none &= self._along(column, self._bound(columns[column], spoken))
+            broken |= none
+            return
+        wrong = np.ones((1,) * len(self.columns), dtype=np.bool_)
+        if self.unless is not None:
+            column, condition = self.unless
+            wrong = ~meets(column, condition) & self._bound(columns[column], spoken)
+            wrong = self._along(column, wrong)
+        for cells in rows:
+            broken[np.ix_(*cells)] |= wrong
+
+    def _cells(
+        self,
+        columns: Mapping[str, Column],
+        row: Conditions,
+        meets: Callable[[str, Condition], Bools],
+    ) -> list[NDArray[np.intp]]:
+        """Return for each of the clause's columns the codes that meet the conditions of a row."""
+        admitted: dict[str, Bools] = {}
+        for column, condition in row:
+            found = meets(column, condition)
+            admitted[column] = admitted[column] & found if column in admitted else found
+        return [
+            np.flatnonzero(admitted[c]) if c in admitted else np.arange(columns[c].size)
+            for c in self.columns
+        ]
+
+    def _bound(self, column: Column, spoken: Collection[str]) -> Bools:
+        """Return which codes of a column can break a rule that names none of its missing values."""
+        codes = np.ones(column.size, dtype=np.bool_)
+        codes[-1] = not column.missing or column.name in spoken
+        return codes
 
     def _along(self, column: str, codes: Bools) -> Bools:
         """Return truth values of a column's codes along its own axis."""

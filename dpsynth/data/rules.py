@@ -152,9 +152,10 @@ def _tables(columns: Mapping[str, Column], constraint: Constraint) -> Mapping[Cl
     found: dict[Clique, Bools] = {}
     for clause in constraint.clauses():
         _check_cells(columns, clause.columns)
-        broken = clause.broken(columns)
         key = clause.columns
-        found[key] = found[key] | broken if key in found else broken
+        if key not in found:
+            found[key] = np.zeros([columns[name].size for name in key], dtype=np.bool_)
+        clause.mark(columns, found[key])
     return found
 
 

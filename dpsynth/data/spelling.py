@@ -43,7 +43,7 @@ def spelling(value: object, kind: type[Category]) -> Category | None:
 
 def spellings(column: CategoricalColumn) -> Mapping[Category | None, int]:
     """Return category -> code, for looking up what `spelling` returns."""
-    return {category: code for code, category in enumerate(column.categories)}
+    return column.codes
 
 
 def plain_values(name: str, values: Values) -> Values:

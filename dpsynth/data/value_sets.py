@@ -75,15 +75,16 @@ def value_set(column: Column, condition: Condition) -> ValueSet:
     words = {missing_word(column, one) for one in wanted}
     if MISSING in words and not column.missing:
         raise SchemaError(column.name, MISSING, "its values are never missing")
-    found = conditions.Condition(column=column, spans=())
+    found: list[conditions.Condition] = []
     for one in wanted:
         try:
-            found |= read_condition(column, one)
+            found.append(read_condition(column, one))
         except InvalidValueError as error:
             timed = isinstance(column, IntegerColumn) and column.clock is not None
             rule = f"a condition must be {error.rule}" if timed else _RULE
             raise SchemaError(column.name, one, rule) from None
-    return ValueSet(written=condition, values=found, about_missing=bool(words - {None}))
+    values = conditions.any_of(column, found)
+    return ValueSet(written=condition, values=values, about_missing=bool(words - {None}))
 
 
 def plain_condition(column: str, value: object) -> Condition:
