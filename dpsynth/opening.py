@@ -6,6 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dpsynth.curator.blocks import StoredRecords
 from dpsynth.curator.knowledge import check_possible, known_zeros
 from dpsynth.curator.private_columns import PrivateColumns
@@ -13,6 +16,8 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.public_records import PublicRecords
 from dpsynth.curator.spool import spooled
 from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.conform import conform
+from dpsynth.data.enforcement import keeping
 from dpsynth.data.files import is_parquet, load_file, load_frame
 from dpsynth.data.open_schema import OpenSchema, load_schema, presented_as
 from dpsynth.data.parts import larger_than_memory, part_paths
@@ -169,10 +174,27 @@ def opened(
     rules = wanted.declared
     if rules.constraints:  # what contradicts them is refused before anything is spent
         known_zeros(rules, unit)
-        Table.from_frame(rules, frame, units=units)
+        frame, units = _keeping(rules, frame, units)
     columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant, units=units)
     closed = preparation.closed(columns)
     return columns.private_data(closed, public=known or read_public(public, closed))
+
+
+def _keeping(
+    schema: Schema, frame: "DataFrame", units: NDArray[np.int64] | None
+) -> "tuple[DataFrame, NDArray[np.int64] | None]":
+    """Return the records that keep the constraints, and their units, as a Table would have them.
+
+    Those that do not leave before rows of a unit are sampled: else all that were could be left out
+    afterwards, when something was bought.
+
+    Raises:
+        DataError: a record that breaks one, where the schema drops none; or none is left.
+    """
+    kept = keeping(schema, {c.name: conform(c, frame[c.name]) for c in schema.columns})
+    if kept is None:
+        return frame, units
+    return frame[kept].reset_index(drop=True), None if units is None else units[kept]
 
 
 def declared(schema: Schema | OpenSchema) -> Schema:

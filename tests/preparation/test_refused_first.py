@@ -59,6 +59,27 @@ def test_records_that_contradict_what_is_declared(
     assert charges == []
 
 
+@pytest.mark.parametrize("opened", [True, False], ids=["open", "closed"])
+def test_records_leave_before_rows_of_a_unit_are_sampled(opened: bool) -> None:
+    """One row in fifty of each unit keeps the constraint, and one a unit is sampled."""
+    units, rows = 300, 50
+    frame = pd.DataFrame(
+        {
+            "who": np.repeat(np.arange(units), rows),
+            "a": np.tile(np.arange(rows), units),
+            "b": np.tile(np.arange(rows) > 0, units) * 3,
+            "c": 1,
+        }
+    )
+    first = OPEN if opened else IntegerColumn(name="a", lower=0, upper=999, bins=10)
+    settings: dict[str, Any] = {"constraints": (ORDERED,), "on_violation": "drop", "unit": "who"}
+    schema = OpenSchema(columns=(first, B, C), settings={**settings, "max_rows_per_unit": 1})
+    model = dpsynth.synthesize(
+        frame, schema=schema, generator="independent", epsilon=50.0, delta=1e-6, seed=0
+    ).model
+    assert model.total == pytest.approx(units, abs=5)
+
+
 @pytest.mark.parametrize(
     "setting", ["unit = 'p'", "max_rows_per_unit = 0", "on_violation = 'x'", "public_rows = 0"]
 )
