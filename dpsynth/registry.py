@@ -120,6 +120,7 @@ ATTACKS = Registry(
         "membership": "dpsynth.audit.membership:ShadowMembership",
         "singling_out": "dpsynth.audit.singling_out:SinglingOut",
         "linkability": "dpsynth.audit.linkability:Linkability",
+        "canary_exposure": "dpsynth.audit.exposure:CanaryExposure",
     },
 )
 
