@@ -107,6 +107,9 @@ METRICS = Registry(
         "workload_error": "dpsynth.evaluation.marginals:WorkloadError",
         "correlation_difference": "dpsynth.evaluation.correlation:CorrelationDifference",
         "tstr_auc": "dpsynth.evaluation.tstr:TstrAuc",
+        "coverage": "dpsynth.evaluation.diversity:Coverage",
+        "alpha_precision": "dpsynth.evaluation.diversity:AlphaPrecision",
+        "beta_recall": "dpsynth.evaluation.diversity:BetaRecall",
     },
 )
 
@@ -117,6 +120,7 @@ ATTACKS = Registry(
         "membership": "dpsynth.audit.membership:ShadowMembership",
         "singling_out": "dpsynth.audit.singling_out:SinglingOut",
         "linkability": "dpsynth.audit.linkability:Linkability",
+        "canary_exposure": "dpsynth.audit.exposure:CanaryExposure",
     },
 )
 

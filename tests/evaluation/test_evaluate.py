@@ -15,7 +15,10 @@ def test_values_lie_between_their_references() -> None:
     rng = np.random.default_rng(0)
     train, holdout, synthetic = draw(2000, rng=rng), draw(800, rng=rng), draw(2000, rng=rng)
     spoilt = corrupt(synthetic, 0.1, rng=rng)
-    names = [name for name in METRICS if not name.startswith("tvd_1way")]
+    # Independent columns are perfect in single ones, and nearly so in distances from the centre;
+    # a little noise spreads records, by which more of the real ones have one beside them.
+    other = ("tvd_1way", "tvd_1way_max", "alpha_precision", "beta_recall")
+    names = [name for name in METRICS if name not in other]
     results = evaluate(train, holdout, spoilt, metrics=names, target=ILL, rng=rng)
     assert [r.metric for r in results] == names
     for result in results:
