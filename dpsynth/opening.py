@@ -45,7 +45,7 @@ def read_schema(
     if schema is None:
         raise InvalidValueError("schema", None, "a Schema or the path of its TOML file")
     rules = load_schema(schema) if isinstance(schema, str | Path) else schema
-    check_possible(declared(rules))
+    check_possible(rules)
     return rules
 
 

@@ -79,7 +79,7 @@ class Preparation:
                 found.append(with_spread(private, column, paid, selections))
             else:
                 found.append(column)
-        return Schema(columns=tuple(found), **private.schema.settings)
+        return private.schema.closed(found)
 
     def _amounts(
         self, private: PrivateColumns, steps: Mapping[str, tuple[str, ...]]

@@ -18,7 +18,7 @@ from dpsynth.data.constraints import Forbidden
 from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.schema import Schema
-from dpsynth.errors import DataError, InvalidValueError, SchemaError
+from dpsynth.errors import DataError, InvalidValueError
 from dpsynth.preparation.prepare import Preparation
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.noise import ResearchNoise
@@ -209,18 +209,6 @@ def test_a_record_that_breaks_a_constraint_costs_nothing(monkeypatch: pytest.Mon
     kept = frame.assign(n=[1, 3])
     dpsynth.synthesize(kept, schema=schema, generator="independent", epsilon=1.0, seed=0)
     assert len(charged) == 3  # values, their spread, and the marginals
-
-
-def test_constraints_need_declared_columns() -> None:
-    forbidden = Forbidden(when={"x": "<2", "t": "a"})  # type: ignore[arg-type]
-    with pytest.raises(SchemaError, match="a column in a constraint needs"):
-        OpenSchema(
-            columns=(
-                OpenNumber(name="x", whole=False),
-                CategoricalColumn(name="t", categories=("a",)),
-            ),
-            settings={"constraints": (forbidden,)},
-        )
 
 
 def area(real: Any, synthetic: Any) -> float:
