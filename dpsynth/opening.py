@@ -170,7 +170,15 @@ def opened(
     if rules.constraints:  # what contradicts them is refused before anything is spent
         known_zeros(rules, unit)
         Table.from_frame(rules, frame, units=units)
-    columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant, units=units)
+    columns = PrivateColumns(
+        frame,
+        wanted,
+        unit,
+        noise=noise,
+        accountant=accountant,
+        units=units,
+        set_aside=preparation.set_aside(wanted.open_columns, budget.delta),
+    )
     closed = preparation.closed(columns)
     return columns.private_data(closed, public=known or read_public(public, closed))
 
