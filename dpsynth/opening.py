@@ -50,7 +50,7 @@ def read_schema(
     if schema is None:
         raise InvalidValueError("schema", None, "a Schema or the path of its TOML file")
     rules = load_schema(schema) if isinstance(schema, str | Path) else schema
-    check_possible(declared(rules))
+    check_possible(rules)
     return rules
 
 
@@ -175,7 +175,15 @@ def opened(
     if rules.constraints:  # what contradicts them is refused before anything is spent
         known_zeros(rules, unit)
         frame, units = _keeping(rules, frame, units)
-    columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant, units=units)
+    columns = PrivateColumns(
+        frame,
+        wanted,
+        unit,
+        noise=noise,
+        accountant=accountant,
+        units=units,
+        set_aside=preparation.set_aside(wanted.open_columns, budget.delta),
+    )
     closed = preparation.closed(columns)
     return columns.private_data(closed, public=known or read_public(public, closed))
 

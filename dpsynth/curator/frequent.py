@@ -1,7 +1,7 @@
 """Values that enough records share, out of a set that nobody declared: partition selection."""
 
 from dataclasses import dataclass, replace
-from math import ceil, exp, log, sqrt
+from math import ceil, log, sqrt
 from typing import final
 
 # pyright: reportMissingTypeStubs=false
@@ -12,7 +12,6 @@ from dpsynth.curator.pricing import Pricing
 from dpsynth.curator.queries import CELL_CEILING, MarginalQuery
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError
-from dpsynth.privacy.accountant import Accountant
 from dpsynth.privacy.events import GaussianEvent, LaplaceEvent
 
 
@@ -27,36 +26,39 @@ class FrequentValues:
     answer is post-processing of a noisy histogram, of L2 sensitivity k under ADD_REMOVE and k
     sqrt(2) under REPLACE (L1: k and 2k), as a marginal's. A value outside C occurs in one table
     only, all of its at most k rows belong to the unit that differs, and there are at most k such
-    values a table; each is released with probability at most Pr[k + noise >= threshold]. So on
-    these two tables the answer is within k times that probability, in total variation, of one that
-    has the guarantee of the histogram. It is the event's `sampling_distance`, which the ledger
-    charges to delta, (1 + exp(epsilon)) times.
-    Cost: one Gaussian (or Laplace) event, and its distance.
+    values a table; each is released with probability at most Pr[k + noise >= threshold]. Let P be
+    the law of the answer and P' its restriction to C. Noise of each value is drawn on its own, so
+    that whether any value outside C is released is independent of the rest: P(S) >= Pr[none is]
+    P'(S) for all sets S of answers, and none is with probability at least 1 - k Pr[k + noise >=
+    threshold]. That is what is asked of an answer that fails with k times that probability
+    (`privacy.failure`); it is the event's `failure`.
+    Cost: one Gaussian (or Laplace) event, and its failure, which delta pays once if a part of it is
+    set aside; else as an arbitrary distance, 1 + exp(epsilon) times.
 
     Args:
         sigma: standard deviation of the noise of each count, in records.
-        distance: the distance to allow, in (0, 1).
+        failure: the probability to allow, in (0, 1).
 
     Raises:
-        InvalidValueError: a distance outside its range.
+        InvalidValueError: a probability outside its range.
 
     Reference: Korolova, Kenthapadi, Mishra & Ntoulas 2009, Theorem 1; Desfontaines, Voss, Gipson &
         Mandayam 2022 (partition selection).
     """
 
     sigma: float
-    distance: float
+    failure: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.distance < 1:
-            raise InvalidValueError("distance", self.distance, "above 0 and below 1")
+        if not 0 < self.failure < 1:
+            raise InvalidValueError("failure", self.failure, "above 0 and below 1")
 
     def event(self, pricing: Pricing) -> GaussianEvent | LaplaceEvent:
         """Return what is charged; as for the largest histogram, however many values there are."""
         name = "value"
         shape = replace(pricing, domain=Domain(sizes={name: CELL_CEILING}))
         event = shape.event(MarginalQuery(clique=(name,)), self.sigma)
-        return replace(event, sampling_distance=event.sampling_distance + self.distance)
+        return replace(event, failure=self.failure)
 
     def threshold(self, pricing: Pricing) -> int:
         """Return the least noisy count that is released, in records.
@@ -69,7 +71,7 @@ class FrequentValues:
         from scipy.special import ndtri
 
         rows = pricing.accountant.budget.max_rows_per_unit
-        each = self.distance / rows
+        each = self.failure / rows
         if pricing.laplace:
             beyond = self.sigma / sqrt(2.0) * max(0.0, -log(2.0 * each))
         else:
@@ -81,9 +83,3 @@ class FrequentValues:
     ) -> NDArray[np.intp]:
         """Return the positions of the counts whose noisy value reaches the threshold."""
         return np.flatnonzero((counts > 0) & (counts + noise >= self.threshold(pricing)))
-
-
-def allowed_distance(accountant: Accountant, parts: int) -> float:
-    """Return the distance that each of `parts` selections may have, half of what delta allows."""
-    paid = accountant.sampling_delta / (1.0 + exp(min(accountant.budget.epsilon, 700.0)))
-    return 0.5 * paid / parts

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.counting import Recoding, recoded_domain
 from dpsynth.data.domain import Clique, Domain
+from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError
-from dpsynth.pgm.support import essential, possible_cells
+from dpsynth.pgm.support import check_size, essential, possible_cells
 from dpsynth.privacy.budget import Budget, Neighbouring
 
 Zeros = Mapping[Clique, NDArray[np.bool_]]
@@ -41,15 +42,21 @@ def known_zeros(schema: Schema, budget: Budget) -> Zeros:
     return essential(schema.domain, schema.rules.impossible)
 
 
-def check_possible(schema: Schema) -> None:
+def check_possible(schema: Schema | OpenSchema) -> None:
     """Refuse constraints that leave no possible record, before any record is looked at.
+
+    Of an open schema, what is declared says whether they do; the size of their junction tree is
+    that with the most codes that columns can have when they are closed.
 
     Raises:
         ContradictionError: they leave none.
         InvalidValueError: they need too large a junction tree.
     """
-    if schema.constraints:
-        possible_cells(schema.domain, schema.rules.impossible)
+    known = schema.declared if isinstance(schema, OpenSchema) else schema
+    if known.constraints:
+        possible_cells(known.domain, known.rules.impossible)
+        if isinstance(schema, OpenSchema):
+            check_size(schema.largest, known.rules.impossible)
 
 
 def zeros_of_groups(zeros: Zeros, domain: Domain, tables: Recoding) -> Zeros:

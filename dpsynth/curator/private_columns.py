@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dpsynth.curator.answering import Answering
 from dpsynth.curator.cells import Cells
 from dpsynth.curator.counting import CellCounter
-from dpsynth.curator.frequent import FrequentValues, allowed_distance
+from dpsynth.curator.frequent import FrequentValues
 from dpsynth.curator.pricing import Pricing, share
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.private_tree import tree_for
@@ -27,6 +27,7 @@ from dpsynth.errors import DataError, PrivacyError, UnsupportedEventError
 from dpsynth.privacy.accountant import Filter, make_accountant
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import NoiseLaw, PureEvent
+from dpsynth.privacy.failure import allowed_failure
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
 
@@ -51,6 +52,7 @@ class PrivateColumns:
         noise: source of all privacy noise.
         accountant: "zcdp", "gdp" or "pure": what is bought depends on what was seen.
         units: as of `Table`.
+        set_aside: delta that pays for frequent values (`Accountant`).
 
     Raises:
         UnknownNameError, DataError: records that do not fit the schema.
@@ -67,8 +69,9 @@ class PrivateColumns:
         noise: NoiseSource,
         accountant: str = "zcdp",
         units: NDArray[np.int64] | None = None,
+        set_aside: float = 0.0,
     ) -> None:
-        priced = make_accountant(accountant, budget)
+        priced = make_accountant(accountant, budget, set_aside=set_aside)
         if not isinstance(priced, Filter):
             rule = "it serves fixed plans only; an open schema needs 'zcdp', 'gdp' or 'pure'"
             raise UnsupportedEventError(accountant, "a column to be bought", rule)
@@ -103,7 +106,7 @@ class PrivateColumns:
     @property
     def selects(self) -> bool:
         """Whether frequent values can be asked for: without a delta nothing pays for them."""
-        return allowed_distance(self._accountant, 1) > 0
+        return allowed_failure(self._accountant, 1) > 0
 
     def sigma_for(self, amount: float) -> float:
         """Return the standard deviation of the noise of a histogram that costs `amount`."""
@@ -139,13 +142,13 @@ class PrivateColumns:
         Args:
             name: the column.
             sigma: standard deviation of the noise of each number, in records.
-            parts: by how many such questions the allowed distance is to be shared.
+            parts: by how many such questions the allowed failure is to be shared.
 
         Raises:
             BudgetExceededError: the budget does not cover it; nothing has changed.
         """
         pricing = self._pricing(1)
-        asked = FrequentValues(sigma=sigma, distance=allowed_distance(self._accountant, parts))
+        asked = FrequentValues(sigma=sigma, failure=allowed_failure(self._accountant, parts))
         event = asked.event(pricing)
         self.ledger.charge(f"frequent values of {name}", event)
         values, counts = self._distinct(name)

@@ -97,6 +97,12 @@ class Clock:
         return (-(2**33), 2**33) if self.kind == "duration" else (-62_135_596_800, 253_402_300_799)
 
     @property
+    def ends(self) -> tuple[int, int]:
+        """The first and the last tick that there may be."""
+        first, last = self._seconds
+        return -(-first * 10**6 // self.step), last * 10**6 // self.step
+
+    @property
     def _reach(self) -> str:
         return "within 2**33 seconds" if self.kind == "duration" else "in the years 1 to 9999"
 

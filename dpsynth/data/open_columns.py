@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, final
 
+import numpy as np
+
 from dpsynth.data.clock import Clock
 from dpsynth.data.column_rules import (
     FLOAT_DTYPES,
@@ -21,6 +23,9 @@ from dpsynth.data.column_rules import (
 )
 from dpsynth.data.numeric import BINS, check_decimals
 from dpsynth.errors import SchemaError
+
+LARGEST_FLOAT = 2.0**1022
+"""Bounds of real numbers stay within this: the width between them must be finite."""
 
 Binning: TypeAlias = Literal["width", "quantile", "privtree"]
 BINNINGS: tuple[Binning, ...] = ("width", "quantile", "privtree")
@@ -119,6 +124,24 @@ class OpenNumber:
             raise SchemaError(self.name, self.dtype, "a column of times has no dtype of its own")
         known = INTEGER_DTYPES if self.whole else FLOAT_DTYPES
         check_dtype(self.name, self.dtype, known, missing=self.missing)
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The least and the largest value that a record can have: a bound where one is known, else
+        what the column's kind, clock and dtype hold."""
+        least, most = -LARGEST_FLOAT, LARGEST_FLOAT
+        if self.whole:
+            least, most = -LARGEST_INTEGER, LARGEST_INTEGER
+            if self.clock is not None:
+                first, last = self.clock.ends
+                least, most = max(least, first), min(most, last)
+            if self.dtype is not None and self.dtype.lower().lstrip("u").startswith("int"):
+                held = np.iinfo(self.dtype.lower())
+                least, most = max(least, int(held.min)), min(most, int(held.max))
+        return (
+            least if self.lower is None else self.lower,
+            most if self.upper is None else self.upper,
+        )
 
 
 OpenColumn: TypeAlias = OpenText | OpenNumber

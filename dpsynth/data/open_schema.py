@@ -1,6 +1,6 @@
 """A schema of which something is still to be bought, and reading either kind of schema."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -8,9 +8,11 @@ from types import MappingProxyType
 from typing import Any, cast, final
 
 from dpsynth.data import schema_toml
-from dpsynth.data.column_rules import LARGEST_INTEGER
-from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
+from dpsynth.data.columns import CategoricalColumn, Column, IntegerColumn
+from dpsynth.data.constraints import Constraint
+from dpsynth.data.domain import Domain
 from dpsynth.data.open_columns import Binning, OpenColumn, OpenNumber, OpenText
+from dpsynth.data.open_rules import closed_columns, most_codes, stand_in
 from dpsynth.data.presenting import with_dtypes
 from dpsynth.data.schema import Schema, schema_text
 from dpsynth.errors import DpsynthError, SchemaError
@@ -47,13 +49,11 @@ class OpenSchema:
                 raise SchemaError(None, name, "names of columns must be unique")
         if not self.columns:
             raise SchemaError(None, [], "at least one column is needed")
-        opened = {c.name for c in self.open_columns}
-        for constraint in self.settings.get("constraints", ()):
-            for name in constraint.involved:
-                if name in opened:
-                    rule = "a column in a constraint needs bounds or categories, and bins, declared"
-                    raise SchemaError(name, "open", rule)
-        self.declared  # noqa: B018 - refuses settings against rules
+        # Refuses settings against rules, and splits the bins that constraints cut.
+        declared = self.declared.columns
+        pairs = zip(self.columns, declared, strict=True)
+        columns = (c if isinstance(c, OpenText | OpenNumber) else own for c, own in pairs)
+        object.__setattr__(self, "columns", tuple(columns))
 
     def __hash__(self) -> int:
         return hash((self.columns, tuple(sorted(self.settings.items()))))
@@ -71,10 +71,31 @@ class OpenSchema:
     @cached_property
     def declared(self) -> Schema:
         """What is declared already: columns that take every value stand in for the open ones."""
+        given = self.settings.get("constraints", ())
+        constraints = [c for c in given if isinstance(c, Constraint)]  # the schema refuses others
         columns = (
-            _stand_in(c) if isinstance(c, OpenText | OpenNumber) else c for c in self.columns
+            stand_in(c, constraints) if isinstance(c, OpenText | OpenNumber) else c
+            for c in self.columns
         )
         return Schema(columns=tuple(columns), **self.settings)
+
+    @property
+    def largest(self) -> Domain:
+        """The columns with the most codes that each can have when it is closed."""
+        pairs = zip(self.columns, self.declared.columns, strict=True)
+        return Domain(sizes={c.name: most_codes(c, own) for c, own in pairs})
+
+    def closed(self, bought: Sequence[Column]) -> Schema:
+        """Return the closed schema of bought columns, which constraints hold in as in this one.
+
+        Args:
+            bought: one for each column, in order.
+        """
+        known = self.declared
+        columns = closed_columns(
+            self.columns, bought, known.columns, known.constraints, known.rules.orders
+        )
+        return Schema(columns=columns, **self.settings)
 
     @classmethod
     def of(cls, schema: Schema) -> "OpenSchema":
@@ -113,22 +134,6 @@ class OpenSchema:
         """Return the schema as TOML; `parse_schema` gives an equal one back."""
         top = {key: value for key, value in self.settings.items() if key != "constraints"}
         return schema_toml.write(top, self.columns, self.settings.get("constraints", ()))
-
-
-def _stand_in(column: OpenColumn) -> Column:
-    """Return a column that refuses what the bought one will, and clips or merges the rest."""
-    name, missing = column.name, column.missing
-    if isinstance(column, OpenText):
-        text = column.other
-        return CategoricalColumn(
-            name=name, categories=(text,), missing=missing, on_invalid="other", other=text
-        )
-    if not column.whole:
-        return FloatColumn(name=name, lower=0, upper=0, missing=missing, on_invalid="clip")
-    far = LARGEST_INTEGER if column.clock is None else 0
-    return IntegerColumn(
-        name=name, lower=-far, upper=far, clock=column.clock, missing=missing, on_invalid="clip"
-    )
 
 
 def presented_as(schema: Schema | OpenSchema, frame: Any) -> Schema | OpenSchema:

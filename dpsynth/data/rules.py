@@ -45,8 +45,8 @@ class Rules:
         """Return the rules that `constraints` make of `columns`.
 
         Raises:
-            SchemaError: a condition that cuts a bin or that no value meets, orders in a circle, or
-                a rule of too many cells.
+            SchemaError: a condition that cuts a bin (`split_columns` splits those) or that no value
+                meets, orders in a circle, or a rule of too many cells.
             UnknownNameError: a category that a column lacks.
         """
         named = {column.name: column for column in columns}

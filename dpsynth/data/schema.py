@@ -13,6 +13,7 @@ from dpsynth.data.domain import Domain
 from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
 from dpsynth.data.reading import opened_to_read
 from dpsynth.data.rules import Rules, check_constraints
+from dpsynth.data.splitting import split_columns
 from dpsynth.errors import DpsynthError, FileError, SchemaError, UnknownNameError
 
 __all__ = ["CategoricalColumn", "Column", "FloatColumn", "IntegerColumn", "Schema"]
@@ -24,7 +25,8 @@ class Schema:
     """What is public about a table, in the order of its columns.
 
     Args:
-        columns: at least one; names are unique.
+        columns: at least one; names are unique. Bins that a constraint's condition cuts are split
+            there: the edge is as public as the constraint.
         public_rows: the number of records, where it is no secret; None under add/remove.
         unit: what one unit of privacy is: "record", or the name of what identifies it. Records
             may bring a column of that name which is none of `columns`.
@@ -71,6 +73,7 @@ class Schema:
         if self.on_violation not in ("error", "drop"):
             raise SchemaError(None, self.on_violation, "on_violation must be 'error' or 'drop'")
         if self.constraints:
+            object.__setattr__(self, "columns", split_columns(self.columns, self.constraints))
             self.rules  # noqa: B018 - what cannot be worked out is refused now
 
     @property

@@ -46,7 +46,8 @@ class ValueSet:
         """Return for each code of the column whether its values are admitted.
 
         Raises:
-            SchemaError: the values of a code are admitted in part, or no value of the column is.
+            SchemaError: the values of a code are admitted in part (a schema splits such bins, but
+                none can hold the largest real number alone), or no value of the column is.
         """
         column = self.values.column
         first, last = code_values(column)
@@ -54,8 +55,11 @@ class ValueSet:
         if cut.size:
             low, high = float(first[cut[0]]), float(last[cut[0]])
             edge = next(edge for edge in self.values.edges() if low < edge <= high)
-            rule = f"values from {low:g} to {high:g} share a bin, which it cuts: one must start at "
-            raise SchemaError(column.name, self.written, rule + repr(edge))
+            rule = (
+                f"values from {low:g} to {high:g} share a bin, which it cuts at {edge!r}"
+                " (the largest value has no bin of its own: raise `upper`)"
+            )
+            raise SchemaError(column.name, self.written, rule)
         found = self.values.holds(first)
         if column.missing:
             found = np.append(found, self.values.missing)

@@ -1,5 +1,7 @@
 """What structural zeros leave possible, before any model is fitted."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +32,7 @@ def possible_cells(
 
     Reference: Koller & Friedman 2009, section 10.2 (here with "or" for sums).
     """
-    _check_size(domain, impossible, ceiling)
+    check_size(domain, impossible, ceiling)
     cliques, weights = combine(domain, zero_weights(domain, impossible))
     tree = JunctionTree.build(domain, cliques, ceiling=ceiling)
     base = Oracle(tree=tree, cliques=cliques).spread(weights)
@@ -54,7 +56,7 @@ def essential(
     Args:
         domain, impossible, ceiling: as of `possible_cells`; errors too.
     """
-    _check_size(domain, impossible, ceiling)
+    check_size(domain, impossible, ceiling)
     kept: dict[Clique, NDArray[np.float64]] = {}
     for clique, weights in zip(*zero_weights(domain, impossible), strict=True):
         kept[clique] = kept.get(clique, 0.0) + weights
@@ -68,7 +70,12 @@ def essential(
     return {clique: np.isneginf(weights) for clique, weights in kept.items()}
 
 
-def _check_size(domain: Domain, impossible: Impossible, ceiling: int) -> None:
+def check_size(domain: Domain, impossible: Iterable[Clique], ceiling: int = CELL_CEILING) -> None:
+    """Refuse structural zeros of cliques whose junction tree has more cells than `ceiling`.
+
+    Raises:
+        InvalidValueError: it has.
+    """
     cells = count_cells(domain, triangulated(domain, impossible))
     if cells > ceiling:
         rule = f"at most {ceiling}: constraints must share fewer columns, or these have fewer codes"

@@ -1,14 +1,11 @@
 """Bounds of a column of numbers, from noisy counts of magnitudes."""
 
-from math import inf
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from dpsynth.curator.cells import Cells, magnitude_edges
 from dpsynth.curator.private_columns import PrivateColumns
-from dpsynth.data.column_rules import LARGEST_INTEGER
 from dpsynth.data.open_columns import OpenNumber
 
 _FALSE_ALARM = 1e-3
@@ -41,21 +38,10 @@ def bought_bounds(
     lows = [*edges[:-1][held[:-1]], *([0.0] if held[-1] else [])]
     step = 1.0 if column.whole else 0.0
     highs = [*(edges[1:][held[:-1]] - step), *([0.0] if held[-1] else [])]
-    least, most = _possible(column)
+    least, most = column.reach
     lower = max(min(lows), least) if column.lower is None else column.lower
     upper = min(max(highs), most) if column.upper is None else column.upper
     return (float(lower), float(max(upper, lower)))
-
-
-def _possible(column: OpenNumber) -> tuple[float, float]:
-    """Return the least and the largest number that the column's kind and dtype can hold."""
-    if not column.whole:
-        return -inf, inf
-    least, most = -LARGEST_INTEGER, LARGEST_INTEGER
-    if column.dtype is not None and column.dtype.lower().lstrip("u").startswith("int"):
-        held = np.iinfo(column.dtype.lower())
-        least, most = max(least, int(held.min)), min(most, int(held.max))
-    return least, most
 
 
 def significant(counts: NDArray[np.float64], sigma: float) -> NDArray[np.bool_]:

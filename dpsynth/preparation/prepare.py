@@ -1,6 +1,6 @@
 """Closing an open schema: what it leaves open is bought, column by column, before the model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -32,6 +32,8 @@ class Preparation:
         column_share: the most that one open column may cost.
         spread_share: what the spread of values within the bins of each closed column costs.
         most_spread: the most that this may cost for all of them.
+        delta_share: what part of delta is set aside for values that too few share to be released,
+            where open columns look for values; without it they pay what samplers leave of delta.
 
     Raises:
         InvalidValueError: a share not above 0 and below 1.
@@ -41,18 +43,24 @@ class Preparation:
     column_share: float = 0.06
     spread_share: float = 0.01
     most_spread: float = 0.05
+    delta_share: float = 0.03
 
     def __post_init__(self) -> None:
-        for field in ("share", "column_share", "spread_share", "most_spread"):
-            open_too = 0 if "spread" in field else 2.0**-30
-            if not open_too <= getattr(self, field) < 1:
-                rule = "at least 0 and below 1" if "spread" in field else "above 0 and below 1"
+        for field in ("share", "column_share", "spread_share", "most_spread", "delta_share"):
+            needless = "spread" in field or "delta" in field
+            if not (0 if needless else 2.0**-30) <= getattr(self, field) < 1:
+                rule = "at least 0 and below 1" if needless else "above 0 and below 1"
                 raise InvalidValueError(field, getattr(self, field), rule)
 
     @property
     def spreads(self) -> bool:
         """Whether anything is to be spent on the spread of values within declared bins."""
         return min(self.spread_share, self.most_spread) > 0
+
+    def set_aside(self, columns: Sequence[OpenColumn], delta: float) -> float:
+        """Return the part of `delta` that is kept for looking for values in open columns."""
+        looks = any(isinstance(c, OpenText) or c.atoms for c in columns)
+        return delta * self.delta_share if looks else 0.0
 
     def closed(self, private: PrivateColumns) -> Schema:
         """Return the schema of `private` with everything in it that was open, and with the spread
@@ -79,7 +87,7 @@ class Preparation:
                 found.append(with_spread(private, column, paid, selections))
             else:
                 found.append(column)
-        return Schema(columns=tuple(found), **private.schema.settings)
+        return private.schema.closed(found)
 
     def _amounts(
         self, private: PrivateColumns, steps: Mapping[str, tuple[str, ...]]

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from math import fsum, isfinite, nextafter
+from math import exp, fsum, isfinite, nextafter
 from typing import ClassVar
 
 from dpsynth.errors import InvalidValueError, UnknownNameError, UnsupportedEventError
@@ -29,6 +29,8 @@ class Accountant(ABC):
     Args:
         budget: the guarantee to keep.
         ceiling: capacity of a part of the budget, in the currency; None for the whole of it.
+        set_aside: a part of the budget's delta that pays for answers which can fail
+            (`Event.failure`); the events themselves are held to what is left of delta.
 
     Attributes:
         capacity: what may be spent, in the currency; the safe side of what the budget allows.
@@ -43,7 +45,7 @@ class Accountant(ABC):
 
     Raises:
         InvalidValueError: a budget that the accountant cannot keep (delta 0, most often), or a
-            ceiling above the budget's capacity.
+            ceiling above the budget's capacity, or all of delta set aside.
     """
 
     name: ClassVar[str]
@@ -54,9 +56,13 @@ class Accountant(ABC):
 
     budget: Budget
     ceiling: float | None = field(default=None, kw_only=True)
+    set_aside: float = field(default=0.0, kw_only=True)
     capacity: float = field(init=False)
 
     def __post_init__(self) -> None:
+        most = self.budget.delta * (1.0 - SAMPLING_SHARE)
+        if self.set_aside != 0.0 and not 0.0 < self.set_aside < most:
+            raise InvalidValueError("set_aside", self.set_aside, f"at least 0 and below {most!r}")
         capacity = self._whole_capacity()
         if self.ceiling is not None:
             if not 0.0 < self.ceiling <= capacity:
@@ -67,8 +73,14 @@ class Accountant(ABC):
 
     @property
     def delta(self) -> float:
-        """Delta that the events themselves may use: the budget's, less what pays for sampling."""
-        return nextafter(self.budget.delta * (1.0 - SAMPLING_SHARE), 0.0)
+        """Delta that the events themselves may use: the budget's, less what pays for sampling and
+        for failures."""
+        return nextafter(self.budget.delta * (1.0 - SAMPLING_SHARE) - self.set_aside, 0.0)
+
+    @property
+    def failure_delta(self) -> float:
+        """Delta that pays for answers which can fail; as of `sampling_delta`, a part has none."""
+        return self.set_aside if self.ceiling is None else 0.0
 
     @property
     def sampling_delta(self) -> float:
@@ -78,6 +90,12 @@ class Accountant(ABC):
         its ledger let pass would be paid by nobody, and once more in each further part.
         """
         return self.budget.delta * SAMPLING_SHARE if self.ceiling is None else 0.0
+
+    @property
+    def payable_distance(self) -> float:
+        """The total variation that `sampling_delta` pays for, 1 + e^epsilon times."""
+        # exp overflows beyond 709; a distance that delta must pay e^700 times is never covered
+        return self.sampling_delta / (1.0 + exp(min(self.budget.epsilon, 700.0)))
 
     @abstractmethod
     def _whole_capacity(self) -> float:
@@ -110,7 +128,8 @@ class Filter(Accountant):
         """Return the accountant of the part that `allotment` bought: the same budget, but no more
         to spend than the allotment says (its cost was rounded up; the part is rounded down), and
         no sampler that is not exact."""
-        return type(self)(self.budget, ceiling=self.cost(allotment) * (1.0 - 2.0**-48))
+        ceiling = self.cost(allotment) * (1.0 - 2.0**-48)
+        return type(self)(self.budget, ceiling=ceiling, set_aside=self.set_aside)
 
     @abstractmethod
     def gaussian_sigma(self, amount: float, *, sensitivity: float) -> float:
@@ -207,7 +226,9 @@ _ACCOUNTANTS = {
 }
 
 
-def make_accountant(name: str, budget: Budget, *, ceiling: float | None = None) -> Accountant:
+def make_accountant(
+    name: str, budget: Budget, *, ceiling: float | None = None, set_aside: float = 0.0
+) -> Accountant:
     """Return the accountant called `name` for `budget`.
 
     Args:
@@ -215,6 +236,7 @@ def make_accountant(name: str, budget: Budget, *, ceiling: float | None = None) 
             plans).
         budget: the guarantee to keep.
         ceiling: capacity of a part of the budget; None for the whole.
+        set_aside: delta that pays for answers which can fail.
 
     Raises:
         UnknownNameError: no such accountant; the message lists close matches.
@@ -223,7 +245,8 @@ def make_accountant(name: str, budget: Budget, *, ceiling: float | None = None) 
     if name not in _ACCOUNTANTS:
         raise UnknownNameError("accountant", name, _ACCOUNTANTS)
     module, _, attribute = _ACCOUNTANTS[name].partition(":")
-    made: Accountant = getattr(import_module(module), attribute)(budget, ceiling=ceiling)
+    cls = getattr(import_module(module), attribute)
+    made: Accountant = cls(budget, ceiling=ceiling, set_aside=set_aside)
     return made
 
 

@@ -53,6 +53,8 @@ def event_to_json(event: Event) -> Json:
         raise UnknownNameError("event", type(event).__name__, _KINDS)
     record: Json = {"kind": _NAMES[type(event)]}
     for field in fields(event):
+        if field.name == "failure" and event.failure == 0.0:
+            continue  # as it was written before there was such a field: digests stay
         record[field.name] = _field_to_json(field.name, getattr(event, field.name))
     return record
 
@@ -82,7 +84,7 @@ def event_from_json(record: object) -> Event:
         raise UnknownNameError("event", kind_name, _KINDS)
     kind = _KINDS[kind_name]
     wanted = {field.name for field in fields(kind)}
-    if set(values) != wanted:
+    if values.keys() | {"failure"} != wanted:
         raise InvalidValueError(f"fields of {kind_name!r}", sorted(values), f"{sorted(wanted)}")
     for name, value in values.items():
         values[name] = _field_from_json(name, value)

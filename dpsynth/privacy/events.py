@@ -39,15 +39,20 @@ class Event(ABC):
     Args:
         sampling_distance: total-variation distance between the law that was sampled and the law
             that the event states; the ledger charges it to delta.
+        failure: probability with which the answer is not what the event states, whatever the
+            answer would have been; the ledger charges it to delta (`privacy.failure`).
     """
 
     sampling_distance: float = 0.0
+    failure: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.sampling_distance < 1:
             raise InvalidValueError(
                 "sampling_distance", self.sampling_distance, "at least 0 and below 1"
             )
+        if not 0 <= self.failure < 1:
+            raise InvalidValueError("failure", self.failure, "at least 0 and below 1")
         self._check()
 
     @abstractmethod

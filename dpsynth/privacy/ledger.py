@@ -34,6 +34,7 @@ from dpsynth.privacy.event_json import (
     text_from_json,
 )
 from dpsynth.privacy.events import Event
+from dpsynth.privacy.failure import failure
 
 if TYPE_CHECKING:
     from dpsynth.privacy.receipt import Receipt
@@ -187,7 +188,12 @@ class Ledger:
             raise BudgetExceededError(label, cost, self.remaining, self._accountant.currency)
 
     def _check_sampling(self, label: str, events: Sequence[Event]) -> None:
-        distance = sampling_distance(events)
+        distance, failed = sampling_distance(events), failure(events)
+        allowed = self._accountant.failure_delta
+        if allowed == 0.0:
+            distance += failed  # nothing was set aside: it is a distance, whatever else it is
+        elif failed > allowed:
+            raise BudgetExceededError(label, failed, allowed, "delta")
         if distance == 0.0:
             return
         allowed = self._accountant.sampling_delta
@@ -212,13 +218,16 @@ class Ledger:
 
     def _header(self) -> Json:
         ceiling = self._accountant.ceiling
-        return {
+        header: Json = {
             "format": FORMAT,
             "accountant": self._accountant.name,
             "budget": budget_to_json(self.budget),
             "ceiling": None if ceiling is None else float(ceiling),
             "plan": [[label, event_to_json(event)] for label, event in self._plan],
         }
+        if self._accountant.set_aside > 0.0:
+            header["set_aside"] = float(self._accountant.set_aside)
+        return header
 
     def _header_digest(self) -> str:
         return _digest("", self._header())
@@ -252,13 +261,14 @@ class Ledger:
         """
         record = object_from_text("ledger", text)
         fields = {"format", "accountant", "budget", "ceiling", "plan", "entries", "head"}
-        if set(record) != fields or record["format"] != FORMAT:
+        if set(record) - {"set_aside"} != fields or record["format"] != FORMAT:
             raise LedgerError("header", f"it must be a {FORMAT} record with all its fields")
         ceiling = record["ceiling"]
         accountant = make_accountant(
             text_from_json("accountant", record["accountant"]),
             budget_from_json(record["budget"]),
             ceiling=None if ceiling is None else float_from_json("ceiling", ceiling),
+            set_aside=float_from_json("set_aside", record.get("set_aside", 0.0)),
         )
         ledger = cls(accountant)
         plan = _plan_from_json(record["plan"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dpsynth.privacy.accountant import sampling_distance
 from dpsynth.privacy.budget import Neighbouring
+from dpsynth.privacy.failure import failure
 
 if TYPE_CHECKING:
     from dpsynth.privacy.receipt import Receipt
@@ -73,5 +74,7 @@ def guarantee_sentence(receipt: "Receipt", spent: str) -> str:
 def _randomness(receipt: "Receipt") -> str:
     if receipt.not_for_release:
         return "seeded floating-point noise (research mode): not for release"
-    distance = sampling_distance(entry.event for entry in receipt.entries)
-    return f"the system's randomness; total distance from the stated laws {distance!r}"
+    events = [entry.event for entry in receipt.entries]
+    distance, failed = sampling_distance(events), failure(events)
+    said = f"the system's randomness; total distance from the stated laws {distance!r}"
+    return f"{said}; answers fail with probability {failed!r}" if failed > 0 else said

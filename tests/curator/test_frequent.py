@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.special import ndtr
 
-from dpsynth.curator.frequent import FrequentValues, allowed_distance
+from dpsynth.curator.frequent import FrequentValues
 from dpsynth.curator.pricing import Pricing
 from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.data.domain import Domain
@@ -14,6 +14,7 @@ from dpsynth.data.open_schema import OpenSchema
 from dpsynth.errors import BudgetExceededError, InvalidValueError
 from dpsynth.privacy.accountant import make_accountant
 from dpsynth.privacy.budget import Budget, Neighbouring
+from dpsynth.privacy.failure import allowed_failure
 from dpsynth.privacy.noise import ReleaseNoise, ResearchNoise
 
 NAME = Domain(sizes={"value": 1})
@@ -41,7 +42,7 @@ def discrete_gaussian_tail(sigma: float, least: int) -> float:
 def test_a_units_own_values_stay_within_the_distance(
     sigma: float, distance: float, rows: int
 ) -> None:
-    asked = FrequentValues(sigma=sigma, distance=distance)
+    asked = FrequentValues(sigma=sigma, failure=distance)
     least = asked.threshold(pricing("zcdp", budget(rows))) - rows
     continuous = rows * float(ndtr(-least / sigma))
     rounded = rows * float(ndtr(-(least - 0.5) / sigma))
@@ -62,8 +63,8 @@ def test_the_event_is_a_histograms_with_its_distance(
     accountant: str, relation: Neighbouring
 ) -> None:
     of = budget(3, relation)
-    event = FrequentValues(sigma=7.0, distance=1e-12).event(pricing(accountant, of, release=True))
-    assert event.sampling_distance == 1e-12
+    event = FrequentValues(sigma=7.0, failure=1e-12).event(pricing(accountant, of, release=True))
+    assert event.failure == 1e-12
     assert event.sensitivity == of.l2_sensitivity
 
 
@@ -85,15 +86,13 @@ def test_common_values_are_found_and_rare_ones_are_not() -> None:
     # Two counts with noise of deviation 20: five deviations.
     assert np.abs(counts - [500, 600]).max() < 100
     assert door.ledger.entries[0].label == "frequent values of city"
-    assert door.ledger.entries[0].event.sampling_distance == allowed_distance(
-        door.ledger.accountant, 1
-    )
+    assert door.ledger.entries[0].event.failure == allowed_failure(door.ledger.accountant, 1)
 
 
 def test_single_records_are_released_at_the_stated_rate() -> None:
     """At a distance of 5%, 4,000 values of one record: binomial, alpha 1e-6 (seed 1); the control
     asks with a tenth of the threshold's distance and is released more often than that allows."""
-    asked = FrequentValues(sigma=10.0, distance=0.05)
+    asked = FrequentValues(sigma=10.0, failure=0.05)
     price = pricing("zcdp", budget())
     ones = np.ones(4000, dtype=np.int64)
     noise = price.draw(asked.event(price), ones.shape)
@@ -109,7 +108,7 @@ def test_it_is_charged_before_it_is_drawn() -> None:
         door.frequent("city", sigma=1e-3, parts=1)
     assert door.ledger.entries == ()
     with pytest.raises(InvalidValueError):
-        FrequentValues(sigma=1.0, distance=0.0)
+        FrequentValues(sigma=1.0, failure=0.0)
 
 
 def test_as_many_as_stated_fit_into_delta_and_no_more_than_twice() -> None:

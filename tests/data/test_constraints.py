@@ -172,16 +172,10 @@ BAD: list[tuple[Callable[[], Constraint], type[Exception], str]] = [
     (lambda: Forbidden(when={"work": "ful"}), UnknownNameError, "did you mean 'full'"),
     (lambda: Forbidden(when={"work": "!=ful"}), UnknownNameError, "did you mean 'full'"),
     (
-        lambda: Forbidden(when={"age": "<16"}),
+        lambda: Forbidden(when={"pay": ">=100"}),
         SchemaError,
-        "values from 10 to 19 share a bin, which it cuts: one must start at 16.0",
+        r"values from 80 to 100 share a bin, which it cuts at 100.0 \(the largest value has no bin",
     ),
-    (
-        lambda: Forbidden(when={"pay": 20}),
-        SchemaError,
-        "cuts: one must start at 20.000000000000004",
-    ),
-    (lambda: Forbidden(when={"pay": "<=20"}), SchemaError, "share a bin, which it cuts"),
     (lambda: Forbidden(when={"age": ">80"}), SchemaError, "no value of the column"),
     (lambda: Forbidden(when={"age": "young"}), SchemaError, "a condition on numbers"),
     (lambda: Forbidden(when={"age": "missing"}), SchemaError, "never missing"),
@@ -214,7 +208,7 @@ def test_mistakes_are_one_sentence(number: int) -> None:
         ('kind = "ordered"\nlower = "age"', SchemaError, "needs the key 'upper'"),
         ('kind = "ordered"\nlowre = "age"', UnknownNameError, "did you mean 'lower'"),
         ('kind = "forbidden"\nwhen = 3', SchemaError, "a table of column = condition"),
-        ('kind = "forbidden"\nwhen = { age = "<16" }', SchemaError, "one must start at 16.0"),
+        ('kind = "forbidden"\nwhen = { pay = ">=100" }', SchemaError, "cuts at 100.0"),
     ],
 )
 def test_mistakes_in_toml_are_one_sentence(text: str, error: type[Exception], message: str) -> None:

@@ -18,9 +18,10 @@ from dpsynth.data.constraints import Forbidden
 from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.schema import Schema
-from dpsynth.errors import DataError, InvalidValueError, SchemaError
+from dpsynth.errors import DataError, InvalidValueError
 from dpsynth.preparation.prepare import Preparation
 from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import ResearchNoise
 from tests.doors import counted_charges
 
@@ -204,6 +205,42 @@ def test_without_a_delta_no_values_are_looked_for() -> None:
         )
 
 
+def test_delta_is_set_aside_for_open_columns_that_look_for_values() -> None:
+    """Forty texts of 25 to 220 records: more of them are found, in noise of nearly the same size
+    (seed 0)."""
+    n = [25 + 5 * i for i in range(40)]
+    texts = [f"t{i}" for i, times in enumerate(n) for _ in range(times)]
+    frame = pd.DataFrame({"t": texts, "x": np.arange(len(texts)) % 640 / 4})
+    x = FloatColumn(name="x", lower=0.0, upper=160.0)
+    looks: OpenColumn = OpenText(name="t")
+    known = CategoricalColumn(name="t", categories=tuple(f"t{i}" for i in range(40)))
+    plain: OpenColumn = OpenNumber(name="x", whole=False, atoms=False)
+
+    def ledger(columns: Any, share: float) -> tuple[Any, int]:
+        preparation = Preparation(delta_share=share)
+        model = dpsynth.synthesize(
+            frame,
+            schema=OpenSchema(columns=columns),
+            generator="independent",
+            epsilon=3.0,
+            delta=1e-7,
+            seed=0,
+            preparation=preparation,
+        )
+        return Ledger.from_json(model.receipt.ledger), model.schema.column("t").size
+
+    before, few = ledger((looks, x), 0.0)
+    after, many = ledger((looks, x), 0.03)
+    assert (before.accountant.set_aside, after.accountant.set_aside) == (0.0, 0.03 * 1e-7)
+    assert 4 < few < many - 2 < 38
+    assert after.epsilon_spent() <= 3.0
+    # Columns that are closed, or that look for nothing, need no part of delta.
+    assert ledger((known, x), 0.03)[0].accountant.set_aside == 0.0
+    assert ledger((known, plain), 0.03)[0].accountant.set_aside == 0.0
+    with pytest.raises(InvalidValueError, match="delta_share"):
+        Preparation(delta_share=1.0)
+
+
 def test_a_generator_of_plans_fits_an_open_schema_under_a_filter() -> None:
     frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=500), "t": ["a"] * 500})
     schema = OpenSchema(columns=(OpenNumber(name="x", whole=False), OpenText(name="t")))
@@ -227,18 +264,6 @@ def test_a_record_that_breaks_a_constraint_costs_nothing(monkeypatch: pytest.Mon
     kept = frame.assign(n=[1, 3])
     dpsynth.synthesize(kept, schema=schema, generator="independent", epsilon=1.0, seed=0)
     assert len(charged) == 3  # values, their spread, and the marginals
-
-
-def test_constraints_need_declared_columns() -> None:
-    forbidden = Forbidden(when={"x": "<2", "t": "a"})  # type: ignore[arg-type]
-    with pytest.raises(SchemaError, match="a column in a constraint needs"):
-        OpenSchema(
-            columns=(
-                OpenNumber(name="x", whole=False),
-                CategoricalColumn(name="t", categories=("a",)),
-            ),
-            settings={"constraints": (forbidden,)},
-        )
 
 
 def area(real: Any, synthetic: Any) -> float:

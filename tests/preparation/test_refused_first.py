@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 import dpsynth
+from dpsynth.curator.knowledge import check_possible
 from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.data.columns import IntegerColumn
-from dpsynth.data.constraints import Forbidden, Ordered
-from dpsynth.data.open_columns import OpenNumber
+from dpsynth.data.constraints import Forbidden, Ordered, Within
+from dpsynth.data.open_columns import OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema, parse_schema
 from dpsynth.errors import DpsynthError, InvalidValueError, SchemaError
 from dpsynth.privacy.budget import Budget
@@ -45,6 +46,22 @@ FRAME = pd.DataFrame({"a": np.arange(99), "b": 3, "c": 0})
             "for a schema that drops records",
         ),
         ({"public_rows": 98}, "add_remove", "public_rows = 98"),
+        ({"constraints": (Ordered(lower="a", upper="b"),)}, "add_remove", "constraint 1 of the"),
+        (
+            {"constraints": (Within(when={"b": 3}, then={"a": ">=7.5"}),)},
+            "add_remove",
+            r"'a': 0, 'b': 3\}, but constraint 1 of the schema",
+        ),
+        (
+            {
+                "constraints": (
+                    Forbidden(when={"a": ">1"}),
+                    Forbidden(when={"a": ("missing", "<2")}),
+                )
+            },
+            "add_remove",
+            "no possible record",
+        ),
     ],
 )
 def test_records_that_contradict_what_is_declared(
@@ -78,6 +95,23 @@ def test_records_leave_before_rows_of_a_unit_are_sampled(opened: bool) -> None:
         frame, schema=schema, generator="independent", epsilon=50.0, delta=1e-6, seed=0
     ).model
     assert model.total == pytest.approx(units, abs=5)
+
+
+def test_constraints_on_texts_of_which_there_may_be_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    charges = counted_charges(monkeypatch)
+    rule = Forbidden(when=dict.fromkeys("tuv", "x"))
+    records = pd.DataFrame(dict.fromkeys("tuv", ["y", "z"] * 50))
+    for most, fits in ((1000, False), (100, True)):
+        columns = tuple(OpenText(name=name, most=most) for name in "tuv")
+        schema = OpenSchema(columns=columns, settings={"constraints": (rule,)})
+        if fits:
+            check_possible(schema)
+            continue
+        with pytest.raises(DpsynthError, match="have fewer codes"):
+            dpsynth.synthesize(records, schema=schema, generator="independent", epsilon=1.0)
+    assert charges == []
 
 
 @pytest.mark.parametrize(
