@@ -27,16 +27,11 @@ variance 2 v; two of width 2 h by 4 h**2 times it, and their noise has variance 
 def interpolated(column: IntegerColumn | FloatColumn, counts: Array) -> IntegerColumn | FloatColumn:
     """Return the column with pieces in the bins that had none, along a smooth curve of all bins.
 
-    The curve interpolates the cumulative counts at the edges of bins and rises wherever they do, so
-    that the records of each bin stay in it. It is believed as far as bins twice as wide predict
-    what their halves hold (`trust`), and what is left is uniform: where counts are noise, or leap
-    from one bin to the next, values stay uniform and the column may be returned as it is.
+    Where counts are noise, or leap from one bin to the next (`curve_shares`), values stay uniform.
 
     Args:
         column: the specification.
         counts: of its codes, that of missing values included; post-processing of what was bought.
-
-    Reference: Fritsch & Butland 1984, equation 5, for the slopes of the curve.
     """
     whole = isinstance(column, IntegerColumn)
     edges = (integer_edges(column) if whole else float_edges(column)).astype(np.float64)
@@ -45,21 +40,45 @@ def interpolated(column: IntegerColumn | FloatColumn, counts: Array) -> IntegerC
     given, home = _given(column.pieces, edges)
     bare = mass > 0
     bare[home] = False
-    if not column.binned or not bare.any():
-        return column
-    believed = trust(edges, mass)
-    if believed == 0:
+    if not column.binned or not bare.any() or trust(edges, mass) == 0:
         return column
     ends = _ends(edges, _scale(column))
-    law = _law(edges, mass, ends)
-    widths = np.diff(ends, axis=1)
-    even = widths / widths.sum(axis=1, keepdims=True)
-    weights = believed * law + (1 - believed) * even
+    shares, own = curve_shares(edges, mass, ends), bins_of(edges, ends)
     found = [*zip(home.tolist(), given, strict=True)]
-    for b, k in np.argwhere(bare[:, None] & (widths > 0)).tolist():
-        found.append((b, (float(ends[b, k]), float(ends[b, k + 1]), float(weights[b, k]))))
+    for k in np.flatnonzero(bare[own]).tolist():
+        found.append((int(own[k]), (float(ends[k]), float(ends[k + 1]), float(shares[k]))))
     found.sort(key=lambda item: item[0])  # stable: pieces of one bin stay in order
     return replace(column, pieces=tuple(piece for _, piece in found))
+
+
+def curve_shares(edges: Array, mass: Array, ends: Array) -> Array:
+    """Return for each part of a bin the share of the bin's records that a smooth curve gives it.
+
+    The curve interpolates the cumulative counts at the edges of bins and rises wherever they do, so
+    that the records of each bin stay in it. It is believed as far as bins twice as wide predict
+    what their halves hold (`trust`), and what is left falls to parts by width.
+
+    Args:
+        edges: of the bins, rising.
+        mass: records of each, at least 0.
+        ends: of the parts, rising, the edges of bins among them.
+
+    Reference: Fritsch & Butland 1984, equation 5, for the slopes of the curve.
+    """
+    own, widths = bins_of(edges, ends), np.diff(ends)
+    even = widths / np.diff(edges)[own]
+    cumulative = np.concatenate([[0.0], np.cumsum(mass)])
+    # Rounding may make a part of nothing negative.
+    risen = np.maximum(np.diff(_curve(edges, cumulative, ends)), 0.0)
+    total = np.bincount(own, weights=risen, minlength=len(mass))[own]
+    curve = np.where(total > 0, risen / np.where(total > 0, total, 1.0), even)
+    believed = trust(edges, mass)
+    return believed * curve + (1 - believed) * even
+
+
+def bins_of(edges: Array, ends: Array) -> NDArray[np.intp]:
+    """Return the bin of each part that `ends` bound."""
+    return np.searchsorted(edges[1:-1], ends[:-1], side="right")
 
 
 def trust(edges: Array, mass: Array) -> float:
@@ -67,15 +86,17 @@ def trust(edges: Array, mass: Array) -> float:
 
     Bins are joined in pairs, and the curve through the joined ones guesses what the first of each
     pair holds beyond its share of the width. The slope of what it does hold on the guess, over all
-    pairs and weighed by their records, is 1 on a smooth curve. It is 0 where guesses are of no use;
-    for what lies between, noise is at fault, and counts for more in the bins themselves (`_FINER`).
+    pairs and weighed by their records, is 1 on a smooth curve and 0 where guesses are of no use;
+    one standard error less of it is certain enough. For what it lacks to 1 noise is at fault, which
+    counts for more in the bins themselves (`_FINER`).
 
     Args:
         edges: of the bins, rising.
         mass: records of each, at least 0.
     """
     cumulative = np.concatenate([[0.0], np.cumsum(mass)])
-    explained = guessed = 0.0
+    guesses: list[Array] = []
+    holds: list[Array] = []
     for start in (0, 1):
         joined = np.unique([0, *range(start, len(edges), 2), len(mass)])
         middle = np.setdiff1d(np.arange(1, len(mass)), joined)
@@ -88,22 +109,16 @@ def trust(edges: Array, mass: Array) -> float:
         curve = _curve(edges[joined], cumulative[joined], edges[middle])
         guess = curve - cumulative[middle - 1] - even
         held = cumulative[middle] - cumulative[middle - 1] - even
-        explained += float(np.sum(held * guess / records))
-        guessed += float(np.sum(guess**2 / records))
-    if not explained > 0:
+        guesses.append(guess / np.sqrt(records))
+        holds.append(held / np.sqrt(records))
+    guess, held = np.concatenate([[0.0], *guesses]), np.concatenate([[0.0], *holds])
+    square = float(guess @ guess)
+    if not square > 0:
         return 0.0
-    slope = min(explained / guessed, 1.0)
+    slope = float(held @ guess) / square
+    error = float(np.sqrt(np.sum((guess * (held - slope * guess)) ** 2))) / square
+    slope = min(max(slope - error, 0.0), 1.0)
     return slope / (slope + _FINER * (1 - slope))
-
-
-def _law(edges: Array, mass: Array, ends: Array) -> Array:
-    """Return the share of each bin's records in each of its parts, as the curve has it."""
-    cumulative = np.concatenate([[0.0], np.cumsum(mass)])
-    # Rounding may make a part of nothing negative, and the curve end beside a bin's edge.
-    law = np.maximum(np.diff(_curve(edges, cumulative, ends), axis=1), 0.0)
-    total, widths = law.sum(axis=1, keepdims=True), np.diff(ends, axis=1)
-    even = widths / widths.sum(axis=1, keepdims=True)
-    return np.where(total > 0, law / np.where(total > 0, total, 1.0), even)
 
 
 def _curve(edges: Array, cumulative: Array, at: Array) -> Array:
@@ -119,20 +134,18 @@ def _curve(edges: Array, cumulative: Array, at: Array) -> Array:
 
 
 def _ends(edges: Array, scale: float | None) -> Array:
-    """Return ends of the parts of each bin, bins x (parts + 1); a part may be empty.
+    """Return ends of the parts of all bins, rising, those of bins among them.
 
     Args:
         edges: of the bins.
         scale: values are whole multiples of its inverse, and so are ends within a bin; None: any.
     """
-    bins = len(edges) - 1
-    parts = max(_LEAST_PARTS, -(-PARTS // bins))
-    lower, upper = edges[:-1, None], edges[1:, None]
-    found = lower + (upper - lower) * (np.arange(parts + 1) / parts)
+    parts = max(_LEAST_PARTS, -(-PARTS // (len(edges) - 1)))
+    inner = edges[:-1, None] + np.diff(edges)[:, None] * (np.arange(1, parts) / parts)
     if scale is not None:
-        found = np.ceil(found * scale - 1e-9) / scale
-    found[:, 0], found[:, -1] = edges[:-1], edges[1:]
-    return np.clip(found, lower, upper)
+        inner = np.ceil(inner * scale - 1e-9) / scale
+    inside = np.clip(inner, edges[:-1, None], edges[1:, None])
+    return np.unique(np.concatenate([edges, inside.ravel()]))
 
 
 def _scale(column: IntegerColumn | FloatColumn) -> float | None:

@@ -11,7 +11,7 @@ from dpsynth.data.interpolation import interpolated
 from dpsynth.data.schema import Schema
 from dpsynth.generators.base import SyntheticModel, TractableModel
 
-MOST_ROWS = 2**16
+COUNTED_ROWS = 2**16
 """Rows of a model without known marginals whose codes are counted instead."""
 
 
@@ -44,10 +44,9 @@ def _counts(
 ) -> dict[str, NDArray[np.float64]]:
     if isinstance(model, TractableModel) and model.tractable:
         return {name: model.marginal((name,)) for name in names}
+    rows = np.concatenate(list(model.codes_in_blocks(COUNTED_ROWS, rng=rng.spawn(1)[0])))
     schema: Schema = model.schema
-    rows = int(min(MOST_ROWS, max(1, round(model.total))))
-    codes = model.sample_codes(rows, rng=rng.spawn(1)[0])
     return {
-        name: np.bincount(codes[:, axis], minlength=schema.domain.sizes[name]).astype(np.float64)
+        name: np.bincount(rows[:, axis], minlength=schema.domain.sizes[name]).astype(np.float64)
         for name, axis in zip(names, schema.domain.axes(tuple(names)), strict=True)
     }
