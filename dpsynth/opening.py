@@ -132,7 +132,7 @@ def opened(
     """Return the door to the records, after what their schema leaves open was bought.
 
     Of a closed schema that is how values spread within bins; under an accountant of fixed plans,
-    and of records out of memory, nothing is bought, and values are uniform within them.
+    and of records out of memory, nothing is bought, and a fitted model's counts have to say it.
 
     Args:
         data: records; a Table is under `schema`.

@@ -303,11 +303,12 @@ def fitted_to(
         rng: source of what is post-processing.
     """
     from dpsynth.generators.marginal.workload import recording_skipped
+    from dpsynth.sampling.interpolation import with_interpolated_values
 
     with recording_skipped() as skipped:
         model = generator.fit(private, rng=rng)
     return Synthesis(
-        model=model,
+        model=with_interpolated_values(model, rng=rng),
         receipt=private.receipt(),
         generator=generator,
         sampling_seed=sampling_seed,

@@ -54,6 +54,7 @@ ALLOWED: dict[str, set[str]] = {
         "data.binning",
         "data.column_rules",
         "data.columns",
+        "data.interpolation",
         "data.numeric",
         "data.open_columns",
         "data.schema",

@@ -11,8 +11,8 @@ from dpsynth.data.encoding import Codec
 from dpsynth.data.linked_schema import LinkedSchema
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
+from dpsynth.generators.graphical import GraphicalSyntheticModel
 from dpsynth.pgm.completion import Completion
-from dpsynth.pgm.model import GraphicalModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,14 +31,17 @@ class EventSampler:
 
     Args:
         schema: the public description.
-        model: over `schema.transitions`, whose attributes are its first.
+        fitted: the model under `schema.transitions`; its columns say how values spread within bins.
     """
 
-    def __init__(self, schema: LinkedSchema, model: GraphicalModel) -> None:
-        self._schema, self._domain = schema, model.domain
+    def __init__(self, schema: LinkedSchema, fitted: GraphicalSyntheticModel) -> None:
+        self._schema, self._domain = schema, fitted.model.domain
         self._values = tuple(c.name for c in schema.values)
-        self._completion = Completion(model, schema.given)
-        self._clock = None if schema.time is None else _Clock(schema)
+        self._drawn = tuple(fitted.schema.column(name) for name in self._values)
+        self._completion = Completion(fitted.model, schema.given)
+        self._clock = None
+        if schema.time is not None:
+            self._clock = _Clock(schema, fitted.schema.column(schema.names.gap))
 
     def draw(self, units: Table, *, rng: np.random.Generator) -> "pd.DataFrame":
         """Return the events of `units`, by unit and in order of time.
@@ -126,7 +129,7 @@ class EventSampler:
         columns: dict[str, Any] = {key: owner[order]}
         if self._values:
             codes = np.concatenate([part for _, part, _ in drawn])[order]
-            decoded = Codec(schema=_only(schema.values)).decode(codes, rng=rng)
+            decoded = Codec(schema=_only(self._drawn)).decode(codes, rng=rng)
             columns |= {name: decoded.values(name) for name in self._values}
         if schema.time is not None:
             times = np.concatenate([part for _, _, part in drawn])[order]
@@ -195,12 +198,13 @@ def _empty(schema: LinkedSchema) -> "pd.DataFrame":
 class _Clock:
     """Times and the gaps between them, as codes and as numbers."""
 
-    def __init__(self, schema: LinkedSchema) -> None:
+    def __init__(self, schema: LinkedSchema, gap: Column) -> None:
         assert schema.time is not None
         column = schema.events.column(schema.time)
         assert isinstance(column, IntegerColumn | FloatColumn)  # checked by the schema
+        assert isinstance(gap, IntegerColumn | FloatColumn)  # of the kind of the time
         self.lower = column.lower
-        self._upper, self._gap = column.upper, schema.gap_column
+        self._upper, self._gap = column.upper, gap
         self._edges, self._starts = _edges(column), _edges(self._gap)[:-1]
 
     def codes(self, times: NDArray[np.float64]) -> Codes:

@@ -114,7 +114,7 @@ class LinkedSynthesis:
         drawn = self.units.sample(n, rng=source)
         units = renumbered(drawn, self.schema.number, self.numbers, rng=source)
         assert isinstance(self.events.model, GraphicalSyntheticModel)  # checked before the fit
-        events = EventSampler(self.schema, self.events.model.model).draw(units, rng=source)
+        events = EventSampler(self.schema, self.events.model).draw(units, rng=source)
         events[self.schema.key] += 1
         own = units.frame[[column.name for column in self.schema.own]]
         own.insert(0, self.schema.key, np.arange(1, len(units) + 1))

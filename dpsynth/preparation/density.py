@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.cells import Cells
 from dpsynth.curator.private_columns import PrivateColumns
-from dpsynth.preparation.spread import Spread, nonnegative, supported
+from dpsynth.preparation.spread import Spread, nonnegative, supported, told
 
 Array = NDArray[np.float64]
 
@@ -22,6 +22,7 @@ def bought_spread(
     whole: bool,
     amounts: Mapping[str, float],
     selections: int,
+    bins: Array | None = None,
 ) -> tuple[Spread, float]:
     """Return where the values lie, and the standard deviation of the noise in a count of them.
 
@@ -35,6 +36,7 @@ def bought_spread(
         whole: whether values are whole numbers.
         amounts: what the steps "values" (if wanted) and "spread" may cost.
         selections: how many columns look for frequent values.
+        bins: edges of declared bins, within which alone counts matter; None: there are none yet.
     """
     atoms, counted, sigma_values = np.empty(0), np.empty(0), inf
     if "values" in amounts:
@@ -50,6 +52,10 @@ def bought_spread(
     # Two answers about each atom, weighed by their precision.
     trust = sigma**-2 / (sigma**-2 + sigma_values**-2)
     at = trust * noisy[cells.intervals : -1] + (1 - trust) * counted
-    inside = nonnegative(supported(noisy[: cells.intervals], sigma))
+    inside = noisy[: cells.intervals]
+    if bins is None:
+        inside = nonnegative(supported(inside, sigma))
+    else:
+        inside = told(inside, edges, bins=bins, atoms=atoms, sigma=sigma)
     found = Spread(edges=edges, inside=inside, atoms=atoms, at=np.maximum(at, 0.0), whole=whole)
     return found, sigma

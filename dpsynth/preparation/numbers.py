@@ -74,7 +74,7 @@ def with_spread(
     amounts: Mapping[str, float],
     selections: int,
 ) -> IntegerColumn | FloatColumn:
-    """Return a closed column with the spread of values within its bins.
+    """Return a closed column with the spread of values within its bins, of those that tell any.
 
     Args:
         private, amounts, selections: as of `bought_number`.
@@ -90,6 +90,7 @@ def with_spread(
         whole=whole,
         amounts=amounts,
         selections=selections,
+        bins=edges,
     )
     return replace(column, pieces=tuple(spread.pieces()))
 

@@ -8,12 +8,16 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.data.interpolation import bins_of, curve_shares
 from dpsynth.data.numeric import Piece
 
 Array = NDArray[np.float64]
 
 _FIRM = 3.0
 """Standard deviations beyond which a sum of noisy counts is not taken for noise."""
+
+_TELLING = 2.0
+"""The same for what the counts of a declared bin say beyond its sum, and for that sum."""
 
 
 @final
@@ -118,6 +122,43 @@ def supported(counts: Array, sigma: float) -> Array:
     first = len(counts) - start
     kept[first:stop] = counts[first:stop]
     return kept
+
+
+def told(counts: Array, ends: Array, *, bins: Array, atoms: Array, sigma: float) -> Array:
+    """Return noisy counts of the parts of declared bins, drawn towards what is known without them.
+
+    That is a curve through the sums of all bins. What the parts of a bin say beyond it is shrunk
+    by how much of its size is noise (James and Stein), and where all of it may be, the bin is left
+    to the curve of the model's own counts, which are less noisy: all its parts are 0. A bin that
+    has frequent values and a firm sum beside them keeps the curve.
+
+    Args:
+        counts: of the parts, without records at `atoms`.
+        ends: of the parts, the edges of bins among them.
+        bins: edges of the bins.
+        atoms: frequent values.
+        sigma: standard deviation of the noise in each count.
+
+    Reference: Efron & Morris 1973, equation 1.5, for the positive part of the shrunk.
+    """
+    own = bins_of(bins, ends)
+    parts = np.bincount(own)
+    sums = np.maximum(np.bincount(own, weights=counts), 0.0)
+    expected = curve_shares(bins, sums, ends) * sums[own]
+    beyond = counts - expected
+    beyond -= (np.bincount(own, weights=beyond) / parts)[own]
+    misfit = np.bincount(own, weights=beyond**2) / sigma**2
+    freedom = parts - 1
+    telling = misfit > freedom + _TELLING * np.sqrt(2 * freedom)
+    kept = np.where(telling, 1 - freedom / np.where(telling, misfit, 1.0), 0.0)
+    found = expected + kept[own] * beyond
+    # Of which bin an atom is: as if it were the end of a part, which it may share.
+    held = np.isin(np.arange(len(parts)), bins_of(bins, np.append(atoms, np.inf)))
+    held &= sums > _TELLING * sigma * np.sqrt(parts)
+    found[~(telling | held)[own]] = 0.0
+    for b in np.flatnonzero(telling):
+        found[own == b] = nonnegative(found[own == b])
+    return found
 
 
 def _reach(counts: Array, sigma: float) -> int:

@@ -145,6 +145,44 @@ def test_release_mode_takes_no_seed_and_needs_none() -> None:
     check(made.sample(50), LINKED)
 
 
+def test_events_are_drawn_as_the_columns_of_their_model_say(fitted: LinkedSynthesis) -> None:
+    """Doses after the first within a tenth above the start of their bins."""
+    schema = fitted.events.schema
+    columns = []
+    for column in schema.columns:
+        if column.name == "dose":
+            pieces = tuple((float(b), b + 0.1, 1.0) for b in range(8))
+            columns.append(replace(column, pieces=pieces))
+        else:
+            columns.append(column)
+    model = replace(fitted.events.model, schema=replace(schema, columns=tuple(columns)))  # type: ignore[type-var]
+    shaped = replace(fitted, events=replace(fitted.events, model=model)).sample()
+    check(shaped, LINKED)
+    later = shaped.events[shaped.events.groupby("patient").cumcount() > 0]["dose"].dropna()
+    assert len(later) > 1000
+    assert (later % 1 < 0.1).all()
+    plain = fitted.sample().events["dose"].dropna()
+    assert (plain % 1 < 0.1).mean() < 0.2
+
+
+def test_values_of_linked_tables_follow_a_curve(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    steep = VISITS.assign(dose=np.minimum(rng.exponential(1.0, len(VISITS)), 8.0))
+    found = synthesize_linked(steep, PEOPLE, schema=LINKED, epsilon=20.0, seed=3)
+    for part, name in ((found.events, "dose"), (found.units, LINKED.names.first["dose"])):
+        column: Any = part.schema.column(name)
+        first = [weight for low, _, weight in column.pieces if low < 1]
+        assert len(first) > 1
+        assert first == sorted(first, reverse=True)
+    # Of an exponential law's first unit, .622 lie in its first half; uniform is .5.
+    drawn = found.sample().events["dose"]
+    low = drawn[drawn < 1]
+    assert 0.57 < (low < 0.5).mean() < 0.68
+    found.save(tmp_path / "linked.zip")
+    again = LinkedSynthesis.load(tmp_path / "linked.zip").sample()
+    pd.testing.assert_frame_equal(again.events, found.sample().events)
+
+
 def test_saved_models_sample_alike(fitted: LinkedSynthesis, tmp_path: Path) -> None:
     path = tmp_path / "model.zip"
     for made in (

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dpsynth.preparation.spread import Spread, grouped, nonnegative, supported
+from dpsynth.preparation.spread import Spread, grouped, nonnegative, supported, told
 
 
 @given(
@@ -84,3 +84,55 @@ def test_nonnegative_counts_keep_their_sum(counts: list[float]) -> None:
     found = nonnegative(np.array(counts))
     assert (found >= 0).all()
     assert found.sum() == pytest.approx(max(sum(counts), 0.0), abs=1e-6)
+
+
+BINS = np.linspace(0.0, 8.0, 9)
+ENDS = np.linspace(0.0, 8.0, 65)
+"""Eight parts a bin."""
+
+
+def test_a_bin_that_tells_no_more_than_noise_is_left_to_the_model() -> None:
+    """Flat bins at noise as large as a part's records, 40 seeds; one bin has a peak."""
+    truth = np.full(64, 50.0)
+    truth[20] = 2000.0
+    left, peak = [], []
+    for seed in range(40):
+        noisy = truth + np.random.default_rng(seed).normal(scale=50, size=64)
+        found = told(noisy, ENDS, bins=BINS, atoms=np.empty(0), sigma=50).reshape(8, 8)
+        left.append((found.sum(axis=1) == 0)[[0, 1, 3, 4, 5, 6, 7]].mean())
+        peak.append(found[2, 4] / found[2].sum())
+    assert np.mean(left) > 0.9
+    # Counts beyond a curve that the peak itself bends are kept: it holds 2,000 of 2,350.
+    assert np.mean(peak) > 0.75
+
+
+def test_counts_without_noise_are_kept_and_sums_of_bins_too() -> None:
+    counts = np.random.default_rng(0).integers(0, 1000, 64).astype(float)
+    found = told(counts, ENDS, bins=BINS, atoms=np.empty(0), sigma=1e-3)
+    assert np.allclose(found, counts, atol=1e-3)
+    noisy = told(counts, ENDS, bins=BINS, atoms=np.empty(0), sigma=100)
+    sums, kept = counts.reshape(8, 8).sum(axis=1), noisy.reshape(8, 8).sum(axis=1)
+    assert ((kept == 0) | np.isclose(kept, sums)).all()
+    assert (kept > 0).any()
+
+
+def test_shrunk_counts_are_nearer_to_the_truth_than_noisy_ones() -> None:
+    """A slope under noise, 40 seeds: squared error of what is told, of bins that tell anything."""
+    truth = np.linspace(400.0, 0.0, 64)
+    told_error, raw_error = 0.0, 0.0
+    for seed in range(40):
+        noisy = truth + np.random.default_rng(seed).normal(scale=60, size=64)
+        found = told(noisy, ENDS, bins=BINS, atoms=np.empty(0), sigma=60)
+        some = found.reshape(8, 8).sum(axis=1).repeat(8) > 0
+        told_error += float(np.sum((found - truth)[some] ** 2))
+        raw_error += float(np.sum((noisy - truth)[some] ** 2))
+    assert 0 < told_error < 0.7 * raw_error
+
+
+def test_records_beside_a_frequent_value_are_kept() -> None:
+    counts = np.full(64, 50.0)
+    at = told(counts, ENDS, bins=BINS, atoms=np.array([0.0, 8.0]), sigma=20).reshape(8, 8)
+    assert np.allclose(at[[0, 7]], 50)
+    assert (at[1:7] == 0).all()
+    few = told(counts / 10, ENDS, bins=BINS, atoms=np.array([0.0]), sigma=20)
+    assert (few == 0).all()
