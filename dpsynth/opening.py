@@ -1,6 +1,6 @@
 """From what a user has - a frame, a table, a file, and a schema - to the one door to records."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,8 @@ from dpsynth.curator.knowledge import check_possible, known_zeros
 from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.public_records import PublicRecords
+from dpsynth.curator.raw_columns import RawColumns
+from dpsynth.curator.raw_spool import raw_spooled
 from dpsynth.curator.spool import spooled
 from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.files import is_parquet, load_file, load_frame
@@ -64,7 +66,7 @@ def door(
     cluster: str | None,
 ) -> Generator[PrivateData]:
     """Yield the one door to the records of a user, wherever they are; arguments and errors as of
-    `read_schema`, `stored_records` and `opened`.
+    `read_schema`, `stored_files` and `opened`.
 
     Args:
         accountant: its name; None: what suits the generator, unless an open schema rules it out.
@@ -75,23 +77,24 @@ def door(
     rules = read_schema(data, schema)
     if accountant is None and isinstance(rules, OpenSchema) and name not in ADAPTIVE:
         name = "zcdp"  # what is bought of an open schema depends on answers
-    with ExitStack() as files:
-        stored = stored_records(data, rules, out_of_core=out_of_core, cluster=cluster)
-        records = files.enter_context(stored) if stored else data
+    files = stored_files(data, out_of_core=out_of_core, cluster=cluster)
+    with ExitStack() as held:
+        if files is None:
+            records = data
+        elif isinstance(rules, OpenSchema) or _buys(rules, name, by or Preparation()):
+            records = held.enter_context(raw_records(files, _as_open(rules), cluster))
+        else:
+            records = held.enter_context(stored_records(files, rules, cluster))
         yield opened(records, rules, budget, noise=noise, accountant=name, by=by, public=public)
 
 
-def stored_records(
-    data: "DataFrame | Table | str | Path",
-    schema: Schema | OpenSchema,
-    *,
-    out_of_core: bool | None,
-    cluster: str | None,
-) -> AbstractContextManager[StoredRecords] | None:
-    """Return what holds the records of files for counting, or None where memory is to hold them.
+def stored_files(
+    data: "DataFrame | Table | str | Path", *, out_of_core: bool | None, cluster: str | None
+) -> list[Path] | None:
+    """Return the files whose records are not to be held in memory, or None where they are.
 
     Raises:
-        InvalidValueError: records that are no files, or an open schema of records out of memory.
+        InvalidValueError: records that are no files.
         FileError: no such files.
     """
     if not isinstance(data, str | Path):
@@ -103,19 +106,33 @@ def stored_records(
         raise InvalidValueError("out_of_core", out_of_core, "left out with a cluster")
     if cluster is None and (out_of_core is False or not (out_of_core or larger_than_memory(data))):
         return None
-    if isinstance(schema, OpenSchema):
-        name = schema.open_columns[0].name
-        rule = "declared with bounds and categories, or of records that fit into memory"
-        raise InvalidValueError(f"schema column {name!r}", "open", rule)
-    if cluster is not None:
-        from dpsynth.curator.cluster import clustered
+    return part_paths(data)
 
-        return clustered(part_paths(data), schema, cluster)
-    return spooled(part_paths(data), schema)
+
+def stored_records(
+    files: Sequence[Path], schema: Schema, cluster: str | None = None
+) -> AbstractContextManager[StoredRecords]:
+    """Return what holds the records of files for counting, on a cluster if there is one."""
+    if cluster is None:
+        return spooled(files, schema)
+    from dpsynth.curator.cluster import clustered
+
+    return clustered(files, schema, cluster)
+
+
+def raw_records(
+    files: Sequence[Path], schema: OpenSchema, cluster: str | None
+) -> AbstractContextManager[RawColumns]:
+    """Return what holds the raw columns of files, of which something is to be bought."""
+    if cluster is None:
+        return raw_spooled(files, schema)
+    from dpsynth.curator.raw_cluster import raw_clustered
+
+    return raw_clustered(files, schema, cluster)
 
 
 def opened(
-    data: "DataFrame | Table | StoredRecords | str | Path",
+    data: "DataFrame | Table | StoredRecords | RawColumns | str | Path",
     schema: Schema | OpenSchema,
     budget: Budget,
     *,
@@ -126,8 +143,8 @@ def opened(
 ) -> PrivateData:
     """Return the door to the records, after what their schema leaves open was bought.
 
-    Of a closed schema that is how values spread within bins; under an accountant of fixed plans,
-    and of records out of memory, nothing is bought, and values are uniform within them.
+    Of a closed schema that is how values spread within bins; under an accountant of fixed plans
+    nothing is bought, and values are uniform within them.
 
     Args:
         data: records; a Table is under `schema`.
@@ -147,32 +164,54 @@ def opened(
             _check_public_rows(data.schema, data.blocks.rows)
         unit, known = with_unit(budget, data.schema), read_public(public, data.schema)
         return PrivateData(data, unit, noise=noise, accountant=accountant, public=known)
-    if isinstance(data, Table):
-        frame, units = data.frame, data.units
+    units = None
+    if isinstance(data, RawColumns):
+        records = data
+        _check_public_rows(declared(schema), data.rows)
+    elif isinstance(data, Table):
+        records, units = data.frame, data.units
     else:
-        units = None
-        name = declared(schema).unit
-        frame = load_frame(data, schema.columns, name) if isinstance(data, str | Path) else data
-        frame = check_names(schema.names, frame, unit=name)
-        if not isinstance(data, str | Path) or is_parquet(data):  # a CSV file has no dtypes
-            schema = presented_as(schema, frame)
-        _check_public_rows(declared(schema), len(frame))
-    wanted = OpenSchema.of(schema) if isinstance(schema, Schema) else schema
-    unit, preparation, known = with_unit(budget, wanted.declared), by or Preparation(), None
+        records, schema = _read(data, schema)
+    wanted, preparation = _as_open(schema), by or Preparation()
+    rules, known = wanted.declared, None
+    unit = with_unit(budget, rules)
     if isinstance(schema, Schema):
         known = read_public(public, schema)
-        if not (accountant in ADAPTIVE and _has_bins(schema) and preparation.spreads):
-            table = data if isinstance(data, Table) else Table.from_frame(schema, frame)
+        if not (isinstance(records, RawColumns) or _buys(schema, accountant, preparation)):
+            table = data if isinstance(data, Table) else Table.from_frame(schema, records)
             return PrivateData(table, unit, noise=noise, accountant=accountant, public=known)
     elif public is not None:  # as far as it can be checked before the schema is closed
-        _public_table(public, wanted.declared)
-    rules = wanted.declared
+        _public_table(public, rules)
     if rules.constraints:  # what contradicts them is refused before anything is spent
         known_zeros(rules, unit)
-        Table.from_frame(rules, frame, units=units)
-    columns = PrivateColumns(frame, wanted, unit, noise=noise, accountant=accountant, units=units)
+        if not isinstance(records, RawColumns):  # which were checked while they were read
+            Table.from_frame(rules, records, units=units)
+    columns = PrivateColumns(records, wanted, unit, noise=noise, accountant=accountant, units=units)
     closed = preparation.closed(columns)
     return columns.private_data(closed, public=known or read_public(public, closed))
+
+
+def _read(
+    data: "DataFrame | str | Path", schema: Schema | OpenSchema
+) -> "tuple[DataFrame, Schema | OpenSchema]":
+    """Return records in memory, and their schema with the dtypes that they have."""
+    unit = declared(schema).unit
+    frame = load_frame(data, schema.columns, unit) if isinstance(data, str | Path) else data
+    frame = check_names(schema.names, frame, unit=unit)
+    if not isinstance(data, str | Path) or is_parquet(data):  # a CSV file has no dtypes
+        schema = presented_as(schema, frame)
+    _check_public_rows(declared(schema), len(frame))
+    return frame, schema
+
+
+def _as_open(schema: Schema | OpenSchema) -> OpenSchema:
+    return OpenSchema.of(schema) if isinstance(schema, Schema) else schema
+
+
+def _buys(schema: Schema, accountant: str, preparation: Preparation) -> bool:
+    """Return whether the spread of values within bins of a closed schema is bought."""
+    binned = any(not isinstance(c, CategoricalColumn) and c.binned for c in schema.columns)
+    return accountant in ADAPTIVE and preparation.spreads and binned
 
 
 def declared(schema: Schema | OpenSchema) -> Schema:
@@ -230,7 +269,3 @@ def _check_public_rows(schema: Schema, rows: int) -> None:
     if schema.public_rows not in (None, rows):
         rule = f"its schema declares public_rows = {schema.public_rows}"
         raise DataError(None, f"{rows} rows", rule)
-
-
-def _has_bins(schema: Schema) -> bool:
-    return any(not isinstance(c, CategoricalColumn) and c.binned for c in schema.columns)
