@@ -32,10 +32,10 @@ from dpsynth.privacy.budget import Budget
 
 Reading: TypeAlias = Callable[[Schema], AbstractContextManager[StoredRecords]]
 
-# Distinct numbers that memory holds, of all columns together; 16 bytes each.
-_HELD = 2**22
-# What texts of open columns may take in memory, together; each has its letters and some more.
+HELD = 2**22
+"""Distinct numbers that memory holds, of all columns together; 16 bytes each."""
 TEXT_BYTES = 2**29
+"""What texts of open columns may take in memory, together; each has its letters and some more."""
 _A_TEXT = 200
 
 
@@ -134,7 +134,7 @@ class SpooledColumns(RawColumns):
             FileError: there is no room for them.
             DataError: too many distinct texts.
         """
-        most = _HELD // max(len(block.numbers), 1)
+        most = HELD // max(len(block.numbers), 1)
         for name, numbers in block.numbers.items():
             if name not in self._spools:
                 self._spools[name] = NumberSpool(self._files, most=most)
