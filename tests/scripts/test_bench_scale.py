@@ -26,4 +26,4 @@ def test_tables_of_small_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     rows = bench_scale.fits(tmp_path, ["independent"], ["closed", "open"], 50, 120.0).rows
     assert [row[:2] for row in rows] == [("independent", "closed"), ("independent", "open")]
     for row in rows:
-        assert 50 < float(row[3]) < 2048
+        assert 50 < float(row[4]) < 2048
