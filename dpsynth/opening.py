@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dpsynth.curator.blocks import StoredRecords
 from dpsynth.curator.knowledge import check_possible, known_zeros
-from dpsynth.curator.private_columns import PrivateColumns
+from dpsynth.curator.private_columns import PrivateColumns, adaptive
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.public_records import PublicRecords
 from dpsynth.curator.raw_columns import RawColumns
@@ -77,6 +77,8 @@ def door(
     rules = read_schema(data, schema)
     if accountant is None and isinstance(rules, OpenSchema) and name not in ADAPTIVE:
         name = "zcdp"  # what is bought of an open schema depends on answers
+    if isinstance(rules, OpenSchema):
+        adaptive(name, budget)
     files = stored_files(data, out_of_core=out_of_core, cluster=cluster)
     with ExitStack() as held:
         if files is None:

@@ -66,10 +66,7 @@ class PrivateColumns:
         accountant: str = "zcdp",
         units: NDArray[np.int64] | None = None,
     ) -> None:
-        priced = make_accountant(accountant, budget)
-        if not isinstance(priced, Filter):
-            rule = "it serves fixed plans only; an open schema needs 'zcdp', 'gdp' or 'pure'"
-            raise UnsupportedEventError(accountant, "a column to be bought", rule)
+        priced = adaptive(accountant, budget)
         check_unit(schema.declared, budget)
         if not isinstance(records, RawColumns):
             records = _bounded(records, schema, budget, noise=noise, units=units)
@@ -220,6 +217,19 @@ class PrivateColumns:
     def _pricing(self, size: int, name: str = "value") -> Pricing:
         domain = Domain(sizes={name: size})
         return Pricing(accountant=self._accountant, noise=self._noise, domain=domain)
+
+
+def adaptive(accountant: str, budget: Budget) -> Filter:
+    """Return the accountant of a name, which must allow purchases that depend on answers.
+
+    Raises:
+        UnsupportedEventError: it serves fixed plans only.
+    """
+    priced = make_accountant(accountant, budget)
+    if not isinstance(priced, Filter):
+        rule = "it serves fixed plans only; an open schema needs 'zcdp', 'gdp' or 'pure'"
+        raise UnsupportedEventError(accountant, "a column to be bought", rule)
+    return priced
 
 
 def _bounded(

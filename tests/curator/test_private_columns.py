@@ -126,6 +126,14 @@ def test_a_spent_budget_refuses_everything(ask: Callable[[PrivateColumns], objec
     assert opened.ledger.entries == spent
 
 
+@pytest.mark.parametrize(("value", "end"), [(-20.0, 0.0), (20.0, 8.0), (8.0, 8.0), (0.0, 0.0)])
+def test_a_tree_counts_what_lies_outside_at_its_ends(value: float, end: float) -> None:
+    """A thousand records, noise of a few: intervals are halved there down to the narrowest."""
+    opened = door([value] * 1000, epsilon=8.0)
+    edges = opened.tree("x", 0.0, 8.0, amount=0.9 * opened.remaining, narrowest=0.5)
+    assert {0.0, 0.5, 1.0, 2.0, 4.0, 8.0} <= {abs(edge - end) for edge in edges}
+
+
 def test_the_model_goes_on_with_the_same_ledger() -> None:
     opened = door(np.arange(500.0), epsilon=2.0)
     opened.histogram("x", CELLS, sigma=50.0, label="spread of x")

@@ -223,6 +223,11 @@ def test_units_that_cannot_be_bounded_are_refused_before_anything_is_spent(
     assert charges == []
 
 
+def test_an_accountant_of_plans_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(DpsynthError, match="an open schema needs 'zcdp', 'gdp' or 'pure'"):
+        fit(tmp_path / "none.csv", accountant="pld")
+
+
 def test_too_many_texts_are_refused_before_anything_is_spent(
     whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
