@@ -20,7 +20,13 @@ from dpsynth.data.open_schema import OpenSchema, load_schema, presented_as
 from dpsynth.data.parts import larger_than_memory, part_paths
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
-from dpsynth.errors import DataError, DpsynthError, InvalidValueError
+from dpsynth.errors import (
+    DataError,
+    DpsynthError,
+    InvalidValueError,
+    RecordsElsewhereError,
+    UnsupportedEventError,
+)
 from dpsynth.preparation.prepare import Preparation
 from dpsynth.privacy.accountant import ADAPTIVE, make_accountant
 from dpsynth.privacy.budget import Budget
@@ -60,6 +66,7 @@ def door(
     noise: NoiseSource,
     accountant: str | None,
     suited: str,
+    trains: bool,
     by: Preparation | None,
     public: "DataFrame | Table | str | Path | None",
     out_of_core: bool | None,
@@ -71,6 +78,11 @@ def door(
     Args:
         accountant: its name; None: what suits the generator, unless an open schema rules it out.
         suited: the name of the accountant that suits the generator.
+        trains: whether the generator trains on the records themselves, by DP-SGD.
+
+    Raises:
+        UnsupportedEventError: an accountant that cannot price what is wanted.
+        RecordsElsewhereError: records to train on that are not in memory.
     """
     name = accountant or suited
     make_accountant(name, budget)  # refuses what no ledger could hold, before the data are read
@@ -79,7 +91,13 @@ def door(
         name = "zcdp"  # what is bought of an open schema depends on answers
     if isinstance(rules, OpenSchema):
         adaptive(name, budget)
+    if trains and name in ADAPTIVE:  # else columns would be bought before it turns out
+        rule = "training needs one of plans, as 'pld', and these cannot close an open schema"
+        raise UnsupportedEventError(name, "DP-SGD", rule)
     files = stored_files(data, out_of_core=out_of_core, cluster=cluster)
+    if trains and files is not None:
+        where = "in a file" if cluster is None else "on a cluster"
+        raise RecordsElsewhereError("DP-SGD", where)
     with ExitStack() as held:
         if files is None:
             records = data

@@ -228,6 +228,24 @@ def test_an_accountant_of_plans_is_refused_before_anything_is_read(tmp_path: Pat
         fit(tmp_path / "none.csv", accountant="pld")
 
 
+@pytest.mark.parametrize(
+    ("schema", "options", "said"),
+    [
+        (SCHEMA, {}, "cannot bound 'DP-SGD'"),
+        (SCHEMA, {"out_of_core": True}, "cannot bound 'DP-SGD'"),
+        (Schema(columns=(COLUMNS[-2],)), {"accountant": "gdp"}, "cannot bound 'DP-SGD'"),  # type: ignore[arg-type]
+        (Schema(columns=(COLUMNS[-2],)), {"out_of_core": True}, "they are in a file"),  # type: ignore[arg-type]
+    ],
+)
+def test_training_is_refused_before_anything_is_bought(
+    schema: OpenSchema, options: Any, said: str, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charges = counted_charges(monkeypatch)
+    with pytest.raises(DpsynthError, match=said):
+        fit(whole, schema, generator="dpvae", **options)
+    assert charges == []
+
+
 def test_too_many_texts_are_refused_before_anything_is_spent(
     whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
