@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from dpsynth.curator import private_columns
 from dpsynth.curator.cells import Cells, magnitude_edges
 from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.data.columns import CategoricalColumn, IntegerColumn
@@ -169,6 +170,15 @@ def test_plans_are_refused(accountant: str) -> None:
 def test_bad_values_are_refused_before_anything_is_spent(x: list[object], said: str) -> None:
     with pytest.raises(DataError, match=said):
         door(x)
+
+
+def test_too_many_rows_and_none_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match="no rows"):
+        door([])
+    monkeypatch.setattr(private_columns, "ROW_CEILING", 4)
+    assert door([1.0] * 3)
+    with pytest.raises(DataError, match="too many rows"):
+        door([1.0] * 4)
 
 
 def test_whole_numbers_are_checked() -> None:
