@@ -87,9 +87,9 @@ def door(
     name = accountant or suited
     make_accountant(name, budget)  # refuses what no ledger could hold, before the data are read
     rules = read_schema(data, schema)
-    if accountant is None and isinstance(rules, OpenSchema) and name not in ADAPTIVE:
-        name = "zcdp"  # what is bought of an open schema depends on answers
     if isinstance(rules, OpenSchema):
+        if accountant is None and name not in ADAPTIVE:
+            name = "zcdp"  # what is bought of an open schema depends on answers
         adaptive(name, budget)
     if trains and name in ADAPTIVE:  # else columns would be bought before it turns out
         rule = "training needs one of plans, as 'pld', and these cannot close an open schema"
@@ -180,10 +180,7 @@ def opened(
         UnknownNameError, DataError: records that do not fit the schema.
     """
     if isinstance(data, StoredRecords):
-        if data.schema.on_violation == "error":  # else some may have been left out
-            _check_public_rows(data.schema, data.blocks.rows)
-        unit, known = with_unit(budget, data.schema), read_public(public, data.schema)
-        return PrivateData(data, unit, noise=noise, accountant=accountant, public=known)
+        return _counted(data, budget, noise, accountant, public)
     units = None
     if isinstance(data, RawColumns):
         records = data
@@ -209,6 +206,21 @@ def opened(
     columns = PrivateColumns(records, wanted, unit, noise=noise, accountant=accountant, units=units)
     closed = preparation.closed(columns)
     return columns.private_data(closed, public=known or read_public(public, closed))
+
+
+def _counted(
+    records: StoredRecords,
+    budget: Budget,
+    noise: NoiseSource,
+    accountant: str,
+    public: "DataFrame | Table | str | Path | None",
+) -> PrivateData:
+    """Return the door to records that have codes already, of which nothing is bought here."""
+    schema = records.schema
+    if schema.on_violation == "error":  # else some may have been left out
+        _check_public_rows(schema, records.blocks.rows)
+    unit, known = with_unit(budget, schema), read_public(public, schema)
+    return PrivateData(records, unit, noise=noise, accountant=accountant, public=known)
 
 
 def _read(
