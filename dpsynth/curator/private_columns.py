@@ -1,6 +1,6 @@
 """The door to raw columns: what a schema leaves open is bought here, before records have codes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, final
 
 import numpy as np
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 
 Array: TypeAlias = NDArray[np.float64]
+
+# Exact draws made at once: one alone costs as much as hundreds.
+_DRAWN = 2**10
 
 
 @final
@@ -179,9 +182,14 @@ class PrivateColumns:
                 return numbers.present
             return 0 if number == lower else numbers.below(number)
 
-        def draw() -> float:
-            return float(self._noise.laplace(tree.scale, 1, law=law)[0])
+        def draws() -> Iterator[float]:
+            # What is drawn and not used would move the stream of a seed; there is none in release.
+            while True:
+                yield from self._noise.laplace(
+                    tree.scale, _DRAWN if discrete else 1, law=law
+                ).tolist()
 
+        draw = draws().__next__
         return tree.grow(below, lower, upper, narrowest=narrowest, draw=draw)
 
     def private_data(self, schema: Schema, *, public: PublicRecords | None = None) -> PrivateData:

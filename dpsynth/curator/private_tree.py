@@ -89,16 +89,17 @@ class PrivateTree:
             narrowest: intervals of at most this width are not halved.
             draw: one draw of the noise.
         """
-        edges, pending = [lower], [(lower, upper, 0)]
+        edges, pending = [lower], [(lower, upper, 0, below(lower), below(upper))]
         while pending:
-            start, stop, depth = pending.pop()
+            start, stop, depth, before, until = pending.pop()
             middle = start + (stop - start) / 2
             tiny = stop - start <= narrowest or depth >= _DEEPEST or not start < middle < stop
             if not tiny:
-                inside = below(stop) - below(start)
-                biased = max(-self.decay, inside - depth * self.decay)
+                biased = max(-self.decay, until - before - depth * self.decay)
                 if biased + draw() > 0:
-                    pending += [(middle, stop, depth + 1), (start, middle, depth + 1)]
+                    half, deeper = below(middle), depth + 1
+                    pending.append((middle, stop, deeper, half, until))
+                    pending.append((start, middle, deeper, before, half))
                     continue
             edges.append(stop)
         return edges

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dpsynth.curator import private_columns
 from dpsynth.curator.cells import Cells, magnitude_edges
 from dpsynth.curator.private_columns import PrivateColumns
+from dpsynth.curator.private_tree import PrivateTree
 from dpsynth.data.columns import CategoricalColumn, IntegerColumn
 from dpsynth.data.open_columns import OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema
@@ -26,7 +27,8 @@ from dpsynth.errors import (
     UnsupportedEventError,
 )
 from dpsynth.privacy.budget import Budget, Neighbouring
-from dpsynth.privacy.noise import ResearchNoise
+from dpsynth.privacy.events import NoiseLaw
+from dpsynth.privacy.noise import ReleaseNoise, ResearchNoise
 
 OPEN = OpenSchema(columns=(OpenNumber(name="x", whole=False), OpenText(name="t")))
 CELLS = Cells(edges=np.array([-1.0, 0.0, 2.5, 10.0]), atoms=np.array([0.0, 7.0]))
@@ -133,6 +135,30 @@ def test_a_tree_counts_what_lies_outside_at_its_ends(value: float, end: float) -
     opened = door([value] * 1000, epsilon=8.0)
     edges = opened.tree("x", 0.0, 8.0, amount=0.9 * opened.remaining, narrowest=0.5)
     assert {0.0, 0.5, 1.0, 2.0, 4.0, 8.0} <= {abs(edge - end) for edge in edges}
+
+
+def test_each_decision_of_a_tree_in_release_mode_has_a_draw_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Several are made at once there: none is used twice, and none is passed over."""
+    drawn, used = list[float](), list[float]()
+
+    def laplace(self: ReleaseNoise, scale: float, size: int, *, law: NoiseLaw) -> Any:
+        made = np.arange(len(drawn), len(drawn) + size, dtype=np.float64) % 7 - 3
+        drawn.extend(made.tolist())
+        return made
+
+    def grow(self: PrivateTree, *ends: Any, draw: Callable[[], float], **named: Any) -> list[float]:
+        used.extend(draw() for _ in range(3000))
+        return [0.0, 8.0]
+
+    monkeypatch.setattr(ReleaseNoise, "laplace", laplace)
+    monkeypatch.setattr(PrivateTree, "grow", grow)
+    frame = pd.DataFrame({"x": [1.0], "t": ["a"]})
+    opened = PrivateColumns(frame, OPEN, Budget(epsilon=1.0, delta=1e-9), noise=ReleaseNoise())
+    opened.tree("x", 0.0, 8.0, amount=0.01, narrowest=0.5)
+    assert used == drawn[:3000]
+    assert len(drawn) < 4200
 
 
 def test_the_model_goes_on_with_the_same_ledger() -> None:
