@@ -1,6 +1,6 @@
 """From what a user has - a frame, a table, a file, and a schema - to the one door to records."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.blocks import StoredRecords
 from dpsynth.curator.knowledge import check_possible, known_zeros
-from dpsynth.curator.private_columns import PrivateColumns
+from dpsynth.curator.private_columns import PrivateColumns, adaptive
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.public_records import PublicRecords
+from dpsynth.curator.raw_columns import RawColumns
+from dpsynth.curator.raw_spool import raw_spooled
 from dpsynth.curator.spool import spooled
 from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.conform import conform
@@ -23,7 +25,13 @@ from dpsynth.data.open_schema import OpenSchema, load_schema, presented_as
 from dpsynth.data.parts import larger_than_memory, part_paths
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
-from dpsynth.errors import DataError, DpsynthError, InvalidValueError
+from dpsynth.errors import (
+    DataError,
+    DpsynthError,
+    InvalidValueError,
+    RecordsElsewhereError,
+    UnsupportedEventError,
+)
 from dpsynth.preparation.prepare import Preparation
 from dpsynth.privacy.accountant import ADAPTIVE, make_accountant
 from dpsynth.privacy.budget import Budget
@@ -63,40 +71,55 @@ def door(
     noise: NoiseSource,
     accountant: str | None,
     suited: str,
+    trains: bool,
     by: Preparation | None,
     public: "DataFrame | Table | str | Path | None",
     out_of_core: bool | None,
     cluster: str | None,
 ) -> Generator[PrivateData]:
     """Yield the one door to the records of a user, wherever they are; arguments and errors as of
-    `read_schema`, `stored_records` and `opened`.
+    `read_schema`, `stored_files` and `opened`.
 
     Args:
         accountant: its name; None: what suits the generator, unless an open schema rules it out.
         suited: the name of the accountant that suits the generator.
+        trains: whether the generator trains on the records themselves, by DP-SGD.
+
+    Raises:
+        UnsupportedEventError: an accountant that cannot price what is wanted.
+        RecordsElsewhereError: records to train on that are not in memory.
     """
     name = accountant or suited
     make_accountant(name, budget)  # refuses what no ledger could hold, before the data are read
     rules = read_schema(data, schema)
-    if accountant is None and isinstance(rules, OpenSchema) and name not in ADAPTIVE:
-        name = "zcdp"  # what is bought of an open schema depends on answers
-    with ExitStack() as files:
-        stored = stored_records(data, rules, out_of_core=out_of_core, cluster=cluster)
-        records = files.enter_context(stored) if stored else data
+    if isinstance(rules, OpenSchema):
+        if accountant is None and name not in ADAPTIVE:
+            name = "zcdp"  # what is bought of an open schema depends on answers
+        adaptive(name, budget)
+    if trains and name in ADAPTIVE:  # else columns would be bought before it turns out
+        rule = "training needs one of plans, as 'pld', and these cannot close an open schema"
+        raise UnsupportedEventError(name, "DP-SGD", rule)
+    files = stored_files(data, out_of_core=out_of_core, cluster=cluster)
+    if trains and files is not None:
+        where = "in a file" if cluster is None else "on a cluster"
+        raise RecordsElsewhereError("DP-SGD", where)
+    with ExitStack() as held:
+        if files is None:
+            records = data
+        elif isinstance(rules, OpenSchema) or _buys(rules, name, by or Preparation()):
+            records = held.enter_context(raw_records(files, _as_open(rules), cluster))
+        else:
+            records = held.enter_context(stored_records(files, rules, cluster))
         yield opened(records, rules, budget, noise=noise, accountant=name, by=by, public=public)
 
 
-def stored_records(
-    data: "DataFrame | Table | str | Path",
-    schema: Schema | OpenSchema,
-    *,
-    out_of_core: bool | None,
-    cluster: str | None,
-) -> AbstractContextManager[StoredRecords] | None:
-    """Return what holds the records of files for counting, or None where memory is to hold them.
+def stored_files(
+    data: "DataFrame | Table | str | Path", *, out_of_core: bool | None, cluster: str | None
+) -> list[Path] | None:
+    """Return the files whose records are not to be held in memory, or None where they are.
 
     Raises:
-        InvalidValueError: records that are no files, or an open schema of records out of memory.
+        InvalidValueError: records that are no files.
         FileError: no such files.
     """
     if not isinstance(data, str | Path):
@@ -108,19 +131,33 @@ def stored_records(
         raise InvalidValueError("out_of_core", out_of_core, "left out with a cluster")
     if cluster is None and (out_of_core is False or not (out_of_core or larger_than_memory(data))):
         return None
-    if isinstance(schema, OpenSchema):
-        name = schema.open_columns[0].name
-        rule = "declared with bounds and categories, or of records that fit into memory"
-        raise InvalidValueError(f"schema column {name!r}", "open", rule)
-    if cluster is not None:
-        from dpsynth.curator.cluster import clustered
+    return part_paths(data)
 
-        return clustered(part_paths(data), schema, cluster)
-    return spooled(part_paths(data), schema)
+
+def stored_records(
+    files: Sequence[Path], schema: Schema, cluster: str | None = None
+) -> AbstractContextManager[StoredRecords]:
+    """Return what holds the records of files for counting, on a cluster if there is one."""
+    if cluster is None:
+        return spooled(files, schema)
+    from dpsynth.curator.cluster import clustered
+
+    return clustered(files, schema, cluster)
+
+
+def raw_records(
+    files: Sequence[Path], schema: OpenSchema, cluster: str | None
+) -> AbstractContextManager[RawColumns]:
+    """Return what holds the raw columns of files, of which something is to be bought."""
+    if cluster is None:
+        return raw_spooled(files, schema)
+    from dpsynth.curator.raw_cluster import raw_clustered
+
+    return raw_clustered(files, schema, cluster)
 
 
 def opened(
-    data: "DataFrame | Table | StoredRecords | str | Path",
+    data: "DataFrame | Table | StoredRecords | RawColumns | str | Path",
     schema: Schema | OpenSchema,
     budget: Budget,
     *,
@@ -131,8 +168,8 @@ def opened(
 ) -> PrivateData:
     """Return the door to the records, after what their schema leaves open was bought.
 
-    Of a closed schema that is how values spread within bins; under an accountant of fixed plans,
-    and of records out of memory, nothing is bought, and a fitted model's counts have to say it.
+    Of a closed schema that is how values spread within bins; under an accountant of fixed plans
+    nothing is bought, and a fitted model's counts have to say it.
 
     Args:
         data: records; a Table is under `schema`.
@@ -148,35 +185,31 @@ def opened(
         UnknownNameError, DataError: records that do not fit the schema.
     """
     if isinstance(data, StoredRecords):
-        if data.schema.on_violation == "error":  # else some may have been left out
-            _check_public_rows(data.schema, data.blocks.rows)
-        unit, known = with_unit(budget, data.schema), read_public(public, data.schema)
-        return PrivateData(data, unit, noise=noise, accountant=accountant, public=known)
-    if isinstance(data, Table):
-        frame, units = data.frame, data.units
+        return _counted(data, budget, noise, accountant, public)
+    units = None
+    if isinstance(data, RawColumns):
+        records = data
+        _check_public_rows(declared(schema), data.rows)
+    elif isinstance(data, Table):
+        records, units = data.frame, data.units
     else:
-        units = None
-        name = declared(schema).unit
-        frame = load_frame(data, schema.columns, name) if isinstance(data, str | Path) else data
-        frame = check_names(schema.names, frame, unit=name)
-        if not isinstance(data, str | Path) or is_parquet(data):  # a CSV file has no dtypes
-            schema = presented_as(schema, frame)
-        _check_public_rows(declared(schema), len(frame))
-    wanted = OpenSchema.of(schema) if isinstance(schema, Schema) else schema
-    unit, preparation, known = with_unit(budget, wanted.declared), by or Preparation(), None
+        records, schema = _read(data, schema)
+    wanted, preparation = _as_open(schema), by or Preparation()
+    rules, known = wanted.declared, None
+    unit = with_unit(budget, rules)
     if isinstance(schema, Schema):
         known = read_public(public, schema)
-        if not (accountant in ADAPTIVE and _has_bins(schema) and preparation.spreads):
-            table = data if isinstance(data, Table) else Table.from_frame(schema, frame)
+        if not (isinstance(records, RawColumns) or _buys(schema, accountant, preparation)):
+            table = data if isinstance(data, Table) else Table.from_frame(schema, records)
             return PrivateData(table, unit, noise=noise, accountant=accountant, public=known)
     elif public is not None:  # as far as it can be checked before the schema is closed
-        _public_table(public, wanted.declared)
-    rules = wanted.declared
+        _public_table(public, rules)
     if rules.constraints:  # what contradicts them is refused before anything is spent
         known_zeros(rules, unit)
-        frame, units = _keeping(rules, frame, units)
+        if not isinstance(records, RawColumns):  # which were checked while they were read
+            records, units = _keeping(rules, records, units)
     columns = PrivateColumns(
-        frame,
+        records,
         wanted,
         unit,
         noise=noise,
@@ -203,6 +236,44 @@ def _keeping(
     if kept is None:
         return frame, units
     return frame[kept].reset_index(drop=True), None if units is None else units[kept]
+
+
+def _counted(
+    records: StoredRecords,
+    budget: Budget,
+    noise: NoiseSource,
+    accountant: str,
+    public: "DataFrame | Table | str | Path | None",
+) -> PrivateData:
+    """Return the door to records that have codes already, of which nothing is bought here."""
+    schema = records.schema
+    if schema.on_violation == "error":  # else some may have been left out
+        _check_public_rows(schema, records.blocks.rows)
+    unit, known = with_unit(budget, schema), read_public(public, schema)
+    return PrivateData(records, unit, noise=noise, accountant=accountant, public=known)
+
+
+def _read(
+    data: "DataFrame | str | Path", schema: Schema | OpenSchema
+) -> "tuple[DataFrame, Schema | OpenSchema]":
+    """Return records in memory, and their schema with the dtypes that they have."""
+    unit = declared(schema).unit
+    frame = load_frame(data, schema.columns, unit) if isinstance(data, str | Path) else data
+    frame = check_names(schema.names, frame, unit=unit)
+    if not isinstance(data, str | Path) or is_parquet(data):  # a CSV file has no dtypes
+        schema = presented_as(schema, frame)
+    _check_public_rows(declared(schema), len(frame))
+    return frame, schema
+
+
+def _as_open(schema: Schema | OpenSchema) -> OpenSchema:
+    return OpenSchema.of(schema) if isinstance(schema, Schema) else schema
+
+
+def _buys(schema: Schema, accountant: str, preparation: Preparation) -> bool:
+    """Return whether the spread of values within bins of a closed schema is bought."""
+    binned = any(not isinstance(c, CategoricalColumn) and c.binned for c in schema.columns)
+    return accountant in ADAPTIVE and preparation.spreads and binned
 
 
 def declared(schema: Schema | OpenSchema) -> Schema:
@@ -260,7 +331,3 @@ def _check_public_rows(schema: Schema, rows: int) -> None:
     if schema.public_rows not in (None, rows):
         rule = f"its schema declares public_rows = {schema.public_rows}"
         raise DataError(None, f"{rows} rows", rule)
-
-
-def _has_bins(schema: Schema) -> bool:
-    return any(not isinstance(c, CategoricalColumn) and c.binned for c in schema.columns)

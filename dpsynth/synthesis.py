@@ -276,6 +276,7 @@ def synthesize(
         noise=noise,
         accountant=accountant,
         suited=chosen.accountant,
+        trains=chosen.trains,
         by=preparation,
         public=public,
         out_of_core=out_of_core,

@@ -70,12 +70,22 @@ def clustered(paths: Sequence[Path], schema: Schema, address: str) -> Generator[
         FileError: a file is missing, unreadable or not of its kind.
         UnknownNameError, DataError: records that do not fit the schema.
     """
-    parts = [part for path in paths for part in _parts(path.absolute())]
-    with _connected(address) as client:
-        blocks = ClusterBlocks(client, parts, schema, address)
-        if blocks.rows == 0:
-            raise NoRecordsError()
-        yield StoredRecords(schema=schema, blocks=blocks)
+    parts = parts_of(paths)
+    with connected(address) as client:
+        yield holding(client, parts, schema, address)
+
+
+def holding(client: Any, parts: Sequence[Part], schema: Schema, address: str) -> StoredRecords:
+    """Return the records of `parts` as the workers hold them; arguments: `ClusterBlocks`."""
+    blocks = ClusterBlocks(client, parts, schema, address)
+    if blocks.rows == 0:
+        raise NoRecordsError()
+    return StoredRecords(schema=schema, blocks=blocks)
+
+
+def parts_of(paths: Sequence[Path]) -> list[Part]:
+    """Return the tasks of workers; errors as of `clustered`."""
+    return [part for path in paths for part in _parts(path.absolute())]
 
 
 def _parts(path: Path) -> Iterator[Part]:
@@ -100,7 +110,8 @@ def _parts(path: Path) -> Iterator[Part]:
 
 
 @contextmanager
-def _connected(address: str) -> Generator[Any]:
+def connected(address: str) -> Generator[Any]:
+    """Connect to a scheduler that has a worker; errors as of `clustered`."""
     try:
         distributed = import_module("distributed")
     except ImportError:
@@ -157,17 +168,26 @@ class ClusterBlocks(Blocks):
 
     def _each(self, function: Any, **arguments: Any) -> Iterator[Any]:
         """Yield what `function` returns of each part, in the order in which they are done."""
-        distributed = import_module("distributed")
         done = self._client.map(function, self._held, pure=False, **arguments)
-        try:
-            for future in distributed.as_completed(done, loop=self._client.loop):
-                yield future.result()
-                future.release()
-        except distributed.scheduler.KilledWorker as error:
-            rule = "several workers in a row were lost over the same part"
-            raise ClusterError(self._address, rule) from error
-        except (distributed.CancelledError, distributed.comm.CommClosedError) as error:
-            raise ClusterError(self._address, "the scheduler was lost") from error
+        return each(self._client, done, self._address)
+
+
+def each(client: Any, futures: Sequence[Any], address: str) -> Iterator[Any]:
+    """Yield the results of futures in the order in which they are done, and let each go.
+
+    Raises:
+        ClusterError: a part kills workers, or the scheduler is lost.
+    """
+    distributed = import_module("distributed")
+    try:
+        for future in distributed.as_completed(futures, loop=client.loop):
+            yield future.result()
+            future.release()
+    except distributed.scheduler.KilledWorker as error:
+        rule = "several workers in a row were lost over the same part"
+        raise ClusterError(address, rule) from error
+    except (distributed.CancelledError, distributed.comm.CommClosedError) as error:
+        raise ClusterError(address, "the scheduler was lost") from error
 
 
 def encoded(part: Part, schema: Schema) -> tuple[Schema, list[Codes]]:
@@ -176,13 +196,23 @@ def encoded(part: Part, schema: Schema) -> tuple[Schema, list[Codes]]:
     Raises:
         FileError: the file has changed since it was listed.
     """
-    path, codec = Path(part.path), Codec(schema=schema)
-    tables = read_part(path, schema, rows=BLOCK, groups=part.groups)
-    codes = [codec.encode(table) for table in tables]
-    status = path.stat()
+    codec = Codec(schema=schema)
+    tables = read_part(Path(part.path), schema, rows=BLOCK, groups=part.groups)
+    with unchanged(part):
+        return schema, [codec.encode(table) for table in tables]
+
+
+@contextmanager
+def unchanged(part: Part) -> Generator[None]:
+    """Read a part, and refuse what was read where its file is not the one that was listed.
+
+    Raises:
+        FileError: it has changed.
+    """
+    yield
+    status = Path(part.path).stat()
     if (status.st_size, status.st_mtime_ns) != (part.size, part.changed):
-        raise FileError(path, "it changed while its records were counted")
-    return schema, codes
+        raise FileError(part.path, "it changed while its records were counted")
 
 
 def rows_of(held: tuple[Schema, list[Codes]]) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.pricing import Pricing
-from dpsynth.curator.queries import CELL_CEILING, MarginalQuery
+from dpsynth.curator.queries import CELL_CEILING, ROW_CEILING, MarginalQuery
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError
 from dpsynth.privacy.events import GaussianEvent, LaplaceEvent
@@ -54,11 +54,14 @@ class FrequentValues:
             raise InvalidValueError("failure", self.failure, "above 0 and below 1")
 
     def event(self, pricing: Pricing) -> GaussianEvent | LaplaceEvent:
-        """Return what is charged; as for the largest histogram, however many values there are."""
+        """Return what is charged; as if every record that there may be had a value of its own."""
         name = "value"
         shape = replace(pricing, domain=Domain(sizes={name: CELL_CEILING}))
         event = shape.event(MarginalQuery(clique=(name,)), self.sigma)
-        return replace(event, failure=self.failure)
+        # Distances of draws add up: those of the largest histogram are as many times in the most
+        # records as its cells are.
+        drawn = event.sampling_distance * -(-ROW_CEILING // CELL_CEILING)
+        return replace(event, sampling_distance=drawn, failure=self.failure)
 
     def threshold(self, pricing: Pricing) -> int:
         """Return the least noisy count that is released, in records.

@@ -1,29 +1,27 @@
 """The door to raw columns: what a schema leaves open is bought here, before records have codes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.curator.answering import Answering
 from dpsynth.curator.cells import Cells
-from dpsynth.curator.counting import CellCounter
 from dpsynth.curator.frequent import FrequentValues
 from dpsynth.curator.pricing import Pricing, share
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.private_tree import tree_for
 from dpsynth.curator.public_records import PublicRecords
-from dpsynth.curator.queries import CELL_CEILING, MarginalQuery
+from dpsynth.curator.queries import ROW_CEILING, MarginalQuery
+from dpsynth.curator.raw_columns import FrameColumns, RawColumns
 from dpsynth.curator.unit import check_unit, kept_rows
 from dpsynth.data.domain import Domain
 from dpsynth.data.identity import unit_numbers
 from dpsynth.data.open_schema import OpenSchema
-from dpsynth.data.raw import raw_columns
 from dpsynth.data.schema import Schema
-from dpsynth.data.table import Table, check_names
+from dpsynth.data.table import check_names
 from dpsynth.data.values import DECIMAL_CELLS, decimals_needed
-from dpsynth.errors import DataError, PrivacyError, UnsupportedEventError
+from dpsynth.errors import DataError, NoRecordsError, PrivacyError, UnsupportedEventError
 from dpsynth.privacy.accountant import Filter, make_accountant
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import NoiseLaw, PureEvent
@@ -37,6 +35,9 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = NDArray[np.float64]
 
+# Exact draws made at once: one alone costs as much as hundreds.
+_DRAWN = 2**10
+
 
 @final
 class PrivateColumns:
@@ -46,12 +47,12 @@ class PrivateColumns:
     more rows than the budget allows, as many as it does are kept, by sampling (`kept_rows`).
 
     Args:
-        frame: the records.
+        records: a frame, or raw columns that were checked already.
         schema: what is public about them.
         budget: the guarantee that everything bought here and later keeps together.
         noise: source of all privacy noise.
         accountant: "zcdp", "gdp" or "pure": what is bought depends on what was seen.
-        units: as of `Table`.
+        units: as of `Table`, of a frame.
         set_aside: delta that pays for frequent values (`Accountant`).
 
     Raises:
@@ -62,7 +63,7 @@ class PrivateColumns:
 
     def __init__(
         self,
-        frame: "pd.DataFrame",
+        records: "pd.DataFrame | RawColumns",
         schema: OpenSchema,
         budget: Budget,
         *,
@@ -71,23 +72,14 @@ class PrivateColumns:
         units: NDArray[np.int64] | None = None,
         set_aside: float = 0.0,
     ) -> None:
-        priced = make_accountant(accountant, budget, set_aside=set_aside)
-        if not isinstance(priced, Filter):
-            rule = "it serves fixed plans only; an open schema needs 'zcdp', 'gdp' or 'pure'"
-            raise UnsupportedEventError(accountant, "a column to be bought", rule)
+        priced = adaptive(accountant, budget, set_aside=set_aside)
         check_unit(schema.declared, budget)
-        unit = budget.unit
-        named = check_names(schema.names, frame, unit=unit)
-        self._frame = named
-        self._units = unit_numbers(unit, named) if units is None else units
-        if self._units is not None:
-            words = noise.words(len(self._units))
-            kept = kept_rows(self._units, budget.max_rows_per_unit, words)
-            self._frame, self._units = named.iloc[kept].reset_index(drop=True), self._units[kept]
-        if not 0 < len(self._frame) < CELL_CEILING:
-            rule = f"there must be at least 1 and fewer than {CELL_CEILING}"
-            raise DataError(None, "a number of rows out of range", rule)
-        self._numbers, self._texts = raw_columns(schema.columns, self._frame)
+        if not isinstance(records, RawColumns):
+            records = _bounded(records, schema, budget, noise=noise, units=units)
+        if records.rows >= ROW_CEILING:
+            raise DataError(None, "too many rows", f"there may be at most {ROW_CEILING - 1}")
+        records.check_units(budget)
+        self._records = records
         self.schema, self.budget = schema, budget
         self._accountant, self._noise = priced, noise
         self.ledger = Ledger(priced)
@@ -124,13 +116,12 @@ class PrivateColumns:
         Raises:
             BudgetExceededError: the budget does not cover it; nothing has changed.
         """
-        return self._count(name, cells.codes(self._numbers[name]), cells.size, sigma, label)
+        return self._count(name, cells.codes, cells.size, sigma, label)
 
     def decimals(self, name: str, *, sigma: float) -> Array:
         """Return noisy numbers of values of a column by how many decimals they need, as
         `decimals_needed` sorts them: a one-way marginal."""
-        codes = decimals_needed(self._numbers[name])
-        return self._count(name, codes, DECIMAL_CELLS, sigma, f"decimals of {name}")
+        return self._count(name, decimals_needed, DECIMAL_CELLS, sigma, f"decimals of {name}")
 
     def frequent(
         self, name: str, *, sigma: float, parts: int
@@ -151,13 +142,22 @@ class PrivateColumns:
         asked = FrequentValues(sigma=sigma, failure=allowed_failure(self._accountant, parts))
         event = asked.event(pricing)
         self.ledger.charge(f"frequent values of {name}", event)
-        values, counts = self._distinct(name)
-        noise: Array = pricing.draw(event, counts.shape)
-        kept = asked.released(counts, noise, pricing)
-        noisy = (counts + noise)[kept].astype(np.float64)
-        if isinstance(values, tuple):
-            return tuple(values[int(i)] for i in kept), noisy
-        return values[kept], noisy
+
+        def released(counts: NDArray[np.int64]) -> tuple[NDArray[np.intp], Array]:
+            noise: Array = pricing.draw(event, counts.shape)
+            kept = asked.released(counts, noise, pricing)
+            return kept, (counts + noise)[kept].astype(np.float64)
+
+        texts = self._records.texts(name)
+        if texts is not None:
+            kept, noisy = released(texts.counts)
+            return tuple(texts.texts[int(i)] for i in kept), noisy
+        values, found = list[Array](), list[Array]()
+        for distinct, counts in self._records.numbers(name).distinct():
+            kept, noisy = released(counts)
+            values.append(distinct[kept])
+            found.append(noisy)
+        return np.concatenate(values), np.concatenate(found)
 
     def tree(
         self, name: str, lower: float, upper: float, *, amount: float, narrowest: float
@@ -178,13 +178,22 @@ class PrivateColumns:
         tree = tree_for(epsilon, self.budget, discrete=discrete)
         law = NoiseLaw.DISCRETE if discrete else NoiseLaw.CONTINUOUS
         self.ledger.charge(f"tree of {name}", PureEvent(epsilon=epsilon))
-        numbers = self._numbers[name]
-        sorted_numbers = np.sort(np.clip(numbers[~np.isnan(numbers)], lower, upper))
+        numbers = self._records.numbers(name)
 
-        def draw() -> float:
-            return float(self._noise.laplace(tree.scale, 1, law=law)[0])
+        def below(number: float) -> int:
+            if number == upper:  # what lies outside counts as if it lay at the ends
+                return numbers.present
+            return 0 if number == lower else numbers.below(number)
 
-        return tree.grow(sorted_numbers, lower, upper, narrowest=narrowest, draw=draw)
+        def draws() -> Iterator[float]:
+            # What is drawn and not used would move the stream of a seed; there is none in release.
+            while True:
+                yield from self._noise.laplace(
+                    tree.scale, _DRAWN if discrete else 1, law=law
+                ).tolist()
+
+        draw = draws().__next__
+        return tree.grow(below, lower, upper, narrowest=narrowest, draw=draw)
 
     def private_data(self, schema: Schema, *, public: PublicRecords | None = None) -> PrivateData:
         """Return the records under a schema that is closed now, with the same ledger.
@@ -194,32 +203,65 @@ class PrivateColumns:
             public: as of `PrivateData`.
         """
         return PrivateData(
-            Table.from_frame(schema, self._frame, units=self._units),
+            self._records.under(schema),
             self.budget,
             noise=self._noise,
             ledger=self.ledger,
             public=public,
         )
 
-    def _distinct(self, name: str) -> tuple[tuple[str, ...] | Array, NDArray[np.int64]]:
-        if name in self._texts:
-            return self._texts[name].texts, self._texts[name].counts
-        numbers = self._numbers[name]
-        values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
-        return values, counts.astype(np.int64)
-
     def _count(
-        self, name: str, codes: NDArray[np.int64], size: int, sigma: float, label: str
+        self,
+        name: str,
+        codes: Callable[[Array], NDArray[np.int64]],
+        size: int,
+        sigma: float,
+        label: str,
     ) -> Array:
-        domain = Domain(sizes={name: size})
-        answering = Answering(
-            ledger=self.ledger,
-            pricing=self._pricing(size, name),
-            noise=self._noise,
-            counter=CellCounter(codes[:, None], domain),
-        )
-        return answering.measure([(label, MarginalQuery(clique=(name,)), sigma)])[0]
+        pricing = self._pricing(size, name)
+        event = pricing.event(MarginalQuery(clique=(name,)), sigma)
+        self.ledger.charge(label, event)
+        counts = self._records.numbers(name).tallied(codes, size)
+        noise: Array = pricing.draw(event, counts.shape)
+        return counts + noise
 
     def _pricing(self, size: int, name: str = "value") -> Pricing:
         domain = Domain(sizes={name: size})
         return Pricing(accountant=self._accountant, noise=self._noise, domain=domain)
+
+
+def adaptive(accountant: str, budget: Budget, *, set_aside: float = 0.0) -> Filter:
+    """Return the accountant of a name, which must allow purchases that depend on answers.
+
+    Args:
+        accountant: its name.
+        budget: the whole guarantee.
+        set_aside: as of `Accountant`.
+
+    Raises:
+        UnsupportedEventError: it serves fixed plans only.
+    """
+    priced = make_accountant(accountant, budget, set_aside=set_aside)
+    if not isinstance(priced, Filter):
+        rule = "it serves fixed plans only; an open schema needs 'zcdp', 'gdp' or 'pure'"
+        raise UnsupportedEventError(accountant, "a column to be bought", rule)
+    return priced
+
+
+def _bounded(
+    frame: "pd.DataFrame",
+    schema: OpenSchema,
+    budget: Budget,
+    *,
+    noise: NoiseSource,
+    units: NDArray[np.int64] | None,
+) -> FrameColumns:
+    """Return the records of a frame, of each unit as many as the budget allows, by sampling."""
+    named = check_names(schema.names, frame, unit=budget.unit)
+    units = unit_numbers(budget.unit, named) if units is None else units
+    if units is not None:
+        kept = kept_rows(units, budget.max_rows_per_unit, noise.words(len(units)))
+        named, units = named.iloc[kept].reset_index(drop=True), units[kept]
+    if len(named) == 0:
+        raise NoRecordsError()
+    return FrameColumns(schema, named, units)

@@ -6,9 +6,6 @@ from functools import lru_cache
 from math import exp, floor, inf, log, log1p
 from typing import final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dpsynth.errors import InvalidValueError
 from dpsynth.privacy.budget import Budget, Neighbouring
 
@@ -76,7 +73,7 @@ class PrivateTree:
 
     def grow(
         self,
-        numbers: NDArray[np.float64],
+        below: Callable[[float], int],
         lower: float,
         upper: float,
         *,
@@ -86,24 +83,23 @@ class PrivateTree:
         """Return the edges of the leaves, `lower` first and `upper` last.
 
         Args:
-            numbers: the records' values, sorted: secret.
+            below: number -> how many records have a value less than it; of `lower` none, of
+                `upper` all that have a value: secret.
             lower, upper: the interval at the root.
             narrowest: intervals of at most this width are not halved.
             draw: one draw of the noise.
         """
-        edges, pending = [lower], [(lower, upper, 0)]
+        edges, pending = [lower], [(lower, upper, 0, below(lower), below(upper))]
         while pending:
-            start, stop, depth = pending.pop()
+            start, stop, depth, before, until = pending.pop()
             middle = start + (stop - start) / 2
             tiny = stop - start <= narrowest or depth >= _DEEPEST or not start < middle < stop
             if not tiny:
-                ends = np.searchsorted(numbers, (start, stop), side="left")
-                inside = int(ends[1] - ends[0])
-                if stop == upper:
-                    inside = len(numbers) - int(ends[0])
-                biased = max(-self.decay, inside - depth * self.decay)
+                biased = max(-self.decay, until - before - depth * self.decay)
                 if biased + draw() > 0:
-                    pending += [(middle, stop, depth + 1), (start, middle, depth + 1)]
+                    half, deeper = below(middle), depth + 1
+                    pending.append((middle, stop, deeper, half, until))
+                    pending.append((start, middle, deeper, before, half))
                     continue
             edges.append(stop)
         return edges

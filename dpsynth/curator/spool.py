@@ -36,7 +36,7 @@ def spooled(paths: Sequence[Path], schema: Schema) -> Generator[StoredRecords]:
         UnknownNameError, DataError: records that do not fit the schema.
     """
     codec = Codec(schema=schema)
-    with _temporary() as file:
+    with temporary() as file:
         spool = Spool(file, codec.domain)
         for table in read_parts(paths, schema, rows=BLOCK):
             spool.append(codec.encode(table))
@@ -46,7 +46,12 @@ def spooled(paths: Sequence[Path], schema: Schema) -> Generator[StoredRecords]:
 
 
 @contextmanager
-def _temporary() -> Generator[IO[bytes]]:
+def temporary() -> Generator[IO[bytes]]:
+    """Open a file without a name and without a buffer.
+
+    Raises:
+        FileError: none can be made.
+    """
     with ExitStack() as stack:
         try:
             file = stack.enter_context(TemporaryFile(buffering=0))

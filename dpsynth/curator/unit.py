@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.counting import Counter
-from dpsynth.data.columns import CategoricalColumn, Column, IntegerColumn
+from dpsynth.data.identity import countable_unit
 from dpsynth.errors import DataError, InvalidValueError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.noise import NoiseSource
@@ -40,21 +40,20 @@ def check_counted_unit(counter: Counter, schema: "Schema", budget: Budget) -> No
         InvalidValueError: several identifiers may share a code.
         DataError: a unit with more rows than declared.
     """
-    if schema.unit not in schema.names:
-        return
-    column = schema.column(schema.unit)
-    if not _one_code_a_value(column):
-        rule = "with a code for each of its values, or records that fit into memory"
-        raise InvalidValueError("the unit's column", column.name, rule)
-    if int(counter.counts((column.name,)).max()) > budget.max_rows_per_unit:
+    column = countable_unit(schema.unit, schema.columns)
+    if column is not None:
+        check_rows(int(counter.counts((column.name,)).max()), budget)
+
+
+def check_rows(rows: int, budget: Budget) -> None:
+    """Refuse a unit of more than so many rows as the budget allows.
+
+    Raises:
+        DataError: it has more.
+    """
+    if rows > budget.max_rows_per_unit:
         rule = f"a unit may have at most {budget.max_rows_per_unit} rows"
-        raise DataError(schema.unit, "a unit with more rows than declared", rule)
-
-
-def _one_code_a_value(column: Column) -> bool:
-    if isinstance(column, IntegerColumn):
-        return not column.binned
-    return isinstance(column, CategoricalColumn)
+        raise DataError(budget.unit, "a unit with more rows than declared", rule)
 
 
 def bounded(

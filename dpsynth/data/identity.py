@@ -1,12 +1,15 @@
 """Who a row belongs to: identifiers, which are compared and never encoded, shown or synthesised."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.data.columns import CategoricalColumn, Column, IntegerColumn
+from dpsynth.data.open_columns import OpenColumn
 from dpsynth.data.spelling import Values, plain_values, spelling
-from dpsynth.errors import DataError
+from dpsynth.errors import DataError, InvalidValueError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,3 +49,25 @@ def identities(name: str, values: Values) -> tuple[NDArray[np.int64], list[str]]
         numbers.setdefault(text, len(numbers))
     merged = np.array([numbers[text] for text in texts], dtype=np.int64)
     return merged[np.asarray(found)], list(numbers)
+
+
+def countable_unit(
+    unit: str, columns: Sequence[Column | OpenColumn]
+) -> CategoricalColumn | IntegerColumn | None:
+    """Return the column that identifies the unit of records that are only counted, not sampled;
+    None where no column does.
+
+    Args:
+        unit: what identifies the unit of privacy.
+        columns: of the records.
+
+    Raises:
+        InvalidValueError: several identifiers may share a code.
+    """
+    column = next((c for c in columns if c.name == unit), None)
+    if column is None or isinstance(column, CategoricalColumn):
+        return column
+    if isinstance(column, IntegerColumn) and not column.binned:
+        return column
+    rule = "with a code for each of its values, or records that fit into memory"
+    raise InvalidValueError("the unit's column", unit, rule)

@@ -1,16 +1,18 @@
 """One table in many files, or in one that is larger than memory: read in blocks of records."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from glob import glob, has_magic
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from dpsynth.data.columns import Column
 from dpsynth.data.csv_blocks import read_csv_blocks
 from dpsynth.data.csv_check import check_csv
 from dpsynth.data.files import DAMAGED, NO_VALUE, attempted, holds_numbers, is_parquet
+from dpsynth.data.open_columns import OpenColumn
 from dpsynth.data.reading import opened_to_read
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table, check_names
@@ -18,6 +20,9 @@ from dpsynth.errors import DataError, FileError, NoRecordsError, UnknownNameErro
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Columns: TypeAlias = Sequence[Column | OpenColumn]
+Made = TypeVar("Made")
 
 IN_MEMORY_BYTES = 2**28
 """Size of the largest file whose records are held in memory, unless the user says otherwise."""
@@ -89,17 +94,38 @@ def read_part(
         rows: of a table, at most.
         groups: the row groups to read of a Parquet file; None: all.
     """
+    make = partial(Table.from_frame, schema)
+    yield from read_blocks(path, schema.columns, make, rows=rows, groups=groups)
+
+
+def read_blocks(
+    path: Path,
+    columns: Columns,
+    make: "Callable[[pd.DataFrame], Made]",
+    *,
+    rows: int,
+    groups: Sequence[int] | None = None,
+) -> "Iterator[Made]":
+    """Yield what `make` makes of the records of a file, block by block.
+
+    Args:
+        path: the file.
+        columns: its columns.
+        make: of a frame with their names; what it says of wrong records names the file.
+        rows, groups: as of `read_part`.
+    """
+    names = [c.name for c in columns]
     with opened_to_read(path) as file:
         if is_parquet(path):
-            blocks = _parquet(path, file, schema, rows, groups)
+            blocks = _parquet(path, file, columns, rows, groups)
         else:
-            blocks = _csv(path, file, schema)
+            blocks = _csv(path, file, columns)
         try:
             for frame in blocks:
-                check_names(schema.names, frame)
-                for start in range(0, len(frame), rows):
+                named = check_names(names, frame)
+                for start in range(0, len(named), rows):
                     with suppress(NoRecordsError):  # the schema may leave out all of a block
-                        yield Table.from_frame(schema, frame.iloc[start : start + rows])
+                        yield make(named.iloc[start : start + rows])
         except (UnknownNameError, DataError) as error:
             error.add_note(f"in {path}")
             raise
@@ -116,24 +142,24 @@ def row_groups(path: Path) -> list[int]:
         return [footer.row_group(i).num_rows for i in range(footer.num_row_groups)]
 
 
-def _csv(path: Path, file: Any, schema: Schema) -> "Iterator[pd.DataFrame]":
-    check_csv(path, file, schema.names)
-    numbers = [c.name for c in schema.columns if holds_numbers(c)]
+def _csv(path: Path, file: Any, columns: Columns) -> "Iterator[pd.DataFrame]":
+    check_csv(path, file, [c.name for c in columns])
+    numbers = [c.name for c in columns if holds_numbers(c)]
     try:
-        yield from read_csv_blocks(file, texts=_texts(schema), numbers=numbers)
+        yield from read_csv_blocks(file, texts=_texts(columns), numbers=numbers)
     except ValueError as error:
         raise FileError(path, str(error)) from error
 
 
 def _parquet(
-    path: Path, file: Any, schema: Schema, rows: int, groups: Sequence[int] | None
+    path: Path, file: Any, columns: Columns, rows: int, groups: Sequence[int] | None
 ) -> "Iterator[pd.DataFrame]":
     arrow = attempted(path, DAMAGED, lambda: _parquet_file(file)).schema_arrow
     yield arrow.empty_table().to_pandas()  # names are checked, whether there are records or not
     types = import_module("pyarrow").types
     texts = [
         name
-        for name in _texts(schema)
+        for name in _texts(columns)
         if name in arrow.names and types.is_string(arrow.field(name).type)
     ]
     reader = _parquet_file(file, read_dictionary=texts)
@@ -150,5 +176,5 @@ def _parquet_file(file: Any, **options: Any) -> Any:
     return parquet.ParquetFile(file, buffer_size=_BUFFER, pre_buffer=False, **options)
 
 
-def _texts(schema: Schema) -> list[str]:
-    return [c.name for c in schema.columns if not holds_numbers(c)]
+def _texts(columns: Columns) -> list[str]:
+    return [c.name for c in columns if not holds_numbers(c)]

@@ -1,6 +1,6 @@
 """Raw values of open columns: converted and checked as far as is possible without bounds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -27,6 +27,12 @@ class RawTexts:
 
     texts: tuple[str, ...]
     counts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int]) -> "RawTexts":
+        """Return texts by how often each occurs."""
+        texts = tuple(sorted(counts))
+        return cls(texts=texts, counts=np.array([counts[t] for t in texts], dtype=np.int64))
 
 
 def raw_columns(
@@ -93,16 +99,16 @@ def raw_texts(column: OpenText, values: Any) -> RawTexts:
         DataError: a collection among them, or a missing value where the column forbids it.
     """
     codes, distinct = factorize(column.name, values)
-    spelled = np.array([str(spelling(value, str)) for value in distinct], dtype=object)
-    counts = np.bincount(codes[codes >= 0], minlength=len(distinct)).astype(np.int64)
-    absent = (codes < 0).any() or (counts[spelled == ""] > 0).any()
-    if absent and not column.missing:
+    counts = np.bincount(codes[codes >= 0], minlength=len(distinct)).tolist()
+    together: dict[str, int] = {}
+    for value, count in zip(distinct, counts, strict=True):
+        if count:  # several spellings of one text count together
+            text = str(spelling(value, str))
+            together[text] = together.get(text, 0) + count
+    if ("" in together or (codes < 0).any()) and not column.missing:
         raise DataError(column.name, None, "its schema says missing = false")
-    kept = (spelled != "") & (counts > 0)
-    # Several spellings of one text count together.
-    texts, where = np.unique(spelled[kept].astype(str), return_inverse=True)
-    together = np.bincount(where, weights=counts[kept], minlength=len(texts)).astype(np.int64)
-    return RawTexts(texts=tuple(texts.tolist()), counts=together)
+    together.pop("", None)
+    return RawTexts.of(together)
 
 
 def _floats(integers: Any) -> NDArray[np.float64]:

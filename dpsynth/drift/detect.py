@@ -19,7 +19,7 @@ from dpsynth.drift.comparison import Compared, compare
 from dpsynth.drift.labels import group_labels
 from dpsynth.drift.reference import Reference
 from dpsynth.errors import InvalidValueError
-from dpsynth.opening import read_table, stored_records, with_unit
+from dpsynth.opening import read_table, stored_files, stored_records, with_unit
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.synthesis import Synthesis, parse_relation, random_streams
 
@@ -153,8 +153,9 @@ def _door(
 ) -> Generator[PrivateData]:
     """Yield the door to a batch under a model's schema, of which it has its own number of rows."""
     rules = replace(schema, public_rows=None)
-    stored = stored_records(data, rules, out_of_core=None, cluster=None)
-    with stored or nullcontext(read_table(data, rules)) as records:
+    files = stored_files(data, out_of_core=None, cluster=None)
+    held = nullcontext(read_table(data, rules)) if files is None else stored_records(files, rules)
+    with held as records:
         yield PrivateData(
             records,
             with_unit(budget, rules),

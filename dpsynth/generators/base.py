@@ -160,6 +160,7 @@ class Generator(ABC):
         requires: modules of an optional extra that `fit` imports; without them a sweep leaves the
             generator out with a sentence.
         uses_public: whether `fit` looks at `private.public`.
+        trains: whether `fit` trains on the records themselves, by DP-SGD.
     """
 
     name: ClassVar[str]
@@ -168,6 +169,7 @@ class Generator(ABC):
     model: ClassVar[type[SyntheticModel]]
     requires: ClassVar[tuple[str, ...]] = ()
     uses_public: ClassVar[bool] = False
+    trains: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> SyntheticModel:

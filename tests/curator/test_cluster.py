@@ -20,16 +20,21 @@ import pandas as pd
 import pytest
 
 import dpsynth
-from dpsynth.curator import cluster
+from dpsynth.curator import cluster, raw_cluster
 from dpsynth.curator.blocks import BlockCounter
 from dpsynth.curator.cluster import ClusterBlocks, clustered
 from dpsynth.curator.counting import CellCounter
 from dpsynth.curator.merging import Merging
+from dpsynth.curator.raw_cluster import raw_blocks as read_on_worker
+from dpsynth.data.columns import FloatColumn
 from dpsynth.data.encoding import Codec
 from dpsynth.data.files import save_file
+from dpsynth.data.open_columns import OpenNumber, OpenText
+from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.parts import part_paths
 from dpsynth.data.table import Table
 from dpsynth.errors import ClusterError, DataError, FileError, InvalidValueError
+from tests.doors import counted_charges
 from tests.tables import coded_schema, coded_table, dependent_codes
 
 cloudpickle = pytest.importorskip("cloudpickle", reason="dask is not installed")
@@ -201,6 +206,83 @@ def test_a_fit_survives_a_worker_killed_half_way(
     assert dask.workers[1].wait(timeout=PATIENCE) == -signal.SIGKILL
     assert fit.receipt.to_json() == memory.receipt.to_json()
     pd.testing.assert_frame_equal(fit.sample(999).frame, memory.sample(999).frame, check_exact=True)
+
+
+OPEN = OpenSchema(
+    columns=(
+        OpenText(name="city", missing=False),
+        OpenNumber(name="visits", whole=True),
+        OpenNumber(name="pay", whole=False),
+        FloatColumn(name="share", lower=0, upper=1),
+    )
+)
+
+
+def open_records(folder: Path) -> None:
+    """Write records in one file (all.csv) and in parts (parts/)."""
+    rng = np.random.default_rng(6)
+    frame = pd.DataFrame(
+        {
+            "city": rng.choice(["Rome", "Oslo", "Bonn"], 4000),
+            "visits": rng.poisson(3, 4000) * 100,
+            "pay": rng.lognormal(6, 1, 4000),
+            "share": rng.random(4000),
+        }
+    )
+    frame.to_csv(folder / "all.csv", index=False)
+    (folder / "parts").mkdir()
+    for i in range(PARTS):
+        frame[500 * i : 500 * (i + 1)].to_parquet(folder / "parts" / f"{i}.parquet", index=False)
+
+
+def test_an_open_schema_is_closed_as_in_memory_though_a_worker_is_killed(
+    dask: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_records(tmp_path)
+    options: dict[str, Any] = {"generator": "mst", "epsilon": 1.0, "seed": 7}
+    memory = dpsynth.synthesize(tmp_path / "all.csv", schema=OPEN, **options)
+    done, finished = distributed.as_completed, list[int]()
+
+    def killing(futures: Any, **more: Any) -> Iterator[Any]:
+        """Kill a worker when the raw columns of the first part have come back."""
+        for i, future in enumerate(done(futures, **more)):
+            if not finished:
+                dask.workers[0].send_signal(signal.SIGKILL)
+                dask.workers[0].wait(timeout=PATIENCE)
+            finished.append(i)
+            yield future
+
+    monkeypatch.setattr(raw_cluster, "raw_blocks", slowly_read)
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    monkeypatch.setattr(distributed, "as_completed", killing)
+    fit = dpsynth.synthesize(tmp_path / "parts", schema=OPEN, cluster=dask.address, **options)
+    assert finished[:PARTS] == list(range(PARTS)), "a part was added twice, or not at all"
+    assert "bounds of pay" in [entry.label for entry in fit.receipt.entries]
+    assert fit.receipt.to_json() == memory.receipt.to_json()
+    assert fit.schema.to_toml() == memory.schema.to_toml()
+    pd.testing.assert_frame_equal(fit.sample(999).frame, memory.sample(999).frame, check_exact=True)
+
+
+def slowly_read(part: Any, schema: Any) -> Any:
+    sleep(0.2)
+    return read_on_worker(part, schema)
+
+
+def test_records_that_do_not_fit_an_open_schema_are_refused_before_anything_is_spent(
+    dask: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charges = counted_charges(monkeypatch)
+    open_records(tmp_path)
+    wrong = pd.DataFrame({"city": ["Rome"], "visits": [1], "pay": [np.inf], "share": [0.5]})
+    wrong.to_parquet(tmp_path / "parts" / "9.parquet", index=False)
+    with pytest.raises(DataError, match="must be finite") as caught:
+        dpsynth.synthesize(tmp_path / "parts", schema=OPEN, epsilon=1.0, cluster=dask.address)
+    assert caught.value.__notes__ == [f"in {tmp_path / 'parts' / '9.parquet'}"]
+    assert charges == []
+    part = next(cluster._parts(tmp_path / "parts" / "0.parquet"))
+    os.utime(part.path)
+    with pytest.raises(FileError, match="it changed while its records were counted"):
+        read_on_worker(part, OPEN)
 
 
 def test_mistakes_are_one_sentence(

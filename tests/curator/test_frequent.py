@@ -8,6 +8,7 @@ from scipy.special import ndtr
 from dpsynth.curator.frequent import FrequentValues
 from dpsynth.curator.pricing import Pricing
 from dpsynth.curator.private_columns import PrivateColumns
+from dpsynth.curator.queries import ROW_CEILING
 from dpsynth.data.domain import Domain
 from dpsynth.data.open_columns import OpenText
 from dpsynth.data.open_schema import OpenSchema
@@ -66,6 +67,17 @@ def test_the_event_is_a_histograms_with_its_distance(
     event = FrequentValues(sigma=7.0, failure=1e-12).event(pricing(accountant, of, release=True))
     assert event.failure == 1e-12
     assert event.sensitivity == of.l2_sensitivity
+
+
+def test_a_distance_of_draws_is_charged_for_as_many_as_there_may_be_records(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        ResearchNoise, "sampling_distance", lambda self, law, spread, size: size * 2.0**-60
+    )
+    of = pricing("zcdp", budget(1, Neighbouring.ADD_REMOVE))
+    event = FrequentValues(sigma=7.0, failure=2.0**-40).event(of)
+    assert event.sampling_distance == ROW_CEILING * 2.0**-60
 
 
 def columns(values: list[str], seed: int, **fields: float) -> PrivateColumns:

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from dpsynth.curator import private_columns
 from dpsynth.curator.cells import Cells, magnitude_edges
 from dpsynth.curator.private_columns import PrivateColumns
+from dpsynth.curator.private_tree import PrivateTree
 from dpsynth.data.columns import CategoricalColumn, IntegerColumn
 from dpsynth.data.open_columns import OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema
@@ -25,7 +27,8 @@ from dpsynth.errors import (
     UnsupportedEventError,
 )
 from dpsynth.privacy.budget import Budget, Neighbouring
-from dpsynth.privacy.noise import ResearchNoise
+from dpsynth.privacy.events import NoiseLaw
+from dpsynth.privacy.noise import ReleaseNoise, ResearchNoise
 
 OPEN = OpenSchema(columns=(OpenNumber(name="x", whole=False), OpenText(name="t")))
 CELLS = Cells(edges=np.array([-1.0, 0.0, 2.5, 10.0]), atoms=np.array([0.0, 7.0]))
@@ -126,6 +129,38 @@ def test_a_spent_budget_refuses_everything(ask: Callable[[PrivateColumns], objec
     assert opened.ledger.entries == spent
 
 
+@pytest.mark.parametrize(("value", "end"), [(-20.0, 0.0), (20.0, 8.0), (8.0, 8.0), (0.0, 0.0)])
+def test_a_tree_counts_what_lies_outside_at_its_ends(value: float, end: float) -> None:
+    """A thousand records, noise of a few: intervals are halved there down to the narrowest."""
+    opened = door([value] * 1000, epsilon=8.0)
+    edges = opened.tree("x", 0.0, 8.0, amount=0.9 * opened.remaining, narrowest=0.5)
+    assert {0.0, 0.5, 1.0, 2.0, 4.0, 8.0} <= {abs(edge - end) for edge in edges}
+
+
+def test_each_decision_of_a_tree_in_release_mode_has_a_draw_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Several are made at once there: none is used twice, and none is passed over."""
+    drawn, used = list[float](), list[float]()
+
+    def laplace(self: ReleaseNoise, scale: float, size: int, *, law: NoiseLaw) -> Any:
+        made = np.arange(len(drawn), len(drawn) + size, dtype=np.float64) % 7 - 3
+        drawn.extend(made.tolist())
+        return made
+
+    def grow(self: PrivateTree, *ends: Any, draw: Callable[[], float], **named: Any) -> list[float]:
+        used.extend(draw() for _ in range(3000))
+        return [0.0, 8.0]
+
+    monkeypatch.setattr(ReleaseNoise, "laplace", laplace)
+    monkeypatch.setattr(PrivateTree, "grow", grow)
+    frame = pd.DataFrame({"x": [1.0], "t": ["a"]})
+    opened = PrivateColumns(frame, OPEN, Budget(epsilon=1.0, delta=1e-9), noise=ReleaseNoise())
+    opened.tree("x", 0.0, 8.0, amount=0.01, narrowest=0.5)
+    assert used == drawn[:3000]
+    assert len(drawn) < 4200
+
+
 def test_the_model_goes_on_with_the_same_ledger() -> None:
     opened = door(np.arange(500.0), epsilon=2.0)
     opened.histogram("x", CELLS, sigma=50.0, label="spread of x")
@@ -161,6 +196,15 @@ def test_plans_are_refused(accountant: str) -> None:
 def test_bad_values_are_refused_before_anything_is_spent(x: list[object], said: str) -> None:
     with pytest.raises(DataError, match=said):
         door(x)
+
+
+def test_too_many_rows_and_none_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match="no rows"):
+        door([])
+    monkeypatch.setattr(private_columns, "ROW_CEILING", 4)
+    assert door([1.0] * 3)
+    with pytest.raises(DataError, match="too many rows"):
+        door([1.0] * 4)
 
 
 def test_whole_numbers_are_checked() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from math import exp, floor, inf, log
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,7 +101,14 @@ def test_noise_is_as_little_as_epsilon_allows(discrete: bool) -> None:
 
 def grown(numbers: list[float], draw: Callable[[], float], narrowest: float = 1.0) -> list[float]:
     tree = PrivateTree(scale=1.0, discrete=False)
-    return tree.grow(np.sort(numbers), 0.0, 16.0, narrowest=narrowest, draw=draw)
+    below = below_of(numbers, 16.0)
+    return tree.grow(below, 0.0, 16.0, narrowest=narrowest, draw=draw)
+
+
+def below_of(numbers: Any, upper: float) -> Callable[[float], int]:
+    """Return what counts `numbers` below another, of `upper` all."""
+    held = np.sort(numbers)
+    return lambda x: len(held) if x == upper else int(np.searchsorted(held, x, side="left"))
 
 
 def test_dense_places_are_divided() -> None:
@@ -114,9 +122,9 @@ def test_a_tree_finds_records_in_a_range_that_is_far_too_wide() -> None:
     """Ten thousand records between 3 and 4 in a range of 2**60, seed 0."""
     rng = np.random.default_rng(0)
     tree = PrivateTree(scale=10.0, discrete=False)
-    numbers = np.sort(3 + rng.random(10_000))
+    below = below_of(3 + rng.random(10_000), 2.0**60)
     edges = tree.grow(
-        numbers, 0.0, 2.0**60, narrowest=2.0**-30, draw=lambda: float(rng.laplace(0, 10))
+        below, 0.0, 2.0**60, narrowest=2.0**-30, draw=lambda: float(rng.laplace(0, 10))
     )
     inside = [edge for edge in edges if 3 < edge < 4]
     assert len(inside) > 10

@@ -26,7 +26,6 @@ from dpsynth.errors import (
     RecordsElsewhereError,
     UnknownNameError,
 )
-from dpsynth.preparation.prepare import Preparation
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.noise import ResearchNoise
 from tests.tables import coded_schema, coded_table, dependent_codes
@@ -51,13 +50,7 @@ def randhie(tmp_path_factory: pytest.TempPathFactory) -> tuple[Table, Path]:
 @pytest.mark.parametrize("generator", ["mst", "mwem", "privbayes", "tree", "independent", *SLOW])
 def test_fits_are_those_of_records_in_memory(generator: str, randhie: tuple[Table, Path]) -> None:
     table, folder = randhie
-    memory = dpsynth.synthesize(
-        table,
-        generator=generator,
-        epsilon=1.0,
-        seed=3,
-        preparation=Preparation(most_spread=0.0),  # records in files have none bought
-    )
+    memory = dpsynth.synthesize(table, generator=generator, epsilon=1.0, seed=3)
     file = dpsynth.synthesize(folder, schema=table.schema, generator=generator, epsilon=1.0, seed=3)
     assert file.receipt.to_json() == memory.receipt.to_json()
     pd.testing.assert_frame_equal(

@@ -23,6 +23,7 @@ def test_tables_of_small_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     bench_scale.make(tmp_path, 3000)
     counted = bench_scale.counting(tmp_path)
     assert all(float(cell) > 0 for _, *cells in counted.rows for cell in cells)
-    (row,) = bench_scale.fits(tmp_path, ["independent"], 50, 120.0).rows
-    assert row[0] == "independent"
-    assert 50 < float(row[2]) < 2048
+    rows = bench_scale.fits(tmp_path, ["independent"], ["closed", "open"], 50, 120.0).rows
+    assert [row[:2] for row in rows] == [("independent", "closed"), ("independent", "open")]
+    for row in rows:
+        assert 50 < float(row[4]) < 2048

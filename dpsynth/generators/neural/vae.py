@@ -127,6 +127,7 @@ class DpVae(Generator):
 
     name: ClassVar[str] = "dpvae"
     accountant: ClassVar[str] = "pld"
+    trains: ClassVar[bool] = True
     reference: ClassVar[str] = "Kingma & Welling 2014, equation 10; Abadi et al. 2016, Algorithm 1"
     model: ClassVar[type[SyntheticModel]] = VaeModel
 
