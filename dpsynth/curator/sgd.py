@@ -148,6 +148,7 @@ class SgdSession:
         probe.refuse_mixing(module, loss)
         probe.refuse_wrong_sum(clipped)
         self._probe, self._clipped = probe, clipped
+        self._needed = clipped.bytes_per_record(probe.codes, probe.generator())
         self._expected_batch = self._plan.sample_rate * rows
         self._generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
 
@@ -203,7 +204,7 @@ class SgdSession:
 
         parameters = [p for p in clipped.module.parameters() if p.requires_grad]
         total = torch.zeros(sum(p.numel() for p in parameters), dtype=torch.float64)
-        size = max(1, _BATCH_BYTES // clipped.bytes_per_record)
+        size = max(1, _BATCH_BYTES // self._needed)
         for start in range(0, len(chosen), size):
             rows = self._codes[chosen[start : start + size]]
             batch = torch.as_tensor(rows.astype(np.int64), device=parameters[0].device)
