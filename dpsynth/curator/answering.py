@@ -17,6 +17,7 @@ from dpsynth.curator.sgd import SgdPlan
 from dpsynth.data.domain import Clique
 from dpsynth.errors import UnsupportedEventError
 from dpsynth.privacy.events import ComposedEvent, Event, ExponentialEvent
+from dpsynth.privacy.filters import part_of
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
 
@@ -56,6 +57,13 @@ class Answering:
             mergings=(*self.mergings, merging),
             impossible=zeros_of_groups(self.impossible, domain, tables),
         )
+
+    def part(self, label: str, event: Event) -> "Answering":
+        """Charge all of an allotment, and return what answers from a ledger of its own over it."""
+        accountant = part_of(self.pricing.accountant, event)
+        self.ledger.charge(label, event)
+        pricing = replace(self.pricing, accountant=accountant)
+        return replace(self, ledger=Ledger(accountant), pricing=pricing)
 
     def measure(
         self, asked: Sequence[tuple[str, AdditiveQuery, float]], together: str | None = None

@@ -37,7 +37,7 @@ from dpsynth.errors import InvalidValueError, PrivacyError
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.privacy.accountant import Accountant
 from dpsynth.privacy.budget import Budget, Neighbouring
-from dpsynth.privacy.events import DpSgdEvent, Event
+from dpsynth.privacy.events import DpSgdEvent, Event, GdpEvent
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
 from dpsynth.privacy.receipt import Receipt
@@ -301,23 +301,24 @@ class PrivateData:
         query = dependence(candidates, penalties=penalties)
         return query.candidates[self._answering.select(label, query, len(candidates), epsilon)]
 
-    def allot(self, fraction: float, *, label: str = "allotment") -> "PrivateData":
+    def allot(self, part: float | GdpEvent, *, label: str = "allotment") -> "PrivateData":
         """Return a view of the same records with a ledger of its own over a part of the budget.
 
         The parent is charged for the whole part now, whatever the child spends of it.
 
         Args:
-            fraction: of what remains, above 0 and at most 1.
+            part: of what remains, above 0 and at most 1; or an event (`part_of`).
 
         Raises:
-            UnsupportedEventError: the accountant serves fixed plans only.
+            LedgerError: the event is not the next of the reserved plan.
+            UnsupportedEventError: a fraction where the accountant serves fixed plans only.
         """
-        if not 0.0 < fraction <= 1.0:
-            raise InvalidValueError("fraction", fraction, "above 0 and at most 1")
-        accountant = self._answering.pricing.filter
-        event = accountant.allotment(share(self.remaining * fraction, "fraction", 1))
-        self.ledger.charge(label, event)
-        return self._view(replace(self._answering, ledger=Ledger(accountant.part(event))))
+        if isinstance(part, GdpEvent):
+            return self._view(self._answering.part(label, part))
+        if not 0.0 < part <= 1.0:
+            raise InvalidValueError("part", part, "above 0 and at most 1, or a GdpEvent")
+        event = self._answering.pricing.filter.allotment(share(self.remaining * part, "part", 1))
+        return self._view(self._answering.part(label, event))
 
     def merged(self, groups: Mapping[str, Sequence[int]]) -> "PrivateData":
         """Return a view of the same records, under the same ledger, with codes merged into groups.
