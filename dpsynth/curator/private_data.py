@@ -4,7 +4,6 @@ It guards against mistakes, not against an adversary inside the process: Python 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, Self, final
 
 import numpy as np
