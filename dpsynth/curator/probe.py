@@ -8,7 +8,9 @@ are private outputs already. So a refusal, or a stop, tells nothing about the re
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 
-from typing import TYPE_CHECKING, final
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -61,21 +63,34 @@ class Probe:
             return bool(torch.isfinite(loss(module, self.codes, self.generator())).all())
 
     def refuse_mixing(self, module: "nn.Module", loss: PerSampleLoss) -> None:
-        """Check that a record's loss depends on no other record of its batch.
+        """Check that a record's loss depends on no other record of its batch, and that a pass
+        leaves nothing of the records in the network.
 
         Raises:
-            InvalidValueError: other losses move when one row is replaced; clipping would then not
-                bound what one record does.
+            InvalidValueError: other losses move when one row is replaced, and clipping would then
+                not bound what one record does; or a buffer keeps a trace of the rows. The layer is
+                named where it is a layer's doing.
         """
         import torch
 
+        kept = {name: buffer.clone() for name, buffer in module.named_buffers()}
         with torch.no_grad():
-            before = per_record(loss(module, self.codes, self.generator()), _ROWS)
-            after = per_record(loss(module, self._changed, self.generator()), _ROWS)
-        if not torch.allclose(before[1:], after[1:], rtol=1e-4, atol=1e-6, equal_nan=True):
-            raise InvalidValueError(
-                "loss", "one that mixes records", "a function of one record at a time"
-            )
+            with _layer_calls(module) as first:
+                before = per_record(loss(module, self.codes, self.generator()), _ROWS)
+            with _layer_calls(module) as second:
+                after = per_record(loss(module, self._changed, self.generator()), _ROWS)
+        for name, buffer in module.named_buffers():
+            if not torch.equal(buffer, kept[name]):
+                rule = "left as it is by a pass over records: no noise covers what it keeps"
+                raise InvalidValueError(f"buffer {name!r}", "changed by a pass", rule)
+        if _same(before, after):
+            return
+        rule = "a function of one record at a time"
+        for (name, given, made), (_, given_too, made_too) in zip(first, second, strict=False):
+            if _same(given, given_too) and not _same(made, made_too):
+                kind = type(module.get_submodule(name)).__name__
+                raise InvalidValueError(f"layer {name!r}", f"{kind}, which mixes records", rule)
+        raise InvalidValueError("loss", "one that mixes records", rule)
 
     def refuse_wrong_sum(self, clipped: ClippedSum) -> None:
         """Check a clipped sum against a plain loop over the rows.
@@ -107,6 +122,36 @@ class Probe:
             if torch.isfinite(squared):
                 total = [t + factor * g for t, g in zip(total, gradient, strict=True)]
         return total
+
+
+@contextmanager
+def _layer_calls(module: "nn.Module") -> "Generator[list[tuple[str, Tensor, Tensor]]]":
+    """List name, input and output of every call of a layer that has no layers of its own."""
+    found: list[tuple[str, Tensor, Tensor]] = []
+
+    def listing(name: str) -> Any:
+        def note(_: Any, given: Any, made: Any) -> None:
+            if given and hasattr(given[0], "shape") and hasattr(made, "shape"):
+                found.append((name, given[0].detach(), made.detach()))
+
+        return note
+
+    leaves = [(n, m) for n, m in module.named_modules() if n and not any(m.children())]
+    handles = [layer.register_forward_hook(listing(name)) for name, layer in leaves]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _same(before: "Tensor", after: "Tensor") -> bool:
+    """Return whether two passes agree on all rows but the first, which was replaced."""
+    import torch
+
+    if before.shape != after.shape or len(before) != _ROWS:
+        return False
+    return torch.allclose(before[1:], after[1:], rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
 def _trainable(module: "nn.Module") -> "list[tuple[str, nn.Parameter]]":

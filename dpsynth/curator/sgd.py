@@ -49,17 +49,22 @@ class SgdPlan:
         steps: number of batches.
         clipping_norm: C, the largest L2 norm of one record's gradient over all parameters.
         noise_multiplier: standard deviation of the noise over C.
+        sampling: "poisson"; what is priced is that each record joins on its own.
 
     Raises:
-        InvalidValueError: a value outside its range.
+        InvalidValueError: a value outside its range, or another kind of sampling.
     """
 
     sample_rate: float
     steps: int
     clipping_norm: float
     noise_multiplier: float
+    sampling: str = "poisson"
 
     def __post_init__(self) -> None:
+        if self.sampling != "poisson":
+            rule = "'poisson': shuffled or weighted batches cost more than is priced"
+            raise InvalidValueError("sampling", self.sampling, rule)
         if not (isfinite(self.clipping_norm) and self.clipping_norm > 0):
             raise InvalidValueError("clipping_norm", self.clipping_norm, "a finite number above 0")
         _ = self.event
@@ -70,6 +75,21 @@ class SgdPlan:
         return DpSgdEvent(
             noise_multiplier=self.noise_multiplier, sample_rate=self.sample_rate, steps=self.steps
         )
+
+
+def rate_of(batch_size: float, *, rows: float) -> float:
+    """Return the sample rate at which a batch has so many records on average.
+
+    Args:
+        batch_size: expected number of records of a batch, above 0.
+        rows: number of records; public, or bought.
+
+    Raises:
+        InvalidValueError: a batch larger than the data.
+    """
+    if not (isfinite(batch_size) and 0 < batch_size <= rows):
+        raise InvalidValueError("batch_size", batch_size, f"above 0 and at most the {rows:g} rows")
+    return batch_size / rows
 
 
 @final

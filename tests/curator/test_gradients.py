@@ -226,10 +226,31 @@ def test_a_frozen_layer_has_no_gradient() -> None:
     assert [tuple(p.shape) for p in clipped(rows(5), seeded())] == [(WIDTH, 8)]
 
 
+class Centred(nn.Module):
+    """A layer that mixes records and is on nobody's list."""
+
+    def forward(self, x):
+        return x - x.mean(0)
+
+
+class Remembering(nn.Module):
+    """Mixes nothing, and keeps the sum of what it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(8))
+
+    def forward(self, x):
+        self.seen = self.seen + x.detach().sum(0)
+        return x
+
+
 @pytest.mark.parametrize(
     ("module", "loss", "named"),
     [
-        (lambda: mlp(nn.BatchNorm1d(8)), squared_loss, "BatchNorm1d"),
+        (lambda: mlp(nn.BatchNorm1d(8)), squared_loss, "layer '1' is 'BatchNorm1d'"),
+        (lambda: mlp(Centred()), squared_loss, "layer '1' is 'Centred, which mixes records'"),
+        (lambda: mlp(Remembering()), squared_loss, "buffer '1.seen'"),
         (lambda: nn.Sequential(nn.Tanh()), squared_loss, "trainable"),
         (mlp, lambda m, c, g: squared_loss(m, c, g).mean(), "not averaged"),
         (

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dpsynth.curator.sgd import SgdPlan, SgdSession
+from dpsynth.curator.sgd import SgdPlan, SgdSession, rate_of
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError, LedgerError, PrivacyError, TrainingError
 from dpsynth.privacy.noise import NoiseSource, ReleaseNoise, ResearchNoise
@@ -77,6 +77,19 @@ def attached(the_plan: SgdPlan, *, rows=100.0, loss=linear_loss, outputs=1, **op
 def test_a_plan_refuses_what_would_spend_nothing_or_everything(field: str, value: float) -> None:
     with pytest.raises(InvalidValueError, match=field):
         plan(**{field: value})
+
+
+@pytest.mark.parametrize("sampling", ["shuffle", "weighted", "fixed"])
+def test_a_plan_refuses_a_sampler_that_is_not_poisson(sampling: str) -> None:
+    with pytest.raises(InvalidValueError, match=f"sampling is '{sampling}'.*'poisson'"):
+        plan(sampling=sampling)
+
+
+def test_a_batch_larger_than_the_data_is_refused() -> None:
+    assert rate_of(50, rows=200.0) == 0.25
+    for batch_size in (201, 0, float("nan")):
+        with pytest.raises(InvalidValueError, match=r"batch_size is .*at most the 200 rows"):
+            rate_of(batch_size, rows=200.0)
 
 
 def test_steps_beyond_the_plan_are_refused_even_after_an_exception() -> None:
@@ -276,6 +289,43 @@ def test_batch_sizes_follow_the_poisson_sampling_law(noise: NoiseSource) -> None
 @pytest.mark.statistical
 def test_batches_of_a_fixed_size_are_rejected() -> None:
     assert binomial_p_value(batch_sizes(FixedSize(), 400)) < ALPHA
+
+
+class Weighted(Recorder):
+    """The planted bug: batches of the right size on average, with some records more often."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rng = np.random.default_rng(9)
+
+    def bernoulli(self, probability, size):
+        weights = np.where(np.arange(size) < size // 2, 1.4, 0.6)
+        return self._rng.random(size) < probability * weights
+
+
+def halves_p_value(noise: NoiseSource, draws: int) -> float:
+    """Return the p-value that both halves of the records join equally often; q = .2, n = 40."""
+    codes = np.repeat(np.eye(2, dtype=np.uint8), 20, axis=0)
+    the_plan = plan(steps=draws, clipping_norm=1e6, noise_multiplier=1e-12)
+    made, weight = attached(the_plan, codes=codes, noise=noise, rows=1.0)
+    joined = np.zeros(2)
+    for _ in range(draws):
+        made.step()
+        assert weight.grad is not None
+        joined += np.rint(weight.grad[0].numpy() * 0.2)
+    return float(stats.binomtest(int(joined[0]), int(joined.sum())).pvalue)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("noise", [ResearchNoise(rng=np.random.default_rng(9)), ReleaseNoise()])
+def test_every_record_joins_equally_often(noise: NoiseSource) -> None:
+    # alpha 1e-3, 200 batches, seed 9
+    assert halves_p_value(noise, 200) > ALPHA
+
+
+@pytest.mark.statistical
+def test_a_weighted_sampler_is_rejected() -> None:
+    assert halves_p_value(Weighted(), 200) < ALPHA
 
 
 def noise_p_value(the_plan: SgdPlan, claimed: float, draws: int) -> float:
