@@ -6,6 +6,8 @@ hook route serves every layer that Opacus knows, and forms per-sample gradients 
 
 Sensitivity: one record more or less changes the sum by that record's clipped gradient, whose L2
 norm is at most C over all parameters together; a gradient that is not finite contributes nothing.
+Not covered: sums of a batch are formed in float32, and what rounding does to them may differ
+between neighbours, by some 1e-6 of the sum's length.
 """
 
 # torch and opacus state their types only in part.
@@ -243,7 +245,8 @@ def _stacked(calls: "Sequence[Tensor]") -> "Tensor":
     """Return what a layer saw or gave, of shape (batch, places, features), over all its calls."""
     import torch
 
-    return torch.cat([x.reshape(len(x), -1, x.shape[-1]) for x in calls], dim=1)
+    stacked = [x.reshape(len(x), -1, x.shape[-1]) for x in calls]
+    return stacked[0] if len(stacked) == 1 else torch.cat(stacked, dim=1)
 
 
 def _forms(places: int, layer: "nn.Linear") -> bool:
@@ -264,22 +267,24 @@ def _squared_norms(layer: "nn.Linear", x: "Tensor", signal: "Tensor") -> "Tensor
     """
     import torch
 
+    weight = layer.weight.requires_grad
+    bias = layer.bias is not None and layer.bias.requires_grad  # pyright: ignore[reportUnnecessaryComparison]
+    if x.shape[1] == 1:
+        squared = signal.square().sum(2)
+        found = x.square().sum(2) * squared if weight else torch.zeros_like(squared)
+        return (found + squared if bias else found)[:, 0]
     found, lengths = torch.zeros_like(x[:, 0, 0]), torch.zeros_like(x[:, :, 0])
-    if layer.weight.requires_grad:
+    if weight:
         lengths += x.square().sum(2)
-        if x.shape[1] == 1:
-            found += (x.square().sum(2) * signal.square().sum(2))[:, 0]
-        elif _forms(x.shape[1], layer):
+        if _forms(x.shape[1], layer):
             found += (signal.transpose(1, 2) @ x).square().sum((1, 2))
         else:
             found += ((x @ x.transpose(1, 2)) * (signal @ signal.transpose(1, 2))).sum((1, 2))
-    if layer.bias is not None and layer.bias.requires_grad:  # pyright: ignore[reportUnnecessaryComparison]
+    if bias:
         lengths += 1.0
         found += signal.sum(1).square().sum(1)
-    if x.shape[1] > 1:
-        apart = (lengths.sqrt() * signal.norm(dim=2)).sum(1).square()
-        found = found.clamp(min=0.0) + _PLACES_MARGIN * apart
-    return found
+    apart = (lengths.sqrt() * signal.norm(dim=2)).sum(1).square()
+    return found.clamp(min=0.0) + _PLACES_MARGIN * apart
 
 
 @final

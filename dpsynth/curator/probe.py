@@ -38,15 +38,16 @@ class Probe:
     Args:
         domain: the domain of the records; only its sizes are used.
         rng: source of the rows.
+        device: where the network is, as torch names it.
     """
 
-    def __init__(self, *, domain: Domain, rng: np.random.Generator) -> None:
+    def __init__(self, *, domain: Domain, rng: np.random.Generator, device: Any = "cpu") -> None:
         import torch
 
         rows = rng.integers(0, np.array(domain.shape), size=(_ROWS, len(domain.shape)))
         other = rng.integers(0, np.array(domain.shape), size=(1, len(domain.shape)))
-        self.codes = torch.as_tensor(rows)
-        self._changed = torch.cat([torch.as_tensor(other), self.codes[1:]])
+        self.codes = torch.as_tensor(rows, device=device)
+        self._changed = torch.cat([torch.as_tensor(other, device=device), self.codes[1:]])
         self._seed = int(rng.integers(2**62))
 
     def generator(self) -> "torch.Generator":

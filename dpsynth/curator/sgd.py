@@ -13,7 +13,7 @@ no records, is that there is one loss a record and that no record's loss depends
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
 import numpy as np
@@ -24,9 +24,10 @@ from dpsynth.curator.probe import Probe
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError, LedgerError, MissingExtraError, TrainingError
 from dpsynth.privacy.events import DpSgdEvent
+from dpsynth.privacy.noise import noise_grid
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from dpsynth.privacy.noise import NoiseSource
     from dpsynth.privacy.receipt import Receipt
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _LABEL = "dpsgd"
 # Room for one physical batch; a logical batch of any size is accumulated from such pieces.
 _BATCH_BYTES = 2**28
+# Of scaling sums of up to 2**22 gradients in doubles, relative to the clipping norm.
+_ROUNDING = 2.0**-30
 
 
 @final
@@ -157,7 +160,8 @@ class SgdSession:
         if not (isfinite(rows) and rows >= 1):
             raise InvalidValueError("rows", rows, "a finite number of at least 1")
         module.train()
-        probe = Probe(domain=self._domain, rng=rng)
+        device = next((p.device for p in module.parameters()), "cpu")
+        probe = Probe(domain=self._domain, rng=rng, device=device)
         clipped = clipped_sum(
             module=module,
             loss=loss,
@@ -195,13 +199,30 @@ class SgdSession:
         self._taken += 1
         chosen = np.flatnonzero(self._noise.bernoulli(self._plan.sample_rate, len(self._codes)))
         total = self._clipped_sum(self._clipped, chosen)
-        sigma = self._plan.noise_multiplier * self._plan.clipping_norm
-        noisy = torch.as_tensor(total + self._noise.normal(sigma, total.size))
-        mean = noisy / self._expected_batch
+        mean = torch.as_tensor(self._noisy(total)).div_(self._expected_batch)
         parameters = [p for p in self._clipped.module.parameters() if p.requires_grad]
         pieces = mean.split([p.numel() for p in parameters])
         for parameter, piece in zip(parameters, pieces, strict=True):
             parameter.grad = piece.view_as(parameter).to(parameter)
+
+    def _noisy(self, total: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a sum of clipped gradients with noise.
+
+        In release mode both are multiples of one grid, so that their sum is exact and is
+        post-processing of the continuous mechanism. Rounding moves each of P coordinates by half a
+        step of the grid, hence the distance of neighbouring sums by at most sqrt(P) steps; sums are
+        made that much smaller first.
+        """
+        norm = self._plan.clipping_norm
+        sigma = self._plan.noise_multiplier * norm
+        if self._noise.mode == "release":
+            grid = noise_grid(sigma)
+            shrunk = max(0.0, 1.0 - sqrt(total.size) * grid / norm - _ROUNDING)
+            total *= shrunk / grid
+            np.rint(total, out=total)
+            total *= grid
+        total += self._noise.normal(sigma, total.size)
+        return total
 
     def check(self) -> None:
         """Stop a run that has diverged, judged by the parameters and by rows that are no records.
@@ -223,16 +244,13 @@ class SgdSession:
         import torch
 
         parameters = [p for p in clipped.module.parameters() if p.requires_grad]
-        total = torch.zeros(sum(p.numel() for p in parameters), dtype=torch.float64)
+        sizes = [p.numel() for p in parameters]
+        total = torch.zeros(sum(sizes), dtype=torch.float64)
+        parts = total.split(sizes)
         size = max(1, _BATCH_BYTES // self._needed)
         for start in range(0, len(chosen), size):
             rows = self._codes[chosen[start : start + size]]
             batch = torch.as_tensor(rows.astype(np.int64), device=parameters[0].device)
-            total += _flat(clipped(batch, self._generator))
+            for part, piece in zip(parts, clipped(batch, self._generator), strict=True):
+                part.add_(piece.reshape(-1).to(part.device))
         return total.numpy()
-
-
-def _flat(pieces: "list[Tensor]") -> "Tensor":
-    import torch
-
-    return torch.cat([piece.reshape(-1) for piece in pieces]).to("cpu", torch.float64)

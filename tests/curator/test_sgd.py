@@ -10,7 +10,7 @@ from scipy import stats
 from dpsynth.curator.sgd import SgdPlan, SgdSession, rate_of
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError, LedgerError, PrivacyError, TrainingError
-from dpsynth.privacy.noise import NoiseSource, ReleaseNoise, ResearchNoise
+from dpsynth.privacy.noise import NoiseSource, ReleaseNoise, ResearchNoise, noise_grid
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
@@ -289,6 +289,35 @@ def test_batch_sizes_follow_the_poisson_sampling_law(noise: NoiseSource) -> None
 @pytest.mark.statistical
 def test_batches_of_a_fixed_size_are_rejected() -> None:
     assert binomial_p_value(batch_sizes(FixedSize(), 400)) < ALPHA
+
+
+class Silent(Recorder):
+    """Release mode without its noise: what is left is the sum that noise is added to."""
+
+    mode = "release"
+
+
+@pytest.mark.parametrize("norm", [1e-3, 1.0, 40.0])
+@pytest.mark.parametrize("multiplier", [0.3, 8.0, 1e4, 1e7])
+def test_release_sums_lie_on_the_grid_of_their_noise_and_within_the_norm(
+    norm: float, multiplier: float
+) -> None:
+    made = session(plan(clipping_norm=norm, noise_multiplier=multiplier), noise=Silent())
+    grid = noise_grid(multiplier * norm)
+    rng = np.random.default_rng(3)
+    for size in (2, 1000, 100_000):
+        rest, record = rng.normal(0.0, 100.0 * norm, size), rng.normal(size=size)
+        record *= norm / np.linalg.norm(record)
+        sums = made._noisy(rest.copy()), made._noisy(rest + record)
+        for found in sums:
+            assert (np.rint(found / grid) * grid == found).all()
+        assert np.linalg.norm(sums[1] - sums[0]) <= norm
+
+
+def test_release_sums_are_as_good_as_those_of_research_at_ordinary_noise() -> None:
+    made = session(plan(clipping_norm=1.0, noise_multiplier=8.0), noise=Silent())
+    total = np.random.default_rng(3).normal(0.0, 1.0, 100_000)
+    np.testing.assert_allclose(made._noisy(total.copy()), total, rtol=5e-4, atol=1e-6)
 
 
 class Weighted(Recorder):
