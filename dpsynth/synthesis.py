@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dpsynth.data.table import Table
     from dpsynth.generators.base import Generator, SyntheticModel
     from dpsynth.generators.limits import Limits
+    from dpsynth.generators.progress import Watcher
     from dpsynth.preparation.prepare import Preparation
     from dpsynth.privacy.noise import NoiseSource
     from dpsynth.privacy.receipt import Receipt
@@ -220,6 +221,7 @@ def synthesize(
     out_of_core: bool | None = None,
     cluster: str | None = None,
     public: "DataFrame | Table | str | Path | None" = None,
+    progress: "Watcher | None" = None,
 ) -> Synthesis:
     """Fit `generator` to `data` under (epsilon, delta)-differential privacy.
 
@@ -244,6 +246,8 @@ def synthesize(
         cluster: address of a Dask scheduler whose workers read Parquet files and count them.
         public: records of the same schema that you declare public, for a generator that uses such
             (`public_prior`): they cost nothing, are not protected, and the receipt names them.
+        progress: told how far training by DP-SGD has come, a few times a second; what it is told
+            (`Progress`) is private output or public.
 
     Returns:
         The model, its receipt, and a way to sample.
@@ -262,6 +266,7 @@ def synthesize(
         >>> model.sample(1000).frame  # doctest: +SKIP
     """
     from dpsynth.generators.limits import Limits, check_constraints, resized, running
+    from dpsynth.generators.progress import watched
     from dpsynth.opening import door
 
     chosen = build_generator(generator)
@@ -281,7 +286,7 @@ def synthesize(
         out_of_core=out_of_core,
         cluster=cluster,
     )
-    with running(ceilings), opened as private:
+    with running(ceilings), watched(progress), opened as private:
         chosen = resized(chosen, private.domain, ceilings)
         check_constraints(chosen, private)
         return fitted_to(private, chosen, sampling_seed, rng=rng)

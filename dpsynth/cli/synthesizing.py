@@ -1,5 +1,6 @@
 """The data owner's verbs: schema, synthesize, sample."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,26 +128,29 @@ def synthesize(
 
     DATA is a CSV or Parquet file, a folder of such, or a pattern of names.
     """
+    from dpsynth.cli.training import TrainingDisplay
     from dpsynth.generators.limits import Limits
     from dpsynth.synthesis import build_generator
     from dpsynth.synthesis import synthesize as fit
 
     _check_rows(rows)
     check_outputs(out, receipt, model)
-    synthesis = fit(
-        data,
-        schema=schema_path,
-        generator=build_generator(generator, parse_assignments(assignments)),
-        epsilon=epsilon,
-        delta=delta,
-        seed=seed,
-        relation=relation,
-        accountant=accountant,
-        limits=Limits(seconds=max_seconds, memory_mb=max_memory),
-        out_of_core=out_of_core,
-        cluster=cluster,
-        public=public_table,
-    )
+    with TrainingDisplay(sys.stderr).showing() as watcher:
+        synthesis = fit(
+            data,
+            schema=schema_path,
+            generator=build_generator(generator, parse_assignments(assignments)),
+            epsilon=epsilon,
+            delta=delta,
+            seed=seed,
+            relation=relation,
+            accountant=accountant,
+            limits=Limits(seconds=max_seconds, memory_mb=max_memory),
+            out_of_core=out_of_core,
+            cluster=cluster,
+            public=public_table,
+            progress=watcher,
+        )
     written = synthesis.sample_to(out, rows)
     if receipt is not None:
         write_atomically(receipt, synthesis.receipt.to_json().encode())

@@ -56,12 +56,12 @@ class Probe:
 
         return torch.Generator().manual_seed(self._seed)
 
-    def loss_is_finite(self, module: "nn.Module", loss: PerSampleLoss) -> bool:
-        """Return whether the losses of the probe's rows are all finite numbers."""
+    def trial_loss(self, module: "nn.Module", loss: PerSampleLoss) -> float:
+        """Return the mean loss of the probe's rows; not finite where one of them is not."""
         import torch
 
         with torch.no_grad():
-            return bool(torch.isfinite(loss(module, self.codes, self.generator())).all())
+            return float(loss(module, self.codes, self.generator()).double().mean())
 
     def refuse_mixing(self, module: "nn.Module", loss: PerSampleLoss) -> None:
         """Check that a record's loss depends on no other record of its batch, and that a pass

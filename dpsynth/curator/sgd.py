@@ -233,11 +233,19 @@ class SgdSession:
         Raises:
             TrainingError: the loss is not finite at the trial rows.
         """
-        if self._clipped is not None and not self._probe.loss_is_finite(
-            self._clipped.module, self._clipped.loss
-        ):
+        if self._clipped is not None and not isfinite(self.trial_loss()):
             receipt = self._receipt()
             raise TrainingError(self._taken, self._plan.steps, receipt.epsilon_spent, receipt)
+
+    def trial_loss(self) -> float:
+        """Return the mean loss at the trial rows, which are no records: free to look at.
+
+        Raises:
+            LedgerError: nothing is attached.
+        """
+        if self._clipped is None:
+            raise LedgerError(_LABEL, "attach a network and a loss before asking for its loss")
+        return self._probe.trial_loss(self._clipped.module, self._clipped.loss)
 
     def _clipped_sum(self, clipped: ClippedSum, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the sum over the chosen records, accumulated over pieces that fit into memory."""

@@ -232,6 +232,19 @@ def test_a_loss_that_is_not_finite_stops_with_the_receipt() -> None:
     assert made.steps_taken == 1
 
 
+def test_the_trial_loss_is_that_of_rows_that_are_no_records() -> None:
+    found = []
+    for seed in (0, 1):
+        torch.manual_seed(0)
+        made, weight = attached(plan(), codes=codes_of(50, seed))
+        found.append(made.trial_loss())
+        made.step()
+        with torch.no_grad():
+            weight.mul_(2.0)
+        assert made.trial_loss() == pytest.approx(2.0 * found[-1])
+    assert found[0] == found[1] != 0.0
+
+
 def test_one_record_with_a_nan_loss_neither_stops_nor_poisons() -> None:
     def poisoned(module, codes, generator):
         return module(codes) * torch.where(codes[:, 1] == 7, torch.nan, 1.0)

@@ -15,6 +15,7 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.neural.networks import WeightAverage
+from dpsynth.generators.progress import Reporter
 
 if TYPE_CHECKING:
     import torch
@@ -91,6 +92,7 @@ def train(
     session.attach(network, loss, rows=rows, rng=rng)
     optimiser = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
     average = WeightAverage(network, decay=training.average_decay)
+    reporter = Reporter(private.ledger, plan.steps)
     for step in range(plan.steps):
         for group in optimiser.param_groups:
             group["lr"] = training.learning_rate * training.rate(step, plan.steps)
@@ -99,8 +101,14 @@ def train(
         average.update()
         if between is not None:
             between(step)
+        reporter.report(step + 1, lambda: (session.trial_loss(), _gradient_norm(network)))
     average.apply()
     session.check()
+
+
+def _gradient_norm(network: "nn.Module") -> float:
+    squares = (p.grad.double().square().sum() for p in network.parameters() if p.grad is not None)
+    return float(sum(float(square) for square in squares) ** 0.5)
 
 
 def device_of(device: str) -> "torch.device":
