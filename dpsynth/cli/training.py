@@ -43,7 +43,11 @@ class TrainingDisplay:
             self._told = monotonic()
             left = f"about {progress.seconds_left:.0f} s left"
             where = f"training: step {progress.step} of {progress.steps}"
-            print(f"{where}, {_signals(progress)}, {left}", file=self._stream, flush=True)
+            signals = (
+                f"loss on trial rows {progress.trial_loss:.4g}, noisy gradient "
+                f"{progress.gradient_norm:.3g}, epsilon so far {progress.epsilon:.4g}"
+            )
+            print(f"{where}, {signals}, {left}", file=self._stream, flush=True)
 
     def _bar(self, progress: "Progress") -> None:
         if self._bars is None:
@@ -51,7 +55,11 @@ class TrainingDisplay:
             self._bars.start()
         if self._task is None:
             self._task = self._bars.add_task("training", total=progress.steps, note="")
-        self._bars.update(self._task, completed=progress.step, note=_signals(progress))
+        note = (
+            f"trial loss {progress.trial_loss:.3g}, gradient {progress.gradient_norm:.3g}, "
+            f"ε {progress.epsilon:.3g}"
+        )
+        self._bars.update(self._task, completed=progress.step, note=note)
         if progress.step == progress.steps:
             self._task = None
 
@@ -67,16 +75,9 @@ class TrainingDisplay:
 
         return Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=16),
+            BarColumn(bar_width=10),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", markup=False),
             console=Console(file=self._stream),
         )
-
-
-def _signals(progress: "Progress") -> str:
-    return (
-        f"loss on trial rows {progress.trial_loss:.4g}, noisy gradient "
-        f"{progress.gradient_norm:.3g}, epsilon so far {progress.epsilon:.4g}"
-    )

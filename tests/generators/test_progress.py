@@ -79,7 +79,7 @@ class Terminal(io.StringIO):
 
 
 def test_on_a_terminal_there_is_a_bar_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm")
     stream: Any = Terminal()
     with TrainingDisplay(stream).showing() as watcher:
@@ -87,7 +87,7 @@ def test_on_a_terminal_there_is_a_bar_that_ends(monkeypatch: pytest.MonkeyPatch)
             watcher(reported(step))
     shown = stream.getvalue()
     assert "50/50" in shown
-    assert "loss on trial rows 2.5, noisy gradient 0.125, epsilon so far 0.75" in shown
+    assert "trial loss 2.5, gradient 0.125, ε 0.75" in shown
 
 
 def test_a_terminal_stays_clean_where_nothing_is_trained() -> None:
