@@ -102,6 +102,11 @@ def _write_draft(text: str, out: str | None, advice: str) -> None:
 @click.option("--out", required=True, metavar="FILE", help="Synthetic records: .csv or .parquet.")
 @click.option("--receipt", metavar="FILE", help="The receipt of every unit of privacy (JSON).")
 @click.option("--model", metavar="FILE", help="The fitted model, for `dpsynth sample`.")
+@click.option(
+    "--checkpoint",
+    metavar="FILE",
+    help="For training by DP-SGD: after a crash the same command goes on and spends nothing twice.",
+)
 @seed_option
 def synthesize(
     *,
@@ -122,6 +127,7 @@ def synthesize(
     out: str,
     receipt: str | None,
     model: str | None,
+    checkpoint: str | None,
     seed: int | None,
 ) -> None:
     """Turn DATA into synthetic records under differential privacy.
@@ -150,7 +156,14 @@ def synthesize(
             cluster=cluster,
             public=public_table,
             progress=watcher,
+            checkpoint=checkpoint,
         )
+    _write_all(synthesis, rows, out=out, receipt=receipt, model=model)
+
+
+def _write_all(
+    synthesis: "Synthesis", rows: int | None, *, out: str, receipt: str | None, model: str | None
+) -> None:
     written = synthesis.sample_to(out, rows)
     if receipt is not None:
         write_atomically(receipt, synthesis.receipt.to_json().encode())

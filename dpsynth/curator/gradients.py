@@ -329,10 +329,8 @@ class HookClippedSum(ClippedSum):
 
 def _take_grad_sample(parameter: Any, batch: int) -> "Tensor":
     """Return and clear what Opacus left on a parameter; zeros where the loss does not use it."""
-    import torch
-
     found, parameter.grad_sample = parameter.grad_sample, None
-    return torch.zeros(batch, *parameter.shape) if found is None else found
+    return parameter.new_zeros(batch, *parameter.shape) if found is None else found
 
 
 def or_zeros(found: "Tensor | None", like: "Tensor") -> "Tensor":

@@ -350,16 +350,16 @@ class PrivateData:
             UnsupportedEventError: the accountant has no bound for it (filters have none), or a
                 unit has several rows.
         """
-        codes = self._answering.trained_on(plan.event)
-        self.ledger.charge(label, plan.event)
-        self._answering.tell(label, plan.event, plan)
-        return SgdSession(
-            codes=codes,
-            domain=self.domain,
-            plan=plan,
-            noise=self._answering.noise,
-            receipt=self.receipt,
-        )
+        return self._answering.trained(label, plan, self.receipt)
+
+    def kept_in(
+        self, parts: Mapping[str, bytes], write: Callable[[Mapping[str, bytes]], None]
+    ) -> Self:
+        """Return a view that keeps each answer before it gives it, and asks nothing twice.
+
+        Arguments and errors: as of `Answering.kept`.
+        """
+        return self._view(self._answering.kept(parts, write))
 
     def reserve(self, plan: Sequence[tuple[str, Event]]) -> None:
         """Reserve a plan of (label, event), once, for accountants of fixed plans.

@@ -11,7 +11,7 @@ no records, is that there is one loss a record and that no record's loss depends
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING, Any, NoReturn, final
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.gradients import ClippedSum, PerSampleLoss, clipped_sum
+from dpsynth.curator.journal import KeptTraining
 from dpsynth.curator.probe import Probe
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError, LedgerError, MissingExtraError, TrainingError
@@ -107,6 +108,7 @@ class SgdSession:
         plan: what has been charged.
         noise: source of the Poisson samples and of the Gaussian noise.
         receipt: returns the receipt of what has been spent; goes into the error of a failed run.
+        kept: where its steps are kept; None: nowhere.
     """
 
     def __init__(
@@ -117,10 +119,11 @@ class SgdSession:
         plan: SgdPlan,
         noise: "NoiseSource",
         receipt: "Callable[[], Receipt]",
+        kept: KeptTraining | None = None,
     ) -> None:
         self._codes, self._domain = np.ascontiguousarray(codes), domain
         self._plan, self._noise, self._receipt = plan, noise, receipt
-        self._taken = 0
+        self._taken, self._kept = 0, kept
         self._clipped: ClippedSum | None = None
 
     @property
@@ -223,6 +226,42 @@ class SgdSession:
             total *= grid
         total += self._noise.normal(sigma, total.size)
         return total
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what `keep` is given outlives the process."""
+        return self._kept is not None
+
+    def keep(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep what the steps so far led to, for `recalled` of a later run.
+
+        The state of the loss's own randomness is kept in research mode only: how much of it was
+        drawn tells how large the batches were.
+
+        Args:
+            arrays: whatever the caller goes on from; functions of noisy gradients alone.
+        """
+        if self._kept is None:
+            return
+        own = {"session.taken": np.array(self._taken)}
+        if self._kept.research:
+            own["session.generator"] = self._generator.get_state().numpy()
+        self._kept.keep({**arrays, **own}, complete=self._taken == self._plan.steps)
+
+    def recalled(self) -> dict[str, NDArray[Any]] | None:
+        """Go on after the step at which `keep` was called last, and return what it was given; None
+        where it never was. Call it after `attach`."""
+        import torch
+
+        found = None if self._kept is None else self._kept.recalled()
+        if found is None:
+            return None
+        self._taken = int(found.pop("session.taken"))
+        if "session.generator" in found:
+            self._generator.set_state(torch.as_tensor(found.pop("session.generator")))
+        else:
+            self._generator.seed()  # not once more the numbers of the first steps
+        return found
 
     def check(self) -> None:
         """Stop a run that has diverged, judged by the parameters and by rows that are no records.

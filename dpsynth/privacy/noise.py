@@ -4,6 +4,7 @@ Research draws are reproducible and floating point unless asked otherwise; a rec
 them says "not for release". Release draws are exact on the integers and cannot be seeded.
 """
 
+import json
 from abc import ABC, abstractmethod
 from math import frexp, isfinite, prod
 from typing import Any, ClassVar, Literal, TypeAlias, final
@@ -188,6 +189,14 @@ class ResearchNoise(NoiseSource):
     def __init__(self, *, rng: np.random.Generator) -> None:
         self._rng = rng
         self._words = generator_words(rng)
+
+    def state(self) -> str:
+        """Return where the generator is, as text; whoever has it knows all that is drawn next."""
+        return json.dumps(self._rng.bit_generator.state)
+
+    def restore(self, state: str) -> None:
+        """Go on where `state` was taken."""
+        self._rng.bit_generator.state = json.loads(state)
 
     def gaussian(self, sigma: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
         _check("sigma", sigma)

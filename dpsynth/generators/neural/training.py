@@ -15,6 +15,7 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.neural.networks import WeightAverage
+from dpsynth.generators.neural.snapshots import Snapshots
 from dpsynth.generators.progress import Reporter
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def train(
         training: rates and averages.
         rows: the number of records to divide by; public, or bought.
         rng: source of the loss's own randomness.
-        between: called after each step with its number, from 0; it sees no records.
+        between: called after each step with its number, from 0; it sees no records. With it, a
+            run that was killed begins its training anew, and nothing is shown of it before.
 
     Raises:
         TrainingError: the loss is no longer finite at rows that are no records.
@@ -93,17 +95,22 @@ def train(
     optimiser = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
     average = WeightAverage(network, decay=training.average_decay)
     reporter = Reporter(private.ledger, plan.steps)
-    for step in range(plan.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = training.learning_rate * training.rate(step, plan.steps)
-        session.step()
-        optimiser.step()
-        average.update()
-        if between is not None:
-            between(step)
-        reporter.report(step + 1, lambda: (session.trial_loss(), _gradient_norm(network)))
-    average.apply()
-    session.check()
+    snapshots = Snapshots(session, network, optimiser, average, rng)
+    with snapshots.of_failures():
+        for step in range(snapshots.restore(), plan.steps):
+            for group in optimiser.param_groups:
+                group["lr"] = training.learning_rate * training.rate(step, plan.steps)
+            session.step()
+            optimiser.step()
+            average.update()
+            if between is not None:
+                between(step)
+            # what goes on between steps has a state that cannot be kept
+            kept = between is None and snapshots.save(last=step + 1 == plan.steps)
+            if kept or not session.keeps:
+                reporter.report(step + 1, lambda: (session.trial_loss(), _gradient_norm(network)))
+        average.apply()
+        session.check()
 
 
 def _gradient_norm(network: "nn.Module") -> float:
