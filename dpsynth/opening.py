@@ -40,6 +40,8 @@ from dpsynth.privacy.noise import NoiseSource
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from dpsynth.generators.base import Generator as Algorithm
+
 
 def read_schema(
     data: "DataFrame | Table | str | Path", schema: Schema | OpenSchema | str | Path | None
@@ -70,8 +72,7 @@ def door(
     *,
     noise: NoiseSource,
     accountant: str | None,
-    suited: str,
-    trains: bool,
+    chosen: "Algorithm",
     by: Preparation | None,
     public: "DataFrame | Table | str | Path | None",
     out_of_core: bool | None,
@@ -82,25 +83,24 @@ def door(
 
     Args:
         accountant: its name; None: what suits the generator, unless an open schema rules it out.
-        suited: the name of the accountant that suits the generator.
-        trains: whether the generator trains on the records themselves, by DP-SGD.
+        chosen: the generator that will be fitted.
 
     Raises:
         UnsupportedEventError: an accountant that cannot price what is wanted.
         RecordsElsewhereError: records to train on that are not in memory.
     """
-    name = accountant or suited
+    name = accountant or chosen.accountant
     make_accountant(name, budget)  # refuses what no ledger could hold, before the data are read
     rules = read_schema(data, schema)
     if isinstance(rules, OpenSchema):
         if accountant is None and name not in ADAPTIVE:
             name = "zcdp"  # what is bought of an open schema depends on answers
         adaptive(name, budget)
-    if trains and name in ADAPTIVE:  # else columns would be bought before it turns out
+    if chosen.trains and name in ADAPTIVE:  # else columns would be bought before it turns out
         rule = "training needs one of plans, as 'pld', and these cannot close an open schema"
         raise UnsupportedEventError(name, "DP-SGD", rule)
     files = stored_files(data, out_of_core=out_of_core, cluster=cluster)
-    if trains and files is not None:
+    if chosen.trains and files is not None:
         where = "in a file" if cluster is None else "on a cluster"
         raise RecordsElsewhereError("DP-SGD", where)
     with ExitStack() as held:

@@ -5,7 +5,7 @@ the receipt says that the result is not for release. Without one, noise comes fr
 cryptographic source, and only post-processing uses an ordinary generator, seeded by the system.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dpsynth.data.table import Table
     from dpsynth.generators.base import Generator, SyntheticModel
     from dpsynth.generators.limits import Limits
+    from dpsynth.generators.progress import Watcher
     from dpsynth.preparation.prepare import Preparation
     from dpsynth.privacy.noise import NoiseSource
     from dpsynth.privacy.receipt import Receipt
@@ -220,6 +221,8 @@ def synthesize(
     out_of_core: bool | None = None,
     cluster: str | None = None,
     public: "DataFrame | Table | str | Path | None" = None,
+    progress: "Watcher | None" = None,
+    checkpoint: str | Path | None = None,
 ) -> Synthesis:
     """Fit `generator` to `data` under (epsilon, delta)-differential privacy.
 
@@ -244,6 +247,9 @@ def synthesize(
         cluster: address of a Dask scheduler whose workers read Parquet files and count them.
         public: records of the same schema that you declare public, for a generator that uses such
             (`public_prior`): they cost nothing, are not protected, and the receipt names them.
+        progress: told a few times a second how far training by DP-SGD has come (`Progress`).
+        checkpoint: a file by which the same call goes on, after its process was killed, without
+            spending twice; for training by DP-SGD (docs/keeping.md).
 
     Returns:
         The model, its receipt, and a way to sample.
@@ -256,36 +262,44 @@ def synthesize(
         ClusterError: the cluster does not answer.
         RecordsElsewhereError: the generator needs records in memory, and they are not.
         PrivacyError: the accountant cannot express what the generator needs.
+        FileError: the checkpoint is damaged or of another run.
 
     Example:
         >>> model = dpsynth.synthesize(frame, schema="schema.toml", epsilon=1.0)  # doctest: +SKIP
         >>> model.sample(1000).frame  # doctest: +SKIP
     """
+    from dpsynth.checkpoint import check_resumable, fitted_from
+    from dpsynth.generators.base import check_public
     from dpsynth.generators.limits import Limits, check_constraints, resized, running
+    from dpsynth.generators.progress import watched
     from dpsynth.opening import door
 
     chosen = build_generator(generator)
-    _check_public(chosen, public)
+    check_public(chosen, public)
     budget = Budget(epsilon=epsilon, delta=delta, relation=parse_relation(relation))
     noise, rng, sampling_seed = random_streams(seed)
     ceilings = limits or Limits()
+    if checkpoint is not None:
+        check_resumable(checkpoint, data, schema, accountant or chosen.accountant, ceilings)
     opened = door(
         data,
         schema,
         budget,
         noise=noise,
         accountant=accountant,
-        suited=chosen.accountant,
-        trains=chosen.trains,
+        chosen=chosen,
         by=preparation,
         public=public,
         out_of_core=out_of_core,
         cluster=cluster,
     )
-    with running(ceilings), opened as private:
+    with running(ceilings), watched(progress), opened as private:
         chosen = resized(chosen, private.domain, ceilings)
         check_constraints(chosen, private)
-        return fitted_to(private, chosen, sampling_seed, rng=rng)
+        if checkpoint is None:
+            return fitted_to(private, chosen, sampling_seed, rng=rng)
+        stream = np.random.default_rng if seed is None else lambda _: rng
+        return fitted_from(checkpoint, private, chosen, sampling_seed, seed=seed, stream=stream)
 
 
 def fitted_to(
@@ -315,41 +329,6 @@ def fitted_to(
         sampling_seed=sampling_seed,
         skipped=len(skipped),
     )
-
-
-def _check_public(generator: "Generator", public: object) -> None:
-    """Refuse a public table for a generator that would not use it."""
-    if public is not None and not generator.uses_public:
-        rule = f"left out for {generator.name!r}, which has no use for one; 'public_prior' has"
-        raise InvalidValueError("public", "a table", rule)
-
-
-def mechanism(
-    generator: "Generator",
-    *,
-    epsilon: float,
-    delta: float,
-    relation: str | Neighbouring = Neighbouring.ADD_REMOVE,
-    accountant: str | None = None,
-) -> "Callable[..., Table]":
-    """Return the way from a table to a release: a fit at this budget, and a sample of its size.
-
-    The function takes a Table and `rng`, which seeds research mode: it is for attacks that run a
-    mechanism again, never for a release. Arguments and errors as of `synthesize`.
-    """
-
-    def release(table: "Table", *, rng: np.random.Generator) -> "Table":
-        return synthesize(
-            table,
-            generator=generator,
-            epsilon=epsilon,
-            delta=delta,
-            seed=int(rng.integers(2**62)),
-            relation=relation,
-            accountant=accountant,
-        ).sample()
-
-    return release
 
 
 def random_streams(seed: int | None) -> "tuple[NoiseSource, np.random.Generator, int | None]":

@@ -47,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
         "preparation",
         "sampling",
         "saved",
+        "checkpoint",
     },
     "preparation": {
         "errors",
@@ -72,6 +73,7 @@ ALLOWED: dict[str, set[str]] = {
         "generators",
         "synthesis",
     },
+    "checkpoint": {"errors", "atomic", "privacy", "data", "opening", "saved", "synthesis"},
     "linked": {
         "errors",
         "registry",

@@ -167,8 +167,9 @@ def _attacks(names: tuple[str, ...], *, can_refit: bool) -> "list[Attack]":
 def _refit(
     generator: str | None, assignments: tuple[str, ...], *, epsilon: float | None, delta: float
 ) -> "Refit | None":
+    from dpsynth.harness.refit import mechanism
     from dpsynth.privacy.budget import Budget
-    from dpsynth.synthesis import build_generator, mechanism
+    from dpsynth.synthesis import build_generator
 
     if generator is None:
         return None

@@ -1,5 +1,6 @@
 """The data owner's verbs: schema, synthesize, sample."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,11 @@ def _write_draft(text: str, out: str | None, advice: str) -> None:
 @click.option("--out", required=True, metavar="FILE", help="Synthetic records: .csv or .parquet.")
 @click.option("--receipt", metavar="FILE", help="The receipt of every unit of privacy (JSON).")
 @click.option("--model", metavar="FILE", help="The fitted model, for `dpsynth sample`.")
+@click.option(
+    "--checkpoint",
+    metavar="FILE",
+    help="For training by DP-SGD: after a crash the same command goes on and spends nothing twice.",
+)
 @seed_option
 def synthesize(
     *,
@@ -120,32 +126,43 @@ def synthesize(
     out: str,
     receipt: str | None,
     model: str | None,
+    checkpoint: str | None,
     seed: int | None,
 ) -> None:
     """Turn DATA into synthetic records under differential privacy.
 
     DATA is a CSV or Parquet file, a folder of such, or a pattern of names.
     """
+    from dpsynth.cli.training import TrainingDisplay
     from dpsynth.generators.limits import Limits
     from dpsynth.synthesis import build_generator
     from dpsynth.synthesis import synthesize as fit
 
     check_rows(rows)
     check_outputs(out, receipt, model)
-    synthesis = fit(
-        data,
-        schema=schema_path,
-        generator=build_generator(generator, parse_assignments(assignments)),
-        epsilon=epsilon,
-        delta=delta,
-        seed=seed,
-        relation=relation,
-        accountant=accountant,
-        limits=Limits(seconds=max_seconds, memory_mb=max_memory),
-        out_of_core=out_of_core,
-        cluster=cluster,
-        public=public_table,
-    )
+    with TrainingDisplay(sys.stderr).showing() as watcher:
+        synthesis = fit(
+            data,
+            schema=schema_path,
+            generator=build_generator(generator, parse_assignments(assignments)),
+            epsilon=epsilon,
+            delta=delta,
+            seed=seed,
+            relation=relation,
+            accountant=accountant,
+            limits=Limits(seconds=max_seconds, memory_mb=max_memory),
+            out_of_core=out_of_core,
+            cluster=cluster,
+            public=public_table,
+            progress=watcher,
+            checkpoint=checkpoint,
+        )
+    _write_all(synthesis, rows, out=out, receipt=receipt, model=model)
+
+
+def _write_all(
+    synthesis: "Synthesis", rows: int | None, *, out: str, receipt: str | None, model: str | None
+) -> None:
     written = synthesis.sample_to(out, rows)
     if receipt is not None:
         write_atomically(receipt, synthesis.receipt.to_json().encode())

@@ -1,24 +1,29 @@
 """The three steps of every access, in this order: charge, tell the observer, draw."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.counting import Counter
+from dpsynth.curator.journal import Journal
 from dpsynth.curator.knowledge import Zeros, zeros_of_groups
 from dpsynth.curator.merging import MergedQuery, Merging
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing
 from dpsynth.curator.queries import AdditiveQuery, Query
-from dpsynth.curator.sgd import SgdPlan
+from dpsynth.curator.sgd import SgdPlan, SgdSession
 from dpsynth.data.domain import Clique
-from dpsynth.errors import UnsupportedEventError
+from dpsynth.errors import LedgerError, UnsupportedEventError
 from dpsynth.privacy.events import ComposedEvent, Event, ExponentialEvent
+from dpsynth.privacy.filters import part_of
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
+
+if TYPE_CHECKING:
+    from dpsynth.privacy.receipt import Receipt
 
 
 @final
@@ -34,6 +39,7 @@ class Answering:
         observer: told of each access between charge and draw; None: nobody.
         mergings: how the codes of `counter` were made from those of the records, first to last.
         impossible: cells that no record can be in, in the codes of `counter`.
+        journal: what was answered before, and keeps each answer; None: nothing is kept.
     """
 
     ledger: Ledger
@@ -43,6 +49,7 @@ class Answering:
     observer: Callable[[Observation], None] | None = None
     mergings: tuple[Merging, ...] = ()
     impossible: Zeros = field(default_factory=dict[Clique, NDArray[np.bool_]])
+    journal: Journal | None = None
 
     def merged(self, merging: Merging) -> "Answering":
         """Return what answers about merged codes, from the same ledger."""
@@ -57,22 +64,32 @@ class Answering:
             impossible=zeros_of_groups(self.impossible, domain, tables),
         )
 
+    def part(self, label: str, event: Event) -> "Answering":
+        """Charge all of an allotment, and return what answers from a ledger of its own over it."""
+        accountant = part_of(self.pricing.accountant, event)
+        self.ledger.charge(label, event)
+        pricing = replace(self.pricing, accountant=accountant)
+        return replace(self, ledger=Ledger(accountant), pricing=pricing)
+
     def measure(
         self, asked: Sequence[tuple[str, AdditiveQuery, float]], together: str | None = None
     ) -> list[NDArray[np.float64]]:
         """Charge all of `asked` (label, query, sigma) at once, then answer each with noise."""
         events = [self.pricing.event(query, sigma) for _, query, sigma in asked]
-        if len(asked) == 1:
-            self.ledger.charge(together or asked[0][0], events[0])
-        else:
-            parts = ComposedEvent(events=tuple(events))
-            self.ledger.charge(together or f"{len(asked)} marginals", parts)
+        whole: Event = events[0] if len(asked) == 1 else ComposedEvent(events=tuple(events))
+        name = together or (asked[0][0] if len(asked) == 1 else f"{len(asked)} marginals")
+        self.ledger.charge(name, whole)
+        kept = self.journal.recalled(name, whole) if self.journal else None
+        if kept is not None:
+            return kept
         self.counter.prepare(clique for _, query, _ in asked for clique in query.counted)
         answers: list[NDArray[np.float64]] = []
         for (label, query, _), event in zip(asked, events, strict=True):
             self.tell(label, event, query)
             exact = query.evaluate(self.counter)
             answers.append(exact + self.pricing.draw(event, exact.shape))
+        if self.journal:
+            self.journal.keep(name, whole, answers)
         return answers
 
     def select(self, label: str, query: Query, candidates: int, epsilon: float) -> int:
@@ -82,13 +99,51 @@ class Answering:
         if candidates == 1:
             return 0
         self.ledger.charge(label, event)
+        kept = self.journal.recalled(label, event) if self.journal else None
+        if kept is not None:
+            return int(kept[0])
         self.tell(label, event, query)
-        return self.noise.exponential_mechanism(
+        chosen = self.noise.exponential_mechanism(
             query.evaluate(self.counter),
             epsilon=epsilon,
             sensitivity=query.sensitivity(self.pricing.accountant.budget),
             monotone=False,
         )
+        if self.journal:
+            self.journal.keep(label, event, [np.array(chosen)])
+        return chosen
+
+    def trained(self, label: str, plan: SgdPlan, receipt: "Callable[[], Receipt]") -> SgdSession:
+        """Charge all of a plan, and return the session that takes its steps."""
+        codes = self.trained_on(plan.event)
+        self.ledger.charge(label, plan.event)
+        self.tell(label, plan.event, plan)
+        return SgdSession(
+            codes=codes,
+            domain=self.pricing.domain,
+            plan=plan,
+            noise=self.noise,
+            receipt=receipt,
+            kept=self.journal.training(label, plan.event) if self.journal else None,
+        )
+
+    def kept(
+        self, parts: Mapping[str, bytes], write: Callable[[Mapping[str, bytes]], None]
+    ) -> "Answering":
+        """Return what keeps each answer before it gives it, and takes from `parts` what was given.
+
+        Args:
+            parts: what an earlier run kept, by `write`; empty at first.
+            write: makes all parts durable, whole or not at all; they are as sensitive as answers.
+
+        Raises:
+            LedgerError: something was charged already, or rows of units were sampled, which another
+                run would sample anew.
+        """
+        if self.ledger.entries or self.pricing.accountant.budget.max_rows_per_unit != 1:
+            rule = "a run is kept from its first charge on, and with one row a unit"
+            raise LedgerError("checkpoint", rule)
+        return replace(self, journal=Journal(parts, write, self.noise))
 
     def trained_on(self, event: Event) -> NDArray[np.integer[Any]]:
         """Return the records that DP-SGD trains on.

@@ -1,12 +1,13 @@
 """Sums of clipped per-sample gradients: the one query that DP-SGD asks of a batch.
 
 Two routes give the same sum. The ghost route serves networks whose trainable parameters all sit in
-Linear layers that are used once in a pass: one backward pass yields the norm of every record's
-gradient and the clipped sum, and no per-sample gradient is ever formed. The hook route serves every
-layer that Opacus knows, and forms them.
+Linear layers: one backward pass yields the norm of every record's gradient and the clipped sum. The
+hook route serves every layer that Opacus knows, and forms per-sample gradients of all of them.
 
 Sensitivity: one record more or less changes the sum by that record's clipped gradient, whose L2
 norm is at most C over all parameters together; a gradient that is not finite contributes nothing.
+Not covered: sums of a batch are formed in float32, and what rounding does to them may differ
+between neighbours, by some 1e-6 of the sum's length.
 """
 
 # torch and opacus state their types only in part.
@@ -31,6 +32,8 @@ PerSampleLoss: TypeAlias = "Callable[[nn.Module, Tensor, torch.Generator], Tenso
 
 # float32 norms and products are off by some 1e-6; clipping a little deeper keeps the bound true.
 _CLIPPING_MARGIN = 1e-5
+# What the places of a record take from one another is lost to rounding, relative to their lengths.
+_PLACES_MARGIN = 2.0**-18
 
 
 class ClippedSum(ABC):
@@ -54,10 +57,9 @@ class ClippedSum(ABC):
             generator: randomness of the loss itself.
         """
 
-    @property
     @abstractmethod
-    def bytes_per_record(self) -> int:
-        """Memory that one record of a batch takes, roughly; bounds the physical batch."""
+    def bytes_per_record(self, probe: "Tensor", generator: "torch.Generator") -> int:
+        """Return the memory that one record of a batch takes, roughly, from one pass on a probe."""
 
 
 def clipped_sum(
@@ -140,23 +142,26 @@ def clipping_factors(squared_norms: "Tensor", norm: float) -> "Tensor":
 
 @dataclass
 class _Tap:
-    """Input and output of one Linear layer in one forward pass."""
+    """Inputs and outputs of one Linear layer in one forward pass, call by call."""
 
     layer: "nn.Linear"
-    input: "Tensor"
-    output: "Tensor"
+    inputs: "list[Tensor]"
+    outputs: "list[Tensor]"
 
 
 @final
 class GhostClippedSum(ClippedSum):
     """One backward pass to the outputs of the Linear layers, none to the weights.
 
-    For y = W x + b with output gradient g, the gradient of W is the outer product g x^T, of squared
-    norm |g|^2 |x|^2, and that of b is g. So norms need no per-sample gradients, and the clipped sum
-    is (factors * g)^T x.
+    For y_t = W x_t + b with output gradients g_t, at the places t of a record (tokens, or several
+    uses of the layer), the gradient of W is the sum of outer products g_t x_t^T and that of b the
+    sum of g_t. Its squared norm is the sum over pairs (s, t) of (g_s . g_t)(x_s . x_t), and for one
+    place |g|^2 |x|^2. So norms need no per-sample gradients, and the clipped sum is the sum over t
+    of (factors * g_t)^T x_t. Where a record has so many places that its gradient is the smaller
+    matrix, that is formed instead.
 
-    Reference: Goodfellow 2015 (norms); Li et al. 2022, section 4 (ghost clipping); Bu et al. 2023
-        (one backward pass).
+    Reference: Goodfellow 2015 (norms); Li et al. 2022, section 4 (ghost clipping, equation 3 for
+        sequences); Bu et al. 2023 (one backward pass).
     """
 
     def __call__(self, codes: "Tensor", generator: "torch.Generator") -> "list[Tensor]":
@@ -164,22 +169,29 @@ class GhostClippedSum(ClippedSum):
 
         with self._tapped() as taps:
             losses = per_record(self.loss(self.module, codes, generator), len(codes))
-        outputs = [tap.output for tap in taps]
-        found = torch.autograd.grad(losses.sum(), outputs, allow_unused=True)
-        signals = [or_zeros(g, o) for g, o in zip(found, outputs, strict=True)]
+        outputs = [output for tap in taps for output in tap.outputs]
+        found = iter(torch.autograd.grad(losses.sum(), outputs, allow_unused=True))
         with torch.no_grad():
-            return self._sum(taps, signals)
+            signals = [_stacked([or_zeros(next(found), o) for o in t.outputs]) for t in taps]
+            return self._sum([t.layer for t in taps], [_stacked(t.inputs) for t in taps], signals)
 
     def serves(self, probe: "Tensor", generator: "torch.Generator") -> bool:
-        """Return whether a pass uses each layer at most once, on inputs (batch, features)."""
+        """Return whether a pass gives each layer inputs (batch, ..., features) alone."""
         with self._tapped() as taps:
             per_record(self.loss(self.module, probe, generator), len(probe))
-        once = len({id(tap.layer) for tap in taps}) == len(taps)
-        return bool(taps) and once and all(tap.input.ndim == 2 for tap in taps)
+        inputs = [x for tap in taps for x in tap.inputs]
+        return bool(taps) and all(x.ndim > 1 and len(x) == len(probe) for x in inputs)
 
-    @property
-    def bytes_per_record(self) -> int:
-        return 8 * 4 * sum(layer.in_features + layer.out_features for layer in self._layers())
+    def bytes_per_record(self, probe: "Tensor", generator: "torch.Generator") -> int:
+        with self._tapped() as taps:
+            self.loss(self.module, probe, generator)
+        floats = 0
+        for tap in taps:
+            places = sum(x[0].numel() // x.shape[-1] for x in tap.inputs)
+            width = tap.layer.in_features + tap.layer.out_features
+            pairs = tap.layer.weight.numel() if _forms(places, tap.layer) else 2 * places**2
+            floats += 4 * places * width + (pairs if places > 1 else 0)
+        return 2 * 4 * floats
 
     def _layers(self) -> "list[nn.Linear]":
         from torch import nn
@@ -189,46 +201,90 @@ class GhostClippedSum(ClippedSum):
 
     @contextmanager
     def _tapped(self) -> "Generator[list[_Tap]]":
-        taps: list[_Tap] = []
+        taps: dict[int, _Tap] = {}
+        found: list[_Tap] = []
 
         def tap(layer: Any, inputs: Any, output: Any) -> None:
-            taps.append(_Tap(layer, inputs[0].detach(), output))
+            if id(layer) not in taps:
+                taps[id(layer)] = _Tap(layer, [], [])
+                found.append(taps[id(layer)])
+            taps[id(layer)].inputs.append(inputs[0].detach())
+            taps[id(layer)].outputs.append(output)
 
         handles = [layer.register_forward_hook(tap) for layer in self._layers()]
         try:
-            yield taps
+            yield found
         finally:
             for handle in handles:
                 handle.remove()
 
-    def _sum(self, taps: Sequence[_Tap], signals: "Sequence[Tensor]") -> "list[Tensor]":
+    def _sum(
+        self,
+        layers: "Sequence[nn.Linear]",
+        inputs: "Sequence[Tensor]",
+        signals: "Sequence[Tensor]",
+    ) -> "list[Tensor]":
         import torch
 
-        squared = torch.stack(
-            [
-                signal.square().sum(1) * _multiplicity(tap)
-                for tap, signal in zip(taps, signals, strict=True)
-            ]
-        ).sum(0)
+        norms = [_squared_norms(*of) for of in zip(layers, inputs, signals, strict=True)]
+        squared = torch.stack(norms).sum(0)
         factors, finite = clipping_factors(squared, self.norm), torch.isfinite(squared)
-        inputs = [tap.input for tap in taps]
         if not bool(finite.all()):  # 0 times nan is nan: such records are cut out, not scaled
             factors = factors[finite]
             signals, inputs = [s[finite] for s in signals], [x[finite] for x in inputs]
         sums: dict[int, Tensor] = {}
-        for tap, signal, x in zip(taps, signals, inputs, strict=True):
-            scaled = signal * factors[:, None]
-            sums[id(tap.layer.weight)] = scaled.T @ x
-            sums[id(tap.layer.bias)] = scaled.sum(0)
+        for layer, x, signal in zip(layers, inputs, signals, strict=True):
+            scaled = (signal * factors[:, None, None]).flatten(0, 1)
+            sums[id(layer.weight)] = scaled.T @ x.flatten(0, 1)
+            sums[id(layer.bias)] = scaled.sum(0)
         trainable = [p for p in self.module.parameters() if p.requires_grad]
         return [sums.get(id(p), torch.zeros_like(p)) for p in trainable]
 
 
-def _multiplicity(tap: _Tap) -> "Tensor":
-    """Return what |g|^2 counts for in the squared norm of each record: |x|^2 (W) plus 1 (b)."""
-    bias = tap.layer.bias is not None and tap.layer.bias.requires_grad  # pyright: ignore
-    weight = float(tap.layer.weight.requires_grad)
-    return weight * tap.input.square().sum(1) + float(bias)
+def _stacked(calls: "Sequence[Tensor]") -> "Tensor":
+    """Return what a layer saw or gave, of shape (batch, places, features), over all its calls."""
+    import torch
+
+    stacked = [x.reshape(len(x), -1, x.shape[-1]) for x in calls]
+    return stacked[0] if len(stacked) == 1 else torch.cat(stacked, dim=1)
+
+
+def _forms(places: int, layer: "nn.Linear") -> bool:
+    """Return whether a record's gradient is smaller than the products of its places."""
+    return 2 * places**2 > layer.weight.numel()
+
+
+def _squared_norms(layer: "nn.Linear", x: "Tensor", signal: "Tensor") -> "Tensor":
+    """Return each record's squared gradient norm over the trainable parameters of a layer.
+
+    Gradients of several places may cancel, and rounding then leaves an error that is small beside
+    their lengths, not beside their sum; so much is added that the true norm is not larger.
+
+    Args:
+        layer: the layer.
+        x: its inputs, of shape (batch, places, features).
+        signal: the gradients of its outputs, likewise.
+    """
+    import torch
+
+    weight = layer.weight.requires_grad
+    bias = layer.bias is not None and layer.bias.requires_grad  # pyright: ignore[reportUnnecessaryComparison]
+    if x.shape[1] == 1:
+        squared = signal.square().sum(2)
+        found = x.square().sum(2) * squared if weight else torch.zeros_like(squared)
+        return (found + squared if bias else found)[:, 0]
+    found, lengths = torch.zeros_like(x[:, 0, 0]), torch.zeros_like(x[:, :, 0])
+    if weight:
+        lengths += x.square().sum(2)
+        if _forms(x.shape[1], layer):
+            found += (signal.transpose(1, 2) @ x).square().sum((1, 2))
+        else:
+            found += ((x @ x.transpose(1, 2)) * (signal @ signal.transpose(1, 2))).sum((1, 2))
+    if bias:
+        lengths += 1.0
+        found += signal.sum(1).square().sum(1)
+    apart = (lengths.sqrt() * signal.norm(dim=2)).sum(1).square()
+    return found.clamp(min=0.0) + _PLACES_MARGIN * apart
 
 
 @final
@@ -267,17 +323,14 @@ class HookClippedSum(ClippedSum):
             factors, finite = clipping_factors(squared, self.norm), torch.isfinite(squared)
             return [torch.einsum("n,n...->...", factors[finite], s[finite]) for s in samples]
 
-    @property
-    def bytes_per_record(self) -> int:
+    def bytes_per_record(self, probe: "Tensor", generator: "torch.Generator") -> int:  # noqa: ARG002
         return 3 * 4 * sum(p.numel() for p in self.module.parameters() if p.requires_grad)
 
 
 def _take_grad_sample(parameter: Any, batch: int) -> "Tensor":
     """Return and clear what Opacus left on a parameter; zeros where the loss does not use it."""
-    import torch
-
     found, parameter.grad_sample = parameter.grad_sample, None
-    return torch.zeros(batch, *parameter.shape) if found is None else found
+    return parameter.new_zeros(batch, *parameter.shape) if found is None else found
 
 
 def or_zeros(found: "Tensor | None", like: "Tensor") -> "Tensor":

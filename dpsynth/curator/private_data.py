@@ -4,7 +4,6 @@ It guards against mistakes, not against an adversary inside the process: Python 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, Self, final
 
 import numpy as np
@@ -37,7 +36,7 @@ from dpsynth.errors import InvalidValueError, PrivacyError
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.privacy.accountant import Accountant
 from dpsynth.privacy.budget import Budget, Neighbouring
-from dpsynth.privacy.events import DpSgdEvent, Event
+from dpsynth.privacy.events import DpSgdEvent, Event, GdpEvent
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
 from dpsynth.privacy.receipt import Receipt
@@ -301,23 +300,24 @@ class PrivateData:
         query = dependence(candidates, penalties=penalties)
         return query.candidates[self._answering.select(label, query, len(candidates), epsilon)]
 
-    def allot(self, fraction: float, *, label: str = "allotment") -> "PrivateData":
+    def allot(self, part: float | GdpEvent, *, label: str = "allotment") -> "PrivateData":
         """Return a view of the same records with a ledger of its own over a part of the budget.
 
         The parent is charged for the whole part now, whatever the child spends of it.
 
         Args:
-            fraction: of what remains, above 0 and at most 1.
+            part: of what remains, above 0 and at most 1; or an event (`part_of`).
 
         Raises:
-            UnsupportedEventError: the accountant serves fixed plans only.
+            LedgerError: the event is not the next of the reserved plan.
+            UnsupportedEventError: a fraction where the accountant serves fixed plans only.
         """
-        if not 0.0 < fraction <= 1.0:
-            raise InvalidValueError("fraction", fraction, "above 0 and at most 1")
-        accountant = self._answering.pricing.filter
-        event = accountant.allotment(share(self.remaining * fraction, "fraction", 1))
-        self.ledger.charge(label, event)
-        return self._view(replace(self._answering, ledger=Ledger(accountant.part(event))))
+        if isinstance(part, GdpEvent):
+            return self._view(self._answering.part(label, part))
+        if not 0.0 < part <= 1.0:
+            raise InvalidValueError("part", part, "above 0 and at most 1, or a GdpEvent")
+        event = self._answering.pricing.filter.allotment(share(self.remaining * part, "part", 1))
+        return self._view(self._answering.part(label, event))
 
     def merged(self, groups: Mapping[str, Sequence[int]]) -> "PrivateData":
         """Return a view of the same records, under the same ledger, with codes merged into groups.
@@ -350,16 +350,16 @@ class PrivateData:
             UnsupportedEventError: the accountant has no bound for it (filters have none), or a
                 unit has several rows.
         """
-        codes = self._answering.trained_on(plan.event)
-        self.ledger.charge(label, plan.event)
-        self._answering.tell(label, plan.event, plan)
-        return SgdSession(
-            codes=codes,
-            domain=self.domain,
-            plan=plan,
-            noise=self._answering.noise,
-            receipt=self.receipt,
-        )
+        return self._answering.trained(label, plan, self.receipt)
+
+    def kept_in(
+        self, parts: Mapping[str, bytes], write: Callable[[Mapping[str, bytes]], None]
+    ) -> Self:
+        """Return a view that keeps each answer before it gives it, and asks nothing twice.
+
+        Arguments and errors: as of `Answering.kept`.
+        """
+        return self._view(self._answering.kept(parts, write))
 
     def reserve(self, plan: Sequence[tuple[str, Event]]) -> None:
         """Reserve a plan of (label, event), once, for accountants of fixed plans.

@@ -8,7 +8,9 @@ are private outputs already. So a refusal, or a stop, tells nothing about the re
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 
-from typing import TYPE_CHECKING, final
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -36,15 +38,16 @@ class Probe:
     Args:
         domain: the domain of the records; only its sizes are used.
         rng: source of the rows.
+        device: where the network is, as torch names it.
     """
 
-    def __init__(self, *, domain: Domain, rng: np.random.Generator) -> None:
+    def __init__(self, *, domain: Domain, rng: np.random.Generator, device: Any = "cpu") -> None:
         import torch
 
         rows = rng.integers(0, np.array(domain.shape), size=(_ROWS, len(domain.shape)))
         other = rng.integers(0, np.array(domain.shape), size=(1, len(domain.shape)))
-        self.codes = torch.as_tensor(rows)
-        self._changed = torch.cat([torch.as_tensor(other), self.codes[1:]])
+        self.codes = torch.as_tensor(rows, device=device)
+        self._changed = torch.cat([torch.as_tensor(other, device=device), self.codes[1:]])
         self._seed = int(rng.integers(2**62))
 
     def generator(self) -> "torch.Generator":
@@ -53,29 +56,42 @@ class Probe:
 
         return torch.Generator().manual_seed(self._seed)
 
-    def loss_is_finite(self, module: "nn.Module", loss: PerSampleLoss) -> bool:
-        """Return whether the losses of the probe's rows are all finite numbers."""
+    def trial_loss(self, module: "nn.Module", loss: PerSampleLoss) -> float:
+        """Return the mean loss of the probe's rows; not finite where one of them is not."""
         import torch
 
         with torch.no_grad():
-            return bool(torch.isfinite(loss(module, self.codes, self.generator())).all())
+            return float(loss(module, self.codes, self.generator()).double().mean())
 
     def refuse_mixing(self, module: "nn.Module", loss: PerSampleLoss) -> None:
-        """Check that a record's loss depends on no other record of its batch.
+        """Check that a record's loss depends on no other record of its batch, and that a pass
+        leaves nothing of the records in the network.
 
         Raises:
-            InvalidValueError: other losses move when one row is replaced; clipping would then not
-                bound what one record does.
+            InvalidValueError: other losses move when one row is replaced, and clipping would then
+                not bound what one record does; or a buffer keeps a trace of the rows. The layer is
+                named where it is a layer's doing.
         """
         import torch
 
+        kept = {name: buffer.clone() for name, buffer in module.named_buffers()}
         with torch.no_grad():
-            before = per_record(loss(module, self.codes, self.generator()), _ROWS)
-            after = per_record(loss(module, self._changed, self.generator()), _ROWS)
-        if not torch.allclose(before[1:], after[1:], rtol=1e-4, atol=1e-6, equal_nan=True):
-            raise InvalidValueError(
-                "loss", "one that mixes records", "a function of one record at a time"
-            )
+            with _layer_calls(module) as first:
+                before = per_record(loss(module, self.codes, self.generator()), _ROWS)
+            with _layer_calls(module) as second:
+                after = per_record(loss(module, self._changed, self.generator()), _ROWS)
+        for name, buffer in module.named_buffers():
+            if not torch.equal(buffer, kept[name]):
+                rule = "left as it is by a pass over records: no noise covers what it keeps"
+                raise InvalidValueError(f"buffer {name!r}", "changed by a pass", rule)
+        if _same(before, after):
+            return
+        rule = "a function of one record at a time"
+        for (name, given, made), (_, given_too, made_too) in zip(first, second, strict=False):
+            if _same(given, given_too) and not _same(made, made_too):
+                kind = type(module.get_submodule(name)).__name__
+                raise InvalidValueError(f"layer {name!r}", f"{kind}, which mixes records", rule)
+        raise InvalidValueError("loss", "one that mixes records", rule)
 
     def refuse_wrong_sum(self, clipped: ClippedSum) -> None:
         """Check a clipped sum against a plain loop over the rows.
@@ -107,6 +123,36 @@ class Probe:
             if torch.isfinite(squared):
                 total = [t + factor * g for t, g in zip(total, gradient, strict=True)]
         return total
+
+
+@contextmanager
+def _layer_calls(module: "nn.Module") -> "Generator[list[tuple[str, Tensor, Tensor]]]":
+    """List name, input and output of every call of a layer that has no layers of its own."""
+    found: list[tuple[str, Tensor, Tensor]] = []
+
+    def listing(name: str) -> Any:
+        def note(_: Any, given: Any, made: Any) -> None:
+            if given and hasattr(given[0], "shape") and hasattr(made, "shape"):
+                found.append((name, given[0].detach(), made.detach()))
+
+        return note
+
+    leaves = [(n, m) for n, m in module.named_modules() if n and not any(m.children())]
+    handles = [layer.register_forward_hook(listing(name)) for name, layer in leaves]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _same(before: "Tensor", after: "Tensor") -> bool:
+    """Return whether two passes agree on all rows but the first, which was replaced."""
+    import torch
+
+    if before.shape != after.shape or len(before) != _ROWS:
+        return False
+    return torch.allclose(before[1:], after[1:], rtol=1e-4, atol=1e-6, equal_nan=True)
 
 
 def _trainable(module: "nn.Module") -> "list[tuple[str, nn.Parameter]]":

@@ -11,22 +11,24 @@ no records, is that there is one loss a record and that no record's loss depends
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, sqrt
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.gradients import ClippedSum, PerSampleLoss, clipped_sum
+from dpsynth.curator.journal import KeptTraining
 from dpsynth.curator.probe import Probe
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError, LedgerError, MissingExtraError, TrainingError
 from dpsynth.privacy.events import DpSgdEvent
+from dpsynth.privacy.noise import noise_grid
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from dpsynth.privacy.noise import NoiseSource
     from dpsynth.privacy.receipt import Receipt
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 _LABEL = "dpsgd"
 # Room for one physical batch; a logical batch of any size is accumulated from such pieces.
 _BATCH_BYTES = 2**28
+# Of scaling sums of up to 2**22 gradients in doubles, relative to the clipping norm.
+_ROUNDING = 2.0**-30
 
 
 @final
@@ -49,17 +53,22 @@ class SgdPlan:
         steps: number of batches.
         clipping_norm: C, the largest L2 norm of one record's gradient over all parameters.
         noise_multiplier: standard deviation of the noise over C.
+        sampling: "poisson"; what is priced is that each record joins on its own.
 
     Raises:
-        InvalidValueError: a value outside its range.
+        InvalidValueError: a value outside its range, or another kind of sampling.
     """
 
     sample_rate: float
     steps: int
     clipping_norm: float
     noise_multiplier: float
+    sampling: str = "poisson"
 
     def __post_init__(self) -> None:
+        if self.sampling != "poisson":
+            rule = "'poisson': shuffled or weighted batches cost more than is priced"
+            raise InvalidValueError("sampling", self.sampling, rule)
         if not (isfinite(self.clipping_norm) and self.clipping_norm > 0):
             raise InvalidValueError("clipping_norm", self.clipping_norm, "a finite number above 0")
         _ = self.event
@@ -70,6 +79,21 @@ class SgdPlan:
         return DpSgdEvent(
             noise_multiplier=self.noise_multiplier, sample_rate=self.sample_rate, steps=self.steps
         )
+
+
+def rate_of(batch_size: float, *, rows: float) -> float:
+    """Return the sample rate at which a batch has so many records on average.
+
+    Args:
+        batch_size: expected number of records of a batch, above 0.
+        rows: number of records; public, or bought.
+
+    Raises:
+        InvalidValueError: a batch larger than the data.
+    """
+    if not (isfinite(batch_size) and 0 < batch_size <= rows):
+        raise InvalidValueError("batch_size", batch_size, f"above 0 and at most the {rows:g} rows")
+    return batch_size / rows
 
 
 @final
@@ -84,6 +108,7 @@ class SgdSession:
         plan: what has been charged.
         noise: source of the Poisson samples and of the Gaussian noise.
         receipt: returns the receipt of what has been spent; goes into the error of a failed run.
+        kept: where its steps are kept; None: nowhere.
     """
 
     def __init__(
@@ -94,10 +119,11 @@ class SgdSession:
         plan: SgdPlan,
         noise: "NoiseSource",
         receipt: "Callable[[], Receipt]",
+        kept: KeptTraining | None = None,
     ) -> None:
         self._codes, self._domain = np.ascontiguousarray(codes), domain
         self._plan, self._noise, self._receipt = plan, noise, receipt
-        self._taken = 0
+        self._taken, self._kept = 0, kept
         self._clipped: ClippedSum | None = None
 
     @property
@@ -137,7 +163,8 @@ class SgdSession:
         if not (isfinite(rows) and rows >= 1):
             raise InvalidValueError("rows", rows, "a finite number of at least 1")
         module.train()
-        probe = Probe(domain=self._domain, rng=rng)
+        device = next((p.device for p in module.parameters()), "cpu")
+        probe = Probe(domain=self._domain, rng=rng, device=device)
         clipped = clipped_sum(
             module=module,
             loss=loss,
@@ -148,6 +175,7 @@ class SgdSession:
         probe.refuse_mixing(module, loss)
         probe.refuse_wrong_sum(clipped)
         self._probe, self._clipped = probe, clipped
+        self._needed = clipped.bytes_per_record(probe.codes, probe.generator())
         self._expected_batch = self._plan.sample_rate * rows
         self._generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
 
@@ -174,13 +202,66 @@ class SgdSession:
         self._taken += 1
         chosen = np.flatnonzero(self._noise.bernoulli(self._plan.sample_rate, len(self._codes)))
         total = self._clipped_sum(self._clipped, chosen)
-        sigma = self._plan.noise_multiplier * self._plan.clipping_norm
-        noisy = torch.as_tensor(total + self._noise.normal(sigma, total.size))
-        mean = noisy / self._expected_batch
+        mean = torch.as_tensor(self._noisy(total)).div_(self._expected_batch)
         parameters = [p for p in self._clipped.module.parameters() if p.requires_grad]
         pieces = mean.split([p.numel() for p in parameters])
         for parameter, piece in zip(parameters, pieces, strict=True):
             parameter.grad = piece.view_as(parameter).to(parameter)
+
+    def _noisy(self, total: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a sum of clipped gradients with noise.
+
+        In release mode both are multiples of one grid, so that their sum is exact and is
+        post-processing of the continuous mechanism. Rounding moves each of P coordinates by half a
+        step of the grid, hence the distance of neighbouring sums by at most sqrt(P) steps; sums are
+        made that much smaller first.
+        """
+        norm = self._plan.clipping_norm
+        sigma = self._plan.noise_multiplier * norm
+        if self._noise.mode == "release":
+            grid = noise_grid(sigma)
+            shrunk = max(0.0, 1.0 - sqrt(total.size) * grid / norm - _ROUNDING)
+            total *= shrunk / grid
+            np.rint(total, out=total)
+            total *= grid
+        total += self._noise.normal(sigma, total.size)
+        return total
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what `keep` is given outlives the process."""
+        return self._kept is not None
+
+    def keep(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep what the steps so far led to, for `recalled` of a later run.
+
+        The state of the loss's own randomness is kept in research mode only: how much of it was
+        drawn tells how large the batches were.
+
+        Args:
+            arrays: whatever the caller goes on from; functions of noisy gradients alone.
+        """
+        if self._kept is None:
+            return
+        own = {"session.taken": np.array(self._taken)}
+        if self._kept.research:
+            own["session.generator"] = self._generator.get_state().numpy()
+        self._kept.keep({**arrays, **own}, complete=self._taken == self._plan.steps)
+
+    def recalled(self) -> dict[str, NDArray[Any]] | None:
+        """Go on after the step at which `keep` was called last, and return what it was given; None
+        where it never was. Call it after `attach`."""
+        import torch
+
+        found = None if self._kept is None else self._kept.recalled()
+        if found is None:
+            return None
+        self._taken = int(found.pop("session.taken"))
+        if "session.generator" in found:
+            self._generator.set_state(torch.as_tensor(found.pop("session.generator")))
+        else:
+            self._generator.seed()  # not once more the numbers of the first steps
+        return found
 
     def check(self) -> None:
         """Stop a run that has diverged, judged by the parameters and by rows that are no records.
@@ -191,27 +272,32 @@ class SgdSession:
         Raises:
             TrainingError: the loss is not finite at the trial rows.
         """
-        if self._clipped is not None and not self._probe.loss_is_finite(
-            self._clipped.module, self._clipped.loss
-        ):
+        if self._clipped is not None and not isfinite(self.trial_loss()):
             receipt = self._receipt()
             raise TrainingError(self._taken, self._plan.steps, receipt.epsilon_spent, receipt)
+
+    def trial_loss(self) -> float:
+        """Return the mean loss at the trial rows, which are no records: free to look at.
+
+        Raises:
+            LedgerError: nothing is attached.
+        """
+        if self._clipped is None:
+            raise LedgerError(_LABEL, "attach a network and a loss before asking for its loss")
+        return self._probe.trial_loss(self._clipped.module, self._clipped.loss)
 
     def _clipped_sum(self, clipped: ClippedSum, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the sum over the chosen records, accumulated over pieces that fit into memory."""
         import torch
 
         parameters = [p for p in clipped.module.parameters() if p.requires_grad]
-        total = torch.zeros(sum(p.numel() for p in parameters), dtype=torch.float64)
-        size = max(1, _BATCH_BYTES // clipped.bytes_per_record)
+        sizes = [p.numel() for p in parameters]
+        total = torch.zeros(sum(sizes), dtype=torch.float64)
+        parts = total.split(sizes)
+        size = max(1, _BATCH_BYTES // self._needed)
         for start in range(0, len(chosen), size):
             rows = self._codes[chosen[start : start + size]]
             batch = torch.as_tensor(rows.astype(np.int64), device=parameters[0].device)
-            total += _flat(clipped(batch, self._generator))
+            for part, piece in zip(parts, clipped(batch, self._generator), strict=True):
+                part.add_(piece.reshape(-1).to(part.device))
         return total.numpy()
-
-
-def _flat(pieces: "list[Tensor]") -> "Tensor":
-    import torch
-
-    return torch.cat([piece.reshape(-1) for piece in pieces]).to("cpu", torch.float64)

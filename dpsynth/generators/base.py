@@ -214,3 +214,10 @@ def check_shares(generator: Generator, *fields: str) -> None:
         value = getattr(generator, field)
         if not 0 < value < 1:
             raise InvalidValueError(field, value, "above 0 and below 1")
+
+
+def check_public(generator: Generator, public: object) -> None:
+    """Refuse a public table for a generator that would not use it."""
+    if public is not None and not generator.uses_public:
+        rule = f"left out for {generator.name!r}, which has no use for one; 'public_prior' has"
+        raise InvalidValueError("public", "a table", rule)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dpsynth.harness.cell import Cell
+from dpsynth.harness.refit import mechanism
 from dpsynth.harness.row import Row
 from dpsynth.parameters import construct
 from dpsynth.registry import ATTACKS
-from dpsynth.synthesis import build_generator, mechanism
+from dpsynth.synthesis import build_generator
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table

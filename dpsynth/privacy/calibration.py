@@ -5,8 +5,9 @@ the plan accountants.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
-from math import exp, inf, isfinite, log, sqrt
+from math import ceil, exp, floor, inf, isfinite, log, log10, sqrt
 
 from dpsynth.errors import InvalidValueError
 from dpsynth.privacy.accountant import Accountant, make_accountant
@@ -93,7 +94,8 @@ def dpsgd_noise_multiplier(
         accountant: "pld" or "rdp".
 
     Raises:
-        InvalidValueError: `also` alone exceeds the budget.
+        InvalidValueError: `also` alone exceeds the budget; the least epsilon that would do is
+            named.
     """
     budget = Budget(epsilon=epsilon, delta=delta, relation=relation)
     priced = make_accountant(accountant, budget)
@@ -101,14 +103,37 @@ def dpsgd_noise_multiplier(
     @cache  # the bracket's ends are asked for twice
     def excess(log_multiplier: float) -> float:
         multiplier = exp(log_multiplier)
-        event = DpSgdEvent(noise_multiplier=multiplier, sample_rate=sample_rate, steps=steps)
-        spent = priced.epsilon([*also, event])
+        spent = priced.epsilon([*also, _run(multiplier, sample_rate, steps)])
         return log(max(spent, _LEAST_EPSILON) / priced.capacity) if isfinite(spent) else inf
 
     low, high = _bracket(excess, start=log(max(1.0, 2.0 * sample_rate * sqrt(steps) / epsilon)))
     if high > _LARGEST:
-        raise InvalidValueError("epsilon", epsilon, "large enough for the rest of the plan")
+        least = _least_epsilon(budget, [*also, _run(exp(_LARGEST), sample_rate, steps)], accountant)
+        rule = f"at least {least:.4g} for this plan, however much noise is added to gradients"
+        raise InvalidValueError("epsilon", epsilon, rule)
     return exp(_decreasing_root(excess, low, high))
+
+
+def _run(multiplier: float, sample_rate: float, steps: int) -> DpSgdEvent:
+    return DpSgdEvent(noise_multiplier=multiplier, sample_rate=sample_rate, steps=steps)
+
+
+def _least_epsilon(budget: Budget, plan: Sequence[Event], accountant: str) -> float:
+    """Return an epsilon that allows `plan`, near the least, to four digits rounded up."""
+    spent = make_accountant(accountant, budget).epsilon(plan)
+    while isfinite(spent):
+        least = _rounded_up(spent)
+        # another epsilon may choose another grid, on which the plan costs another amount
+        spent = make_accountant(accountant, replace(budget, epsilon=least)).epsilon(plan)
+        if spent <= least:
+            return least
+    return inf
+
+
+def _rounded_up(value: float) -> float:
+    """Return `value` rounded up to four digits."""
+    unit = 10.0 ** (floor(log10(value)) - 3)
+    return float(f"{ceil(value / unit) * unit:.4g}")
 
 
 def largest_scale(accountant: Accountant, schedule: Callable[[float], Sequence[Event]]) -> float:

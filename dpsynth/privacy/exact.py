@@ -23,7 +23,8 @@ from dpsynth.privacy.events import NoiseLaw
 from dpsynth.privacy.fixed_point import exp_negative, normal_two_sided_tail
 from dpsynth.privacy.words import Words, random_signs
 
-_BLOCK = 1 << 17  # draws handled at once: the working arrays stay in cache
+_BLOCK = 1 << 17  # draws handled at once
+_ROUNDED_BLOCK = 1 << 14  # of laws that reject nothing: all working arrays stay in cache
 _MARGIN = 2.0**-42  # relative error allowed to floating point
 _SMALLEST, _LARGEST = 2.0**-40, 2.0**40
 _UNIT = 2.0**-64
@@ -35,8 +36,8 @@ Survival = Callable[[int, int], int]
 class _LazyUniform:
     """A uniform U of [0, 1) of which only so many bits are known as a comparison needed."""
 
-    def __init__(self, word: int, words: Words) -> None:
-        self._known, self._bits, self._words = word, 64, words
+    def __init__(self, word: int, words: Words, *, bits: int = 64) -> None:
+        self._known, self._bits, self._words = word, bits, words
 
     def below(self, threshold: Callable[[int], int]) -> bool:
         """Return whether U < t, where `threshold(bits)` is within 1 of 2**bits * t."""
@@ -68,19 +69,22 @@ class _LazyUniform:
 
 
 def bernoulli(probability: float, n: int, words: Words) -> NDArray[np.bool_]:
-    """Return `n` booleans, each True with exactly `probability` (a float of [0, 1])."""
+    """Return `n` booleans, each True with exactly `probability` (a float of [0, 1]).
+
+    Sixteen bits decide all but one in 2**16 of them; each of those gets as many more as it needs.
+    """
     numerator, denominator = probability.as_integer_ratio()
 
     def threshold(bits: int) -> int:
         return (numerator << bits) // denominator
 
-    draws = words(n)
-    cut = threshold(64)
-    if cut == 1 << 64:
+    draws = words(-(-n // 4)).view(np.uint16)[:n]
+    cut = threshold(16)
+    if cut == 1 << 16:
         return np.ones(n, dtype=np.bool_)
-    below = draws < np.uint64(cut)
-    for i in np.flatnonzero(draws == np.uint64(cut)):
-        below[i] = _LazyUniform(cut, words).below(threshold)
+    below = draws < np.uint16(cut)
+    for i in np.flatnonzero(draws == np.uint16(cut)):
+        below[i] = _LazyUniform(cut, words, bits=16).below(threshold)
     return below
 
 
@@ -117,7 +121,8 @@ def _round_down(
 ) -> NDArray[np.float64]:
     """Return floor(estimate), each entry within its margin of an integer decided by `survival`."""
     result = np.floor(estimate)
-    for i in np.flatnonzero(np.abs(estimate - np.rint(estimate)) <= margin):
+    fraction = estimate - result
+    for i in np.flatnonzero(np.minimum(fraction, 1.0 - fraction) <= margin):
         uniform = _LazyUniform(int(draws[i]), words)
         result[i] = uniform.count(survival, int(result[i]))
     return result
@@ -163,7 +168,8 @@ def _rounded_gaussian(sigma: float, n: int, words: Words) -> NDArray[np.float64]
     """Return `n` draws of round(N(0, sigma^2)).
 
     The magnitude is floor(sigma * Q(U) + 1/2), Q the inverse of the two-sided tail. Since
-    density(x) >= x U / 2, the unknown bits of U move x by at most 1 / (word * density).
+    density(x) >= x U / 2, the unknown bits of U move x by at most 1 / (word * density), which up to
+    x = 5 is less than half a margin; what lies beyond is decided by integers.
     """
     from scipy.special import ndtri  # pyright: ignore[reportMissingTypeStubs]
 
@@ -171,9 +177,7 @@ def _rounded_gaussian(sigma: float, n: int, words: Words) -> NDArray[np.float64]
     draws = words(n)
     word = draws.astype(np.float64) + 0.5
     quantile = -ndtri(word * (_UNIT / 2))
-    density = np.exp(-quantile * quantile / 2)  # times sqrt(2 pi), which the slack absorbs
-    margin = sigma * (_MARGIN * (1.0 + quantile) + 8 * _UNIT / density) + _MARGIN
-    margin[word < 2**10] = np.inf
+    margin = np.where(quantile > 5.0, np.inf, sigma * (7.0 * _MARGIN) + _MARGIN)
 
     def survival(k: int, bits: int) -> int:
         return normal_two_sided_tail((k - Fraction(1, 2)) / exact_sigma, bits)
@@ -229,8 +233,9 @@ def integer_noise(
     result = np.empty(n, dtype=np.float64)
     filled = 0
     while filled < n:
-        wanted = min(_BLOCK, n - filled)
-        drawn = draw(max(spread, _SMALLEST), wanted + wanted // 4 + 8, words)[:wanted]
+        wanted = min(_ROUNDED_BLOCK if law is NoiseLaw.ROUNDED else _BLOCK, n - filled)
+        spare = 0 if law is NoiseLaw.ROUNDED else wanted // 4 + 8  # for proposals rejected
+        drawn = draw(max(spread, _SMALLEST), wanted + spare, words)[:wanted]
         result[filled : filled + drawn.size] = drawn
         filled += drawn.size
     result += 0.0  # no negative zeros

@@ -10,7 +10,13 @@ from math import fsum, inf, nextafter, sqrt
 from typing import ClassVar, final
 
 from dpsynth.errors import UnsupportedEventError
-from dpsynth.privacy.accountant import ALLOWANCE, Filter, check_amount, require_delta
+from dpsynth.privacy.accountant import (
+    ALLOWANCE,
+    Accountant,
+    Filter,
+    check_amount,
+    require_delta,
+)
 from dpsynth.privacy.curves import (
     gdp_epsilon,
     gdp_mu,
@@ -224,3 +230,29 @@ class PureFilter(Filter):
     def allotment(self, amount: float) -> Event:
         check_amount(amount)
         return PureEvent(epsilon=amount * (1.0 - ALLOWANCE))
+
+
+def part_of(accountant: Accountant, allotment: Event) -> Filter:
+    """Return the accountant of the part of a budget that `allotment` buys.
+
+    Of a filter it is one of the same kind. Of an accountant of plans it is a filter of Gaussian DP:
+    whatever is asked of it, answer by answer, is mu-GDP as a whole, whatever the answers are. An
+    event of a plan is a bound that holds for each value of the answers before it, so that such a
+    whole may stand in a plan, before or after others, as Gaussian noise of that mu does.
+
+    Args:
+        accountant: of the whole budget.
+        allotment: a `GdpEvent` under an accountant of plans.
+
+    Raises:
+        UnsupportedEventError: anything else there.
+
+    Reference: Koskela, Tobaben & Honkela 2023 (the filter); Zhu, Dong & Wang 2022,
+        Theorem 10 (adaptive composition of dominating pairs).
+    """
+    if isinstance(accountant, Filter):
+        return accountant.part(allotment)
+    if isinstance(allotment, GdpEvent):
+        return GdpFilter(accountant.budget).part(allotment)
+    rule = "a part of a plan is stated by its mu (GdpEvent)"
+    raise UnsupportedEventError(accountant.name, allotment, rule)

@@ -35,6 +35,7 @@ from dpsynth.privacy.event_json import (
 )
 from dpsynth.privacy.events import Event
 from dpsynth.privacy.failure import failure
+from dpsynth.privacy.trajectory import Trajectory, trajectories
 
 if TYPE_CHECKING:
     from dpsynth.privacy.receipt import Receipt
@@ -240,6 +241,10 @@ class Ledger:
         if self._plan and len(entries) == len(self._plan):
             return self._plan_cost
         return self._accountant.epsilon([entry.event for entry in entries])
+
+    def trajectories(self) -> tuple[Trajectory, ...]:
+        """Return how epsilon grows with the steps of each DP-SGD run that was charged."""
+        return trajectories([entry.event for entry in self._entries], self._accountant)
 
     def to_json(self) -> str:
         """Return the ledger as JSON text, with its chain."""

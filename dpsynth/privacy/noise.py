@@ -4,8 +4,9 @@ Research draws are reproducible and floating point unless asked otherwise; a rec
 them says "not for release". Release draws are exact on the integers and cannot be seeded.
 """
 
+import json
 from abc import ABC, abstractmethod
-from math import isfinite, prod
+from math import frexp, isfinite, prod
 from typing import Any, ClassVar, Literal, TypeAlias, final
 
 import numpy as np
@@ -14,9 +15,18 @@ from numpy.typing import NDArray
 from dpsynth.errors import InvalidValueError, ReleaseModeError
 from dpsynth.privacy import exact, selection
 from dpsynth.privacy.events import NoiseLaw
-from dpsynth.privacy.words import generator_words, random_signs, system_words
+from dpsynth.privacy.words import generator_words, system_words
 
 Size: TypeAlias = int | tuple[int, ...]
+
+
+_FINENESS = 24
+
+
+def noise_grid(sigma: float) -> float:
+    """Return the step, a power of two, of which all noise of `ReleaseNoise.normal` is a multiple:
+    sigma is 2**24 to 2**25 of them."""
+    return 2.0 ** (frexp(sigma)[1] - 1 - _FINENESS)
 
 
 def _check(field: str, value: float) -> None:
@@ -74,7 +84,8 @@ class NoiseSource(ABC):
 
     @abstractmethod
     def normal(self, sigma: float, size: Size) -> NDArray[np.float64]:
-        """Return floating-point Gaussian noise, for gradients (the only place it is allowed).
+        """Return Gaussian noise for gradients: floating point in research mode, multiples of
+        `noise_grid(sigma)` in release mode.
 
         Args:
             sigma: standard deviation, above 0.
@@ -179,6 +190,14 @@ class ResearchNoise(NoiseSource):
         self._rng = rng
         self._words = generator_words(rng)
 
+    def state(self) -> str:
+        """Return where the generator is, as text; whoever has it knows all that is drawn next."""
+        return json.dumps(self._rng.bit_generator.state)
+
+    def restore(self, state: str) -> None:
+        """Go on where `state` was taken."""
+        self._rng.bit_generator.state = json.loads(state)
+
     def gaussian(self, sigma: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
         _check("sigma", sigma)
         match law:
@@ -242,8 +261,7 @@ class ResearchNoise(NoiseSource):
 class ReleaseNoise(NoiseSource):
     """The system's cryptographic randomness, exact integer laws; takes no seed.
 
-    Not covered: the time that a draw takes (rejection and ties depend on the bits drawn), and
-    `normal`, which is floating point.
+    Not covered: the time that a draw takes (rejection and ties depend on the bits drawn).
 
     Raises:
         ReleaseModeError: anything passed to the constructor, so that no seed is ignored silently.
@@ -273,24 +291,20 @@ class ReleaseNoise(NoiseSource):
         return exact.integer_noise(family, law, spread, _count(size), system_words).reshape(size)
 
     def normal(self, sigma: float, size: Size) -> NDArray[np.float64]:
-        """Return the sum of four Gaussians over 2, each from 64 cryptographic bits.
+        """Return a Gaussian rounded to the grid of `noise_grid(sigma)`, exactly of that law.
 
-        What holds: the bits are unpredictable, and whoever wants to enumerate the inputs that give
-        one output float faces about 2**(3 * 64) of them, so the gaps that betray a single inverse
-        transform are filled. What does not: the law is that of rounded floating point, not exactly
-        Gaussian, its tails end at 9.1 * 2 sigma, and no bound on its distance is charged to delta.
+        Added to a number on the grid, it is post-processing of the continuous mechanism, at
+        distance 0: the sum is exact in a double, and its low bits say nothing.
 
-        Reference: Mironov 2012; Holohan & Braghin 2021, Section 4.2.
+        Reference: Mironov 2012 (what low bits say otherwise).
         """
-        from scipy.special import ndtri  # pyright: ignore[reportMissingTypeStubs]
-
         _check("sigma", sigma)
-        n = _count(size)
-        total = np.zeros(n)
-        for _ in range(4):
-            half = (system_words(n).astype(np.float64) + 0.5) * 2.0**-65  # in (0, 1/2]
-            total += random_signs(n, system_words) * ndtri(half)
-        return (total * (sigma / 2.0)).reshape(size)
+        grid = noise_grid(sigma)
+        steps = exact.integer_noise(
+            "gaussian", NoiseLaw.ROUNDED, sigma / grid, _count(size), system_words
+        )
+        steps *= grid
+        return steps.reshape(size)
 
     def bernoulli(self, probability: float, size: int) -> NDArray[np.bool_]:
         _check_probability(probability)

@@ -22,12 +22,14 @@ from dpsynth.privacy.event_json import (
     text_from_json,
 )
 from dpsynth.privacy.rounding import rounded_up
+from dpsynth.privacy.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from dpsynth.privacy.ledger import Entry, Ledger
 
 Mode = Literal["research", "release"]
 FORMAT = "dpsynth-receipt-1"
+_BY_STEP = "epsilon_by_step"
 # An epsilon that was computed elsewhere, or with other versions, may differ by this much.
 _AGREEMENT = 1e-6
 _PACKAGES = ("dpsynth", "numpy", "scipy", "dp-accounting", "torch", "opacus")
@@ -53,6 +55,8 @@ class Receipt:
         versions: package -> version of what computed this.
         justification: why this epsilon, in the words of who chose it; "" when nobody said.
         created: a date, when the caller gave one; no clock is read.
+        trajectories: how epsilon grew with the steps of each DP-SGD run; none in receipts of
+            earlier versions.
     """
 
     ledger: str
@@ -69,6 +73,7 @@ class Receipt:
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     justification: str = ""
     created: str = ""
+    trajectories: tuple[Trajectory, ...] = ()
 
     def __post_init__(self) -> None:
         if self.mode not in ("research", "release"):
@@ -136,6 +141,8 @@ class Receipt:
             "ledger": object_from_text("ledger", self.ledger),
             "statement": statement,
         }
+        if self.trajectories:
+            record[_BY_STEP] = [run.to_json() for run in self.trajectories]
         return canonical_json(record)
 
     @classmethod
@@ -171,6 +178,7 @@ class Receipt:
             versions=_versions_from_json(record.get("versions")),
             justification=text_from_json("justification", record.get("justification")),
             created=text_from_json("created", record.get("created")),
+            trajectories=_trajectories_from_json(record, ledger),
         )
         drift = abs(receipt.epsilon_spent - ledger.epsilon_spent())
         honest = drift <= _AGREEMENT * receipt.epsilon_spent and receipt.budget == ledger.budget
@@ -188,7 +196,11 @@ class Receipt:
             f"spent epsilon {self.epsilon_stated} "
             f"({self.currency} {self.spent:.6g} of {self.capacity:.6g}, {self.accountant}).",
         ]
-        lines += [f"  {e.index:>3}  {e.cost:<12.6g} {e.label}" for e in self.entries]
+        runs = {run.entry: run for run in self.trajectories}
+        for e in self.entries:
+            lines.append(f"  {e.index:>3}  {e.cost:<12.6g} {e.label}")
+            if e.index in runs:
+                lines.append(_by_step(runs[e.index]))
         lines.append(
             "Sampling the model is post-processing and costs nothing, conditional, balanced and "
             "counterfactual rows included."
@@ -198,6 +210,35 @@ class Receipt:
         if self.not_for_release:
             lines.append("NOT FOR RELEASE: the noise came from a seed (research mode).")
         return "\n".join(lines)
+
+
+def _by_step(run: Trajectory) -> str:
+    points = zip(run.steps, run.epsilon, strict=True)
+    told = ", ".join(f"{steps}: {epsilon:.4g}" for steps, epsilon in points)
+    return f"       epsilon with all before it, after so many steps: {told}"
+
+
+def _trajectories_from_json(record: Json, ledger: "Ledger") -> tuple[Trajectory, ...]:
+    """Return the trajectories that a receipt states, after computing them anew.
+
+    Raises:
+        LedgerError: they are not those of its ledger.
+    """
+    if _BY_STEP not in record:
+        return ()
+    rows = sequence_from_json(_BY_STEP, record[_BY_STEP])
+    stated = tuple(
+        Trajectory.from_json(object_from_text("run", canonical_json(row))) for row in rows
+    )
+    computed = ledger.trajectories()
+    honest = len(stated) == len(computed) and all(
+        (a.entry, a.steps) == (b.entry, b.steps)
+        and all(abs(x - y) <= _AGREEMENT * y for x, y in zip(a.epsilon, b.epsilon, strict=True))
+        for a, b in zip(stated, computed, strict=True)
+    )
+    if not honest:
+        raise LedgerError("receipt", "its epsilons by step are not those of its ledger")
+    return stated
 
 
 def make_receipt(
@@ -232,6 +273,7 @@ def make_receipt(
         versions=installed_versions(),
         justification=justification,
         created=created,
+        trajectories=ledger.trajectories(),
     )
 
 

@@ -141,7 +141,81 @@ def test_the_cheap_route_is_taken_only_where_it_is_right() -> None:
     assert isinstance(choose(mlp()), GhostClippedSum)
     assert isinstance(choose(mlp(nn.LayerNorm(8))), HookClippedSum)
     tied = nn.Linear(WIDTH, WIDTH)
-    assert isinstance(choose(nn.Sequential(tied, nn.Tanh(), tied)), HookClippedSum)
+    assert isinstance(choose(nn.Sequential(tied, nn.Tanh(), tied)), GhostClippedSum)
+
+
+class Tokens(nn.Module):
+    """Attention over the codes of a record: Linear layers alone, on sequences."""
+
+    def __init__(self, width: int = 6) -> None:
+        super().__init__()
+        self.embed = nn.Linear(WIDTH, width, bias=False)
+        self.mix = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, 1)
+
+    def forward(self, x):
+        tokens = torch.tanh(self.embed(torch.diag_embed(x)))  # (batch, WIDTH, width)
+        query, key, value = self.mix(tokens).chunk(3, dim=2)
+        mixed = (query @ key.transpose(1, 2)).softmax(2) @ value
+        return self.out(tokens + mixed).squeeze(2)
+
+
+class Tied(nn.Module):
+    """One layer, called three times on (batch, features)."""
+
+    def __init__(self, bias: bool) -> None:
+        super().__init__()
+        self.layer = nn.Linear(WIDTH, WIDTH, bias=bias)
+
+    def forward(self, x):
+        return self.layer(torch.tanh(self.layer(torch.tanh(self.layer(x)))))
+
+
+@pytest.mark.parametrize("build", [Tokens, lambda: Tied(True), lambda: Tied(False)])
+@pytest.mark.parametrize("norm", [0.05, 1.0, 1e6])
+def test_layers_with_several_places_equal_a_plain_loop(build, norm: float) -> None:
+    torch.manual_seed(4)
+    module, codes = build(), rows(40)
+    clipped = choose(module)
+    assert isinstance(clipped, GhostClippedSum)
+    expected = flat(plain_loop(module, codes, norm, seeded()))
+    found = flat(GhostClippedSum(module=module, loss=squared_loss, norm=norm)(codes, seeded()))
+    assert float((found - expected).abs().max()) <= 2e-5 * float(expected.abs().max())
+
+
+@pytest.mark.parametrize("width", [2, 40])
+def test_both_ways_to_a_norm_agree_with_opacus(width: int) -> None:
+    torch.manual_seed(5)
+    module, codes = Tokens(width).train(), rows(25)
+    # Nine places: the products of places are larger than the matrix of 2 x 9, smaller than others.
+    ghost = flat(GhostClippedSum(module=module, loss=squared_loss, norm=0.5)(codes, seeded()))
+    hooks = flat(HookClippedSum(module=module, loss=squared_loss, norm=0.5)(codes, seeded()))
+    assert float((ghost - hooks).abs().max()) <= 1e-5 * float(hooks.abs().max())
+
+
+def test_places_that_cancel_are_not_taken_for_short() -> None:
+    """Uses of a layer that nearly undo one another leave a gradient that rounding hides."""
+
+    class Undone(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(WIDTH, 4)
+
+        def forward(self, x):
+            return 3e3 * (self.layer(x + 1e-3 * x.roll(1, 1)) - self.layer(x)).sum(1)
+
+    torch.manual_seed(6)
+    module, codes = Undone().double(), rows(30)
+    summed = GhostClippedSum(module=module.float(), loss=lambda m, c, g: m(encode(c)), norm=1.0)
+    exact = Undone().double()
+    exact.load_state_dict(module.state_dict())
+    for i in range(len(codes)):
+        one = codes[i : i + 1]
+        gradient = torch.autograd.grad(exact(encode(one).double()).sum(), exact.parameters())
+        length = float(torch.cat([g.flatten() for g in gradient]).norm())
+        alone = float(flat(summed(one, seeded())).norm())
+        assert alone <= 1.0
+        assert alone <= length * 1.01
 
 
 def test_a_frozen_layer_has_no_gradient() -> None:
@@ -152,10 +226,31 @@ def test_a_frozen_layer_has_no_gradient() -> None:
     assert [tuple(p.shape) for p in clipped(rows(5), seeded())] == [(WIDTH, 8)]
 
 
+class Centred(nn.Module):
+    """A layer that mixes records and is on nobody's list."""
+
+    def forward(self, x):
+        return x - x.mean(0)
+
+
+class Remembering(nn.Module):
+    """Mixes nothing, and keeps the sum of what it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(8))
+
+    def forward(self, x):
+        self.seen = self.seen + x.detach().sum(0)
+        return x
+
+
 @pytest.mark.parametrize(
     ("module", "loss", "named"),
     [
-        (lambda: mlp(nn.BatchNorm1d(8)), squared_loss, "BatchNorm1d"),
+        (lambda: mlp(nn.BatchNorm1d(8)), squared_loss, "layer '1' is 'BatchNorm1d'"),
+        (lambda: mlp(Centred()), squared_loss, "layer '1' is 'Centred, which mixes records'"),
+        (lambda: mlp(Remembering()), squared_loss, "buffer '1.seen'"),
         (lambda: nn.Sequential(nn.Tanh()), squared_loss, "trainable"),
         (mlp, lambda m, c, g: squared_loss(m, c, g).mean(), "not averaged"),
         (

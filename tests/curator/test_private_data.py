@@ -24,7 +24,7 @@ from dpsynth.errors import (
     UnsupportedEventError,
 )
 from dpsynth.privacy.budget import Budget, Neighbouring
-from dpsynth.privacy.events import GaussianEvent, LaplaceEvent, NoiseLaw
+from dpsynth.privacy.events import DpSgdEvent, GaussianEvent, GdpEvent, LaplaceEvent, NoiseLaw
 from dpsynth.privacy.noise import ReleaseNoise, ResearchNoise
 from tests.tables import coded_table, dependent_codes
 
@@ -427,6 +427,29 @@ def test_no_public_attribute_holds_records() -> None:
         "schema",
     }  # fmt: skip
     assert private.public is None
+
+
+def test_a_part_of_a_plan_is_asked_adaptively_and_bounded_by_its_mu() -> None:
+    private = Curated(accountant="pld").private
+    part = GdpEvent(mu=0.1)
+    training = DpSgdEvent(noise_multiplier=3.0, sample_rate=0.1, steps=5)
+    with pytest.raises(LedgerError):
+        private.allot(part)
+    private.reserve([("start", part), ("dpsgd", training)])
+    with pytest.raises(LedgerError):
+        private.allot(GdpEvent(mu=0.05), label="start")
+    child = private.allot(part, label="start")
+    assert [entry.event for entry in private.ledger.entries] == [part]
+    assert child.remaining == pytest.approx(0.1**2)
+    assert child.remaining <= 0.1**2
+    child.select_worst([("c0",), ("c1",)], flat, epsilon=0.1)
+    child.marginal(("c0",), sigma=child.sigma_for(child.remaining))
+    with pytest.raises(BudgetExceededError):
+        child.count(sigma=50.0)
+    with pytest.raises(LedgerError):
+        private.allot(part, label="start")
+    spent = private.ledger.accountant.epsilon([part])
+    assert private.ledger.epsilon_spent() == pytest.approx(spent)
 
 
 def test_plan_accountants_answer_what_was_reserved_and_nothing_else() -> None:

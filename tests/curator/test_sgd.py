@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dpsynth.curator.sgd import SgdPlan, SgdSession
+from dpsynth.curator.sgd import SgdPlan, SgdSession, rate_of
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError, LedgerError, PrivacyError, TrainingError
-from dpsynth.privacy.noise import NoiseSource, ReleaseNoise, ResearchNoise
+from dpsynth.privacy.noise import NoiseSource, ReleaseNoise, ResearchNoise, noise_grid
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
@@ -77,6 +77,19 @@ def attached(the_plan: SgdPlan, *, rows=100.0, loss=linear_loss, outputs=1, **op
 def test_a_plan_refuses_what_would_spend_nothing_or_everything(field: str, value: float) -> None:
     with pytest.raises(InvalidValueError, match=field):
         plan(**{field: value})
+
+
+@pytest.mark.parametrize("sampling", ["shuffle", "weighted", "fixed"])
+def test_a_plan_refuses_a_sampler_that_is_not_poisson(sampling: str) -> None:
+    with pytest.raises(InvalidValueError, match=f"sampling is '{sampling}'.*'poisson'"):
+        plan(sampling=sampling)
+
+
+def test_a_batch_larger_than_the_data_is_refused() -> None:
+    assert rate_of(50, rows=200.0) == 0.25
+    for batch_size in (201, 0, float("nan")):
+        with pytest.raises(InvalidValueError, match=r"batch_size is .*at most the 200 rows"):
+            rate_of(batch_size, rows=200.0)
 
 
 def test_steps_beyond_the_plan_are_refused_even_after_an_exception() -> None:
@@ -193,8 +206,7 @@ def test_a_batch_larger_than_memory_is_summed_in_pieces(monkeypatch: pytest.Monk
         return module(codes)
 
     pieces, weight = attached(plan(clipping_norm=0.7), noise=Recorder(), loss=counting)
-    assert pieces._clipped is not None
-    monkeypatch.setattr("dpsynth.curator.sgd._BATCH_BYTES", 32 * pieces._clipped.bytes_per_record)
+    monkeypatch.setattr("dpsynth.curator.sgd._BATCH_BYTES", 32 * pieces._needed)
     seen.clear()
     pieces.step()
     assert weight.grad is not None
@@ -218,6 +230,19 @@ def test_a_loss_that_is_not_finite_stops_with_the_receipt() -> None:
         made.step()
     assert caught.value.receipt is not None
     assert made.steps_taken == 1
+
+
+def test_the_trial_loss_is_that_of_rows_that_are_no_records() -> None:
+    found = []
+    for seed in (0, 1):
+        torch.manual_seed(0)
+        made, weight = attached(plan(), codes=codes_of(50, seed))
+        found.append(made.trial_loss())
+        made.step()
+        with torch.no_grad():
+            weight.mul_(2.0)
+        assert made.trial_loss() == pytest.approx(2.0 * found[-1])
+    assert found[0] == found[1] != 0.0
 
 
 def test_one_record_with_a_nan_loss_neither_stops_nor_poisons() -> None:
@@ -277,6 +302,72 @@ def test_batch_sizes_follow_the_poisson_sampling_law(noise: NoiseSource) -> None
 @pytest.mark.statistical
 def test_batches_of_a_fixed_size_are_rejected() -> None:
     assert binomial_p_value(batch_sizes(FixedSize(), 400)) < ALPHA
+
+
+class Silent(Recorder):
+    """Release mode without its noise: what is left is the sum that noise is added to."""
+
+    mode = "release"
+
+
+@pytest.mark.parametrize("norm", [1e-3, 1.0, 40.0])
+@pytest.mark.parametrize("multiplier", [0.3, 8.0, 1e4, 1e7])
+def test_release_sums_lie_on_the_grid_of_their_noise_and_within_the_norm(
+    norm: float, multiplier: float
+) -> None:
+    made = session(plan(clipping_norm=norm, noise_multiplier=multiplier), noise=Silent())
+    grid = noise_grid(multiplier * norm)
+    rng = np.random.default_rng(3)
+    for size in (2, 1000, 100_000):
+        rest, record = rng.normal(0.0, 100.0 * norm, size), rng.normal(size=size)
+        record *= norm / np.linalg.norm(record)
+        sums = made._noisy(rest.copy()), made._noisy(rest + record)
+        for found in sums:
+            assert (np.rint(found / grid) * grid == found).all()
+        assert np.linalg.norm(sums[1] - sums[0]) <= norm
+
+
+def test_release_sums_are_as_good_as_those_of_research_at_ordinary_noise() -> None:
+    made = session(plan(clipping_norm=1.0, noise_multiplier=8.0), noise=Silent())
+    total = np.random.default_rng(3).normal(0.0, 1.0, 100_000)
+    np.testing.assert_allclose(made._noisy(total.copy()), total, rtol=5e-4, atol=1e-6)
+
+
+class Weighted(Recorder):
+    """The planted bug: batches of the right size on average, with some records more often."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rng = np.random.default_rng(9)
+
+    def bernoulli(self, probability, size):
+        weights = np.where(np.arange(size) < size // 2, 1.4, 0.6)
+        return self._rng.random(size) < probability * weights
+
+
+def halves_p_value(noise: NoiseSource, draws: int) -> float:
+    """Return the p-value that both halves of the records join equally often; q = .2, n = 40."""
+    codes = np.repeat(np.eye(2, dtype=np.uint8), 20, axis=0)
+    the_plan = plan(steps=draws, clipping_norm=1e6, noise_multiplier=1e-12)
+    made, weight = attached(the_plan, codes=codes, noise=noise, rows=1.0)
+    joined = np.zeros(2)
+    for _ in range(draws):
+        made.step()
+        assert weight.grad is not None
+        joined += np.rint(weight.grad[0].numpy() * 0.2)
+    return float(stats.binomtest(int(joined[0]), int(joined.sum())).pvalue)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("noise", [ResearchNoise(rng=np.random.default_rng(9)), ReleaseNoise()])
+def test_every_record_joins_equally_often(noise: NoiseSource) -> None:
+    # alpha 1e-3, 200 batches, seed 9
+    assert halves_p_value(noise, 200) > ALPHA
+
+
+@pytest.mark.statistical
+def test_a_weighted_sampler_is_rejected() -> None:
+    assert halves_p_value(Weighted(), 200) < ALPHA
 
 
 def noise_p_value(the_plan: SgdPlan, claimed: float, draws: int) -> float:

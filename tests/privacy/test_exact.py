@@ -72,8 +72,8 @@ def test_a_tie_is_decided_by_the_next_64_bits(family: str, spread: float) -> Non
         cut = survival(family, spread, k, 128)
         high, low = cut >> 64, cut & (2**64 - 1)
         for further, expected in ((low - 2**40, k), (low + 2**40, k - 1)):
-            # first call: the block's words; second: further bits of the only tie among them
-            words = scripted([high] + [2**62] * 8, [further])
+            # first call: the block's word; second: further bits of the only tie among them
+            words = scripted([high], [further])
             drawn = exact.integer_noise(family, NoiseLaw.ROUNDED, spread, 1, words)
             assert abs(drawn[0]) == expected
 
@@ -110,7 +110,7 @@ def test_floating_point_errs_at_least_32_times_less_than_the_margin() -> None:
 @pytest.mark.parametrize(("family", "spread"), [("gaussian", 0.2), ("laplace", 0.05)])
 def test_the_tail_beyond_64_bits_is_reached(family: str, spread: float) -> None:
     # U = 2**-129: the first word alone, 0, says only that U < 2**-64
-    words = scripted([0] + [2**62] * 8, [0], [2**63])
+    words = scripted([0], [0], [2**63])
     (drawn,) = np.abs(exact.integer_noise(family, NoiseLaw.ROUNDED, spread, 1, words))
     assert survival(family, spread, int(drawn), 200) > 2**71
     assert survival(family, spread, int(drawn) + 1, 200) < 2**71
@@ -118,14 +118,16 @@ def test_the_tail_beyond_64_bits_is_reached(family: str, spread: float) -> None:
 
 def test_bernoulli_compares_with_the_probability_to_the_last_bit() -> None:
     for probability in (0.1, 1 / 3, 1e-30, 1 - 2**-53, 2.0**-64):
-        cut = int(Fraction(probability) * 2**64)
-        words = scripted([max(cut - 1, 0), cut + 1])
-        below, above = exact.bernoulli(probability, 2, words)
-        assert below == (cut > 0)
-        assert not above
-    # 1e-30 < 2**-64: the word 0 leaves it open, and 36 zero bits more are needed
-    assert exact.bernoulli(1e-30, 1, scripted([0], [0]))[0]
-    assert not exact.bernoulli(1e-30, 1, scripted([0], [2**30]))[0]
+        cut = int(Fraction(probability) * 2**80)
+        first, rest = cut >> 64, cut & (2**64 - 1)
+        for further, expected in ((rest - 2**34, True), (rest + 2**34, False)):
+            if 0 <= further < 2**64:  # the first 16 bits leave it open, the next 64 do not
+                assert exact.bernoulli(probability, 1, scripted([first], [further]))[0] == expected
+        assert not exact.bernoulli(probability, 1, scripted([first + 1]))[0] or first + 1 == 2**16
+        assert first == 0 or exact.bernoulli(probability, 1, scripted([first - 1]))[0]
+    # 1e-30 < 2**-80: 80 zero bits leave it open, and 20 more are needed
+    assert exact.bernoulli(1e-30, 1, scripted([0], [0], [0]))[0]
+    assert not exact.bernoulli(1e-30, 1, scripted([0], [0], [2**62]))[0]
 
 
 @pytest.mark.parametrize("gamma", [0.0, 1e-18, 0.5, 5.0, 44.0, 1e9])

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from dpsynth.errors import InvalidValueError, ReleaseModeError
 from dpsynth.privacy.events import NoiseLaw
-from dpsynth.privacy.noise import NoiseSource, ReleaseNoise, ResearchNoise
+from dpsynth.privacy.noise import NoiseSource, ReleaseNoise, ResearchNoise, noise_grid
 
 INTEGER_LAWS = (NoiseLaw.DISCRETE, NoiseLaw.ROUNDED)
 
@@ -78,3 +79,15 @@ def test_bernoulli_ends_are_certain_and_others_refused(source: NoiseSource) -> N
     for probability in (-0.1, 1.1, float("nan")):
         with pytest.raises(InvalidValueError, match="probability"):
             source.bernoulli(probability, 3)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("sigma", [1e-3, 1.0, 3.7, 1e6])
+def test_noise_for_gradients_is_gaussian_on_a_fine_grid(sigma: float) -> None:
+    # alpha 1e-6 (system randomness), 40,000 draws
+    drawn, grid = ReleaseNoise().normal(sigma, (400, 100)), noise_grid(sigma)
+    assert 2**24 <= sigma / grid <= 2**25
+    assert (np.rint(drawn / grid) * grid == drawn).all()
+    values = drawn.ravel() / sigma
+    assert stats.kstest(values, "norm").pvalue > 1e-6
+    assert stats.kstest(values / 1.1, "norm").pvalue < 1e-6

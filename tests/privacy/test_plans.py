@@ -1,5 +1,6 @@
 """Accountants of fixed plans: upper bounds, refusals, and what floats must not hide."""
 
+import re
 from math import inf, sqrt
 
 import numpy as np
@@ -277,16 +278,30 @@ def test_calibration_is_monotone() -> None:
     assert multiplier(2.0, 1e-6, 0.5, 10) < base
 
 
-def test_a_plan_whose_rest_is_too_dear_cannot_be_calibrated() -> None:
-    with pytest.raises(InvalidValueError, match="rest of the plan"):
-        dpsgd_noise_multiplier(
-            0.1,
+@pytest.mark.parametrize("sample_rate", [1.0, pytest.param(0.1, marks=pytest.mark.slow)])
+def test_an_epsilon_too_small_for_a_plan_is_refused_with_the_smallest_that_is_not(
+    sample_rate: float,
+) -> None:
+    def multiplier(epsilon: float) -> float:
+        return dpsgd_noise_multiplier(
+            epsilon,
             1e-9,
-            sample_rate=1.0,
-            steps=1,
+            sample_rate=sample_rate,
+            steps=2,
             relation=ADD_REMOVE,
-            also=[GaussianEvent(sigma=1.0)],
+            also=[GaussianEvent(sigma=4.0)],
         )
+
+    with pytest.raises(
+        InvalidValueError, match=r"epsilon is 0\.1, .*at least [0-9.]+ for"
+    ) as error:
+        multiplier(0.1)
+    found = re.search(r"at least ([0-9.]+) for", str(error.value))
+    assert found is not None
+    least = float(found[1])
+    assert multiplier(least) > 0
+    with pytest.raises(InvalidValueError, match=f"at least {least:g}"):
+        multiplier(0.995 * least)
 
 
 def test_sigma_scales_with_sensitivity_and_is_the_least() -> None:

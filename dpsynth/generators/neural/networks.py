@@ -3,7 +3,11 @@
 # torch states its types only in part.
 # pyright: reportMissingTypeStubs=false
 
-from typing import TYPE_CHECKING, final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import torch
@@ -68,6 +72,19 @@ class WeightAverage:
         decay = min(self._decay, self._steps / (self._steps + 9.0))
         for average, parameter in zip(self._average, self._parameters, strict=True):
             average.mul_(decay).add_(parameter.detach(), alpha=1.0 - decay)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the average so far, for `restore`."""
+        kept = {str(i): average.cpu().numpy() for i, average in enumerate(self._average)}
+        return {**kept, "steps": np.array(self._steps)}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `arrays` returned."""
+        import torch
+
+        self._steps = int(arrays["steps"])
+        for i, average in enumerate(self._average):
+            average.copy_(torch.as_tensor(arrays[str(i)]))
 
     def apply(self) -> None:
         """Set the network's weights to the average."""

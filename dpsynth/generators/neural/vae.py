@@ -3,33 +3,31 @@
 # torch states its types only in part.
 # pyright: reportMissingTypeStubs=false
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite, sqrt
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.curator.sgd import SgdPlan
 from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
-from dpsynth.errors import InvalidValueError, MissingExtraError
+from dpsynth.errors import MissingExtraError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
-from dpsynth.generators.graphical import fitted, total_of
+from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
-from dpsynth.generators.neural.networks import WeightAverage, autoencoder
-from dpsynth.pgm.measurement import NoisyMarginal
-from dpsynth.privacy.calibration import dpsgd_noise_multiplier, gdp_mu
+from dpsynth.generators.neural.networks import autoencoder
+from dpsynth.generators.neural.perceptron import Perceptron
+from dpsynth.generators.neural.softmax import cross_entropy, drawn_rows, one_hot, parts, softmax
+from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
+from dpsynth.generators.neural.training import Training, train
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
 _BATCH = 2**13
-# Least share of records that a code is given as a start: its logit stays finite.
-_LEAST_SHARE = 1e-4
 _CALIBRATION_ROWS, _CALIBRATION_ROUNDS = 2**13, 20
 
 
@@ -41,45 +39,32 @@ class VaeModel(SyntheticModel):
     Args:
         schema: the public description of the records.
         total: number of records it stands for.
-        weights: (hidden weights, hidden biases, output weights, output biases), inputs last.
+        decoder: from latent variables to the logits of all attributes, side by side.
     """
 
     schema: Schema
     total: float
-    weights: tuple[NDArray[np.float64], ...]
+    decoder: Perceptron
 
     def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
         batches = [min(_BATCH, n - start) for start in range(0, n, _BATCH)]
         return np.concatenate([self._batch(size, rng=rng) for size in batches])
 
     def _batch(self, n: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
-        logits = decode(self.weights, rng.standard_normal((n, self.weights[0].shape[1])))
-        columns: list[NDArray[np.int64]] = []
-        for part in _parts(logits, self.schema.domain):
-            # The largest of Gumbel-perturbed logits is a draw of their softmax.
-            columns.append(np.argmax(part + rng.gumbel(size=part.shape), axis=1))
-        return np.stack(columns, axis=1)
+        logits = self.decoder(rng.standard_normal((n, self.decoder.inputs)))
+        return drawn_rows(logits, self.schema.domain, rng=rng)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
-        named = {f"weights_{i}": w for i, w in enumerate(self.weights)}
-        return {"total": np.array(self.total), **named}
+        return {"total": np.array(self.total), **self.decoder.arrays("decoder")}
 
     @classmethod
     def from_arrays(cls, schema: Schema, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        weights = tuple(arrays[f"weights_{i}"] for i in range(4))
-        return cls(schema=schema, total=float(arrays["total"]), weights=weights)
-
-
-def decode(
-    weights: Sequence[NDArray[np.float64]], latent: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the logits of all attributes, side by side, for each row of `latent`."""
-    hidden = np.tanh(latent @ weights[0].T + weights[1])
-    return hidden @ weights[2].T + weights[3]
-
-
-def _parts(flat: NDArray[np.float64], domain: Domain) -> list[NDArray[np.float64]]:
-    return np.split(flat, np.cumsum(domain.shape)[:-1], axis=-1)
+        if "weights_0" in arrays:  # saved when a decoder was known by four arrays
+            kept = [arrays[f"weights_{i}"] for i in range(4)]
+            decoder = Perceptron(weights=tuple(kept[::2]), biases=tuple(kept[1::2]))
+        else:
+            decoder = Perceptron.from_arrays("decoder", arrays)
+        return cls(schema=schema, total=float(arrays["total"]), decoder=decoder)
 
 
 @final
@@ -132,130 +117,71 @@ class DpVae(Generator):
     model: ClassVar[type[SyntheticModel]] = VaeModel
 
     def __post_init__(self) -> None:
-        check_shares(self, "one_way_share", "average_decay")
-        for field in ("clipping_norm", "learning_rate"):
-            value = getattr(self, field)
-            if not (isfinite(value) and value > 0):
-                raise InvalidValueError(field, value, "a finite number above 0")
-        check_counts(self, "hidden", "latent", "steps")
-        if not 0 < self.sample_rate <= 1:
-            raise InvalidValueError("sample_rate", self.sample_rate, "above 0 and at most 1")
+        check_shares(self, "one_way_share")
+        check_counts(self, "hidden", "latent")
+        check_sgd(self)
+        _ = self._training
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> VaeModel:
         try:
             import torch
         except ImportError:
             raise MissingExtraError("the generator 'dpvae'", "neural") from None
-        attributes, sigma = informative(private.domain), self._sigma(private)
-        events = [private.marginal_event((a,), sigma=sigma) for a in attributes]
-        budget = private.budget
-        plan = SgdPlan(
+        measured, plan = marginals_then_plan(
+            private,
+            [(a,) for a in informative(private.domain)],
+            share=self.one_way_share,
             sample_rate=self.sample_rate,
             steps=self.steps,
             clipping_norm=self.clipping_norm,
-            noise_multiplier=dpsgd_noise_multiplier(
-                budget.epsilon,
-                budget.delta,
-                sample_rate=self.sample_rate,
-                steps=self.steps,
-                relation=budget.relation,
-                also=events,
-            ),
         )
-        labels = [f"marginal {a}" for a in attributes]
-        private.reserve([*zip(labels, events, strict=True), ("dpsgd", plan.event)])
-        measured = [private.marginal((a,), sigma=sigma) for a in attributes]
-        total, shares = total_of(private, measured), _shares(private, measured)
+        total, shares = total_of(private, measured), one_way_laws(private, measured)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         network = autoencoder(
             width=shares.size, hidden=self.hidden, latent=self.latent, generator=generator
         )
         network["decoder"][-1].bias.data.copy_(torch.as_tensor(np.log(shares)))  # pyright: ignore[reportIndexIssue]
-        self._train(private, plan, network, rows=total, rng=rng)
-        weights = tuple(p.detach().double().numpy() for p in network["decoder"].parameters())
-        weights = _calibrated(weights, shares, private.domain, rng=rng)
-        return VaeModel(schema=private.schema, total=total, weights=weights)
+        train(private, plan, network, _loss(private.domain), self._training, rows=total, rng=rng)
+        decoder = _calibrated(Perceptron.of(network["decoder"]), shares, private.domain, rng=rng)
+        return VaeModel(schema=private.schema, total=total, decoder=decoder)
 
-    def _sigma(self, private: PrivateData) -> float:
-        """Return the noise of each marginal when together they take their share of mu^2."""
-        accountant = private.ledger.accountant
-        mu = gdp_mu(private.budget.epsilon, accountant.delta) * sqrt(self.one_way_share)
-        queries = len(informative(private.domain))
-        return private.budget.l2_sensitivity * sqrt(queries) / mu
-
-    def _train(
-        self,
-        private: PrivateData,
-        plan: SgdPlan,
-        network: "nn.ModuleDict",
-        *,
-        rows: float,
-        rng: np.random.Generator,
-    ) -> None:
-        import torch
-
-        session = private.dpsgd(plan)
-        loss = _loss(private.domain)
-        session.attach(network, loss, rows=rows, rng=rng)
-        optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
-        average = WeightAverage(network, decay=self.average_decay)
-        for _ in range(plan.steps):
-            session.step()
-            optimiser.step()
-            average.update()
-        average.apply()
-        session.check()
-
-
-def _shares(private: PrivateData, measured: Sequence[NoisyMarginal]) -> NDArray[np.float64]:
-    """Return each attribute's estimated law, all side by side; no code below the least share."""
-    columns = fitted(private, measured)
-    laws = [columns.marginal((a,)) / columns.total for a in private.domain.attributes]
-    raised = [np.maximum(law, _LEAST_SHARE) for law in laws]
-    return np.concatenate([law / law.sum() for law in raised])
+    @property
+    def _training(self) -> Training:
+        return Training(learning_rate=self.learning_rate, average_decay=self.average_decay)
 
 
 def _loss(domain: Domain) -> Any:
     """Return the per-sample loss: the negative evidence lower bound with one latent draw."""
-    sizes = list(domain.shape)
-    width, starts = sum(sizes), np.cumsum([0, *sizes[:-1]])
+    sizes = domain.shape
 
     def loss(network: Any, codes: "Tensor", generator: "torch.Generator") -> "Tensor":
         import torch
 
-        ones = torch.zeros(len(codes), width)
-        ones.scatter_(1, codes + torch.as_tensor(starts), 1.0)
+        ones = one_hot(codes, sizes)
         mean, log_variance = network["encoder"](ones).chunk(2, dim=1)
-        draw = torch.randn(mean.shape, generator=generator)
+        draw = torch.randn(mean.shape, generator=generator).to(mean)
         logits = network["decoder"](mean + torch.exp(0.5 * log_variance) * draw)
-        normalisers = torch.stack([torch.logsumexp(p, 1) for p in logits.split(sizes, 1)]).sum(0)
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(1)
-        return normalisers - (logits * ones).sum(1) + divergence
+        return cross_entropy(logits, ones, sizes) + divergence
 
     return loss
 
 
 def _calibrated(
-    weights: tuple[NDArray[np.float64], ...],
+    decoder: Perceptron,
     shares: NDArray[np.float64],
     domain: Domain,
     *,
     rng: np.random.Generator,
-) -> tuple[NDArray[np.float64], ...]:
-    """Return the weights with output biases moved until the 1-way laws of samples are `shares`.
+) -> Perceptron:
+    """Return the decoder with output biases moved until the 1-way laws of samples are `shares`.
 
     Each round adds the log of what a law lacks to its biases: iterative proportional fitting of
     the mixture that the decoder is.
     """
-    latent = rng.standard_normal((_CALIBRATION_ROWS, weights[0].shape[1]))
-    logits = decode(weights, latent)
+    logits = decoder(rng.standard_normal((_CALIBRATION_ROWS, decoder.inputs)))
     shift = np.zeros_like(shares)
     for _ in range(_CALIBRATION_ROUNDS):
-        laws = [_softmax(part).mean(axis=0) for part in _parts(logits + shift, domain)]
+        laws = [softmax(part).mean(axis=0) for part in parts(logits + shift, domain)]
         shift += np.log(shares / np.maximum(np.concatenate(laws), 1e-12))
-    return (*weights[:3], weights[3] + shift)
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    return replace(decoder, biases=(*decoder.biases[:-1], decoder.biases[-1] + shift))

@@ -1,0 +1,83 @@
+"""What a person sees of training: a bar on a terminal, a line now and then anywhere else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, TextIO, final
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+    from dpsynth.generators.progress import Progress, Watcher
+
+# Where there is no terminal: seconds between lines. What ends before the first says nothing.
+_LINES_APART = 20.0
+
+
+@final
+class TrainingDisplay:
+    """Shows training runs on `stream`, one after the other.
+
+    Args:
+        stream: usually standard error.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._bars: Bars | None = None
+        self._task: TaskID | None = None
+        self._told = monotonic()
+
+    @contextmanager
+    def showing(self) -> Iterator["Watcher"]:
+        """Yield what is to be told of progress; the bar appears with the first report."""
+        try:
+            yield self._bar if self._stream.isatty() else self._line
+        finally:
+            if self._bars is not None:
+                self._bars.stop()
+
+    def _line(self, progress: "Progress") -> None:
+        if monotonic() - self._told >= _LINES_APART:
+            self._told = monotonic()
+            left = f"about {progress.seconds_left:.0f} s left"
+            where = f"training: step {progress.step} of {progress.steps}"
+            signals = (
+                f"loss on trial rows {progress.trial_loss:.4g}, noisy gradient "
+                f"{progress.gradient_norm:.3g}, epsilon so far {progress.epsilon:.4g}"
+            )
+            print(f"{where}, {signals}, {left}", file=self._stream, flush=True)
+
+    def _bar(self, progress: "Progress") -> None:
+        if self._bars is None:
+            self._bars = self._make_bars()
+            self._bars.start()
+        if self._task is None:
+            self._task = self._bars.add_task("training", total=progress.steps, note="")
+        note = (
+            f"trial loss {progress.trial_loss:.3g}, gradient {progress.gradient_norm:.3g}, "
+            f"ε {progress.epsilon:.3g}"
+        )
+        self._bars.update(self._task, completed=progress.step, note=note)
+        if progress.step == progress.steps:
+            self._task = None
+
+    def _make_bars(self) -> "Bars":
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        return Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=10),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=Console(file=self._stream),
+        )

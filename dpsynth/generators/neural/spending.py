@@ -1,0 +1,133 @@
+"""How a neural generator's budget is cut: answers to start from, then DP-SGD, in one plan."""
+
+from collections.abc import Sequence
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.curator.sgd import SgdPlan
+from dpsynth.data.domain import Clique
+from dpsynth.generators.base import Generator
+from dpsynth.generators.graphical import fitted
+from dpsynth.pgm.measurement import NoisyMarginal
+from dpsynth.privacy.calibration import dpsgd_noise_multiplier, gdp_mu
+from dpsynth.privacy.events import Event
+
+# Least share of records that a code is given as a start: its logit stays finite.
+_LEAST_SHARE = 1e-4
+
+
+def mu_for(private: PrivateData, share: float) -> float:
+    """Return the mu of a part of the budget.
+
+    Args:
+        private: its budget is cut.
+        share: part of the mu^2 that all of the budget is worth as Gaussian noise.
+    """
+    accountant = private.ledger.accountant
+    return gdp_mu(private.budget.epsilon, accountant.delta) * sqrt(share)
+
+
+def planned(
+    private: PrivateData,
+    before: Sequence[tuple[str, Event]],
+    *,
+    sample_rate: float,
+    steps: int,
+    clipping_norm: float,
+    label: str = "dpsgd",
+) -> SgdPlan:
+    """Reserve `before` and then DP-SGD with the least noise that the rest of the budget allows.
+
+    Args:
+        private: an accountant of plans is behind it, with nothing reserved yet.
+        before: labels and events of what will be charged first.
+        sample_rate, steps, clipping_norm: as of `SgdPlan`.
+        label: what the training will be called in the ledger.
+
+    Raises:
+        InvalidValueError: `before` alone exceeds the budget, or a value outside its range.
+        PrivacyError: the accountant takes no plans, or the records allow no DP-SGD.
+    """
+    budget = private.budget
+    plan = SgdPlan(
+        sample_rate=sample_rate,
+        steps=steps,
+        clipping_norm=clipping_norm,
+        noise_multiplier=dpsgd_noise_multiplier(
+            budget.epsilon,
+            budget.delta,
+            sample_rate=sample_rate,
+            steps=steps,
+            relation=budget.relation,
+            also=[event for _, event in before],
+            accountant=private.ledger.accountant.name,
+        ),
+    )
+    private.reserve([*before, (label, plan.event)])
+    return plan
+
+
+def marginals_then_plan(
+    private: PrivateData,
+    cliques: Sequence[Clique],
+    *,
+    share: float,
+    sample_rate: float,
+    steps: int,
+    clipping_norm: float,
+) -> tuple[list[NoisyMarginal], SgdPlan]:
+    """Return noisy marginals, bought with `share` of the budget's mu^2, and the plan of the rest.
+
+    Args:
+        private: as of `planned`; errors too.
+        cliques: what to measure, all with the same noise.
+        share: above 0 and below 1.
+        sample_rate, steps, clipping_norm: as of `SgdPlan`.
+    """
+    sigma = private.budget.l2_sensitivity * sqrt(len(cliques)) / mu_for(private, share)
+    labels = [f"marginal {' x '.join(clique)}" for clique in cliques]
+    before = [
+        (label, private.marginal_event(clique, sigma=sigma))
+        for label, clique in zip(labels, cliques, strict=True)
+    ]
+    plan = planned(
+        private, before, sample_rate=sample_rate, steps=steps, clipping_norm=clipping_norm
+    )
+    measured = [
+        private.marginal(clique, sigma=sigma, label=label)
+        for label, clique in zip(labels, cliques, strict=True)
+    ]
+    return measured, plan
+
+
+def one_way_laws(private: PrivateData, measured: Sequence[NoisyMarginal]) -> NDArray[np.float64]:
+    """Return each attribute's estimated law, all side by side; no code below the least share.
+
+    Args:
+        private: for its public facts.
+        measured: what was bought, one-way marginals among it.
+    """
+    columns = fitted(private, measured)
+    laws = [columns.marginal((a,)) / columns.total for a in private.domain.attributes]
+    raised = [np.maximum(law, _LEAST_SHARE) for law in laws]
+    return np.concatenate([law / law.sum() for law in raised])
+
+
+def check_sgd(generator: Generator) -> None:
+    """Refuse hyperparameters of DP-SGD out of their ranges, before there is a plan.
+
+    Args:
+        generator: has the fields `sample_rate`, `steps` and `clipping_norm`.
+
+    Raises:
+        InvalidValueError: the first one outside.
+    """
+    SgdPlan(
+        sample_rate=generator.sample_rate,  # pyright: ignore
+        steps=generator.steps,  # pyright: ignore
+        clipping_norm=generator.clipping_norm,  # pyright: ignore
+        noise_multiplier=1.0,
+    )

@@ -1,0 +1,134 @@
+"""The loop of DP-SGD: learning rates, Adam, and the running average of the weights, all free."""
+
+# torch states its types only in part.
+# pyright: reportMissingTypeStubs=false
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import cos, isfinite, pi
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from dpsynth.curator.gradients import PerSampleLoss
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.curator.sgd import SgdPlan
+from dpsynth.errors import InvalidValueError
+from dpsynth.generators.neural.networks import WeightAverage
+from dpsynth.generators.neural.snapshots import Snapshots
+from dpsynth.generators.progress import Reporter
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What is done with noisy gradients: post-processing.
+
+    Args:
+        learning_rate: Adam's, at its height.
+        warm_up: part of the steps in which the rate rises to it.
+        fading: whether the rate falls to 0 afterwards, along half a cosine.
+        average_decay: of the running average of the weights.
+
+    Raises:
+        InvalidValueError: a value outside its range.
+    """
+
+    learning_rate: float
+    warm_up: float = 0.0
+    fading: bool = False
+    average_decay: float = 0.98
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.learning_rate) and self.learning_rate > 0):
+            rule = "a finite number above 0"
+            raise InvalidValueError("learning_rate", self.learning_rate, rule)
+        if not 0 <= self.warm_up < 1:
+            raise InvalidValueError("warm_up", self.warm_up, "at least 0 and below 1")
+        if not 0 < self.average_decay < 1:
+            raise InvalidValueError("average_decay", self.average_decay, "above 0 and below 1")
+
+    def rate(self, step: int, steps: int) -> float:
+        """Return the factor of the learning rate at a step, from 0, of so many."""
+        risen = self.warm_up * steps
+        if step < risen:
+            return (step + 1.0) / (risen + 1.0)
+        return 0.5 * (1.0 + cos(pi * (step - risen) / (steps - risen))) if self.fading else 1.0
+
+
+def train(
+    private: PrivateData,
+    plan: SgdPlan,
+    network: "nn.Module",
+    loss: PerSampleLoss,
+    training: Training,
+    *,
+    rows: float,
+    rng: np.random.Generator,
+    between: Callable[[int], None] | None = None,
+) -> None:
+    """Take all steps of a reserved plan; the network then holds the average of its weights.
+
+    Args:
+        private: charged for the plan now.
+        plan: what was reserved.
+        network: what is trained.
+        loss: one loss a record, as of `SgdSession.attach`.
+        training: rates and averages.
+        rows: the number of records to divide by; public, or bought.
+        rng: source of the loss's own randomness.
+        between: called after each step with its number, from 0; it sees no records. With it, a
+            run that was killed begins its training anew, and nothing is shown of it before.
+
+    Raises:
+        TrainingError: the loss is no longer finite at rows that are no records.
+        InvalidValueError, PrivacyError: as of `PrivateData.dpsgd` and `SgdSession.attach`.
+    """
+    import torch
+
+    session = private.dpsgd(plan)
+    session.attach(network, loss, rows=rows, rng=rng)
+    optimiser = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
+    average = WeightAverage(network, decay=training.average_decay)
+    reporter = Reporter(private.ledger, plan.steps)
+    snapshots = Snapshots(session, network, optimiser, average, rng)
+    with snapshots.of_failures():
+        for step in range(snapshots.restore(), plan.steps):
+            for group in optimiser.param_groups:
+                group["lr"] = training.learning_rate * training.rate(step, plan.steps)
+            session.step()
+            optimiser.step()
+            average.update()
+            if between is not None:
+                between(step)
+            # what goes on between steps has a state that cannot be kept
+            kept = between is None and snapshots.save(last=step + 1 == plan.steps)
+            if kept or not session.keeps:
+                reporter.report(step + 1, lambda: (session.trial_loss(), _gradient_norm(network)))
+        average.apply()
+        session.check()
+
+
+def _gradient_norm(network: "nn.Module") -> float:
+    squares = (p.grad.double().square().sum() for p in network.parameters() if p.grad is not None)
+    return float(sum(float(square) for square in squares) ** 0.5)
+
+
+def device_of(device: str) -> "torch.device":
+    """Return the device to train on: "auto" is a GPU where there is one.
+
+    Raises:
+        InvalidValueError: torch knows no such device.
+    """
+    import torch
+
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.device(device)
+    except RuntimeError:
+        raise InvalidValueError("device", device, "'auto', 'cpu', or a device of torch") from None

@@ -1,0 +1,97 @@
+"""What watchers of training are told, and that watching changes nothing."""
+
+import io
+from dataclasses import astuple
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the extra 'neural' is not installed")
+
+import dpsynth
+from dpsynth.cli import training as display
+from dpsynth.cli.training import TrainingDisplay
+from dpsynth.generators import progress
+from dpsynth.generators.neural.vae import DpVae
+from dpsynth.generators.progress import Progress, watched
+from tests.generators.planted import fit, planted_table
+
+TABLE = planted_table(500)
+SMALL = DpVae(steps=12, hidden=8, latent=2)
+
+
+@pytest.fixture
+def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_PAUSE", 0.0)
+
+
+@pytest.mark.slow
+def test_watchers_hear_of_every_step_and_change_nothing(every_step: None) -> None:
+    told: list[Progress] = []
+    with watched(told.append):
+        model, private, _ = fit(SMALL, TABLE, epsilon=3.0)
+    unwatched, _, _ = fit(SMALL, TABLE, epsilon=3.0)
+    for name, array in model.arrays().items():
+        np.testing.assert_array_equal(array, unwatched.arrays()[name])
+    assert [p.step for p in told] == list(range(1, 13))
+    assert {p.steps for p in told} == {12}
+    assert all(np.isfinite(astuple(p)).all() for p in told)
+    epsilons = [p.epsilon for p in told]
+    assert epsilons == sorted(epsilons)
+    assert 0 < epsilons[0] < epsilons[-1] == pytest.approx(private.ledger.epsilon_spent())
+    assert told[-1].seconds_left == 0.0
+    assert all(p.gradient_norm > 0 for p in told)
+
+
+@pytest.mark.slow
+def test_the_front_door_takes_a_watcher() -> None:
+    told: list[Progress] = []
+    dpsynth.synthesize(TABLE, generator=SMALL, epsilon=3.0, seed=3, progress=told.append)
+    assert told[-1].step == 12
+
+
+def reported(step: int) -> Progress:
+    return Progress(
+        step=step, steps=50, trial_loss=2.5, gradient_norm=0.125, epsilon=0.75, seconds_left=8.0
+    )
+
+
+def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(display, "monotonic", lambda: now[0])
+    stream = io.StringIO()
+    with TrainingDisplay(stream).showing() as watcher:
+        for step in range(1, 51):
+            now[0] += 1.0
+            watcher(reported(step))
+    lines = stream.getvalue().splitlines()
+    assert lines == [
+        f"training: step {step} of 50, loss on trial rows 2.5, noisy gradient 0.125, "
+        "epsilon so far 0.75, about 8 s left"
+        for step in (20, 40)
+    ]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_there_is_a_bar_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    stream: Any = Terminal()
+    with TrainingDisplay(stream).showing() as watcher:
+        for step in (1, 25, 50, 1):
+            watcher(reported(step))
+    shown = stream.getvalue()
+    assert "50/50" in shown
+    assert "trial loss 2.5, gradient 0.125, ε 0.75" in shown
+
+
+def test_a_terminal_stays_clean_where_nothing_is_trained() -> None:
+    stream: Any = Terminal()
+    with TrainingDisplay(stream).showing():
+        pass
+    assert stream.getvalue() == ""
