@@ -20,7 +20,7 @@ from dpsynth.registry import GENERATORS
 from dpsynth.sampling.selection import Selection
 from dpsynth.sampling.strata import Request
 from dpsynth.synthesis import Synthesis
-from tests.conformance.test_generators import NAMES, NEURAL, PLANNED
+from tests.conformance.test_generators import NAMES, NEURAL
 
 # Generators whose own rows keep everything, before any repair.
 SHAPED = (
@@ -148,10 +148,10 @@ def test_a_public_table_teaches_no_impossible_record() -> None:
         model.sample(10, where={"married": "yes", "age": "<20"})
 
 
-@pytest.mark.parametrize("name", [name for name in GENERATORS if name not in PLANNED])
+@pytest.mark.parametrize("name", [name for name in GENERATORS if name not in NEURAL])
 def test_conditional_rows_keep_constraints_and_conditions(name: str) -> None:
     """Noisy models, most rows of which have to be mended where constraints did not shape them; at
-    this budget those trained on records have too few rows of any such kind."""
+    this budget the neural ones have too few rows of any such kind."""
     frame = fit(name, 0.01).sample(2000, where={"married": "yes", "ward": "day"}).frame
     assert not broken(frame).any()
     assert (frame["married"] == "yes").all()

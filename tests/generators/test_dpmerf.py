@@ -14,7 +14,7 @@ from dpsynth.generators.neural.merf import DpMerf
 from tests.generators.planted import SIZES, fit, pair_error, planted_table
 
 TABLE = planted_table()
-SMALL = DpMerf(features=100, steps=80, hidden=32, draws=80)
+SMALL = DpMerf(features=100, steps=200, hidden=32, draws=80)
 
 
 def test_the_embedding_is_bought_once_and_the_columns_beside_it() -> None:
@@ -29,7 +29,7 @@ def test_the_embedding_is_bought_once_and_the_columns_beside_it() -> None:
 @pytest.mark.parametrize("label", [None, "c1"])
 def test_it_learns_what_independent_columns_miss(label: str | None) -> None:
     floor, _, _ = fit(Independent(), TABLE)
-    model, _, _ = fit(DpMerf(features=100, steps=80, hidden=32, draws=80, label=label), TABLE)
+    model, _, _ = fit(DpMerf(features=100, steps=200, hidden=32, draws=80, label=label), TABLE)
     assert pair_error(TABLE, model) < 0.6 * pair_error(TABLE, floor)
 
 
@@ -51,7 +51,7 @@ def test_a_label_must_be_there_and_nothing_is_spent_before() -> None:
         ("one_way_share", 0.0),
         ("features", 0),
         ("bandwidth", 0.0),
-        ("doubt", float("nan")),
+        ("hearsay", float("nan")),
         ("learning_rate", -1.0),
         ("steps", 0),
         ("draws", 0),

@@ -57,7 +57,7 @@ def test_without_a_pair_to_measure_columns_get_everything(sizes: tuple[int, ...]
         ("rounds", 0),
         ("degree", 1),
         ("largest_marginal", 0),
-        ("doubt", 0.0),
+        ("hearsay", 0.0),
         ("learning_rate", float("inf")),
         ("draws", 0),
     ],

@@ -158,9 +158,10 @@ class DpDiffusion(Generator):
     Ordered columns walk to neighbouring codes where `walk` says so. After training the logits of
     each step are shifted until clean codes have the one-way laws there.
 
-    Departures from TabDDPM: numbers keep their codes, on which they walk, instead of Gaussian noise
-    on scaled values; the end of diffusion is the columns' laws, not the uniform one; the loss is
-    the cross-entropy of the clean codes alone, all steps alike, not the variational bound.
+    Departures from TabDDPM: numbers are codes, with no noise on scaled values; they may walk, but
+    forget like categories by default, which did as well; the end of diffusion is the columns' laws,
+    not the uniform one; the loss is the cross-entropy of the clean codes alone, all steps alike,
+    not the variational bound.
 
     One plan is reserved before anything is drawn: noisy 1-way marginals, then all steps.
 
@@ -195,7 +196,7 @@ class DpDiffusion(Generator):
     one_way_share: float = 0.3
     diffusion_steps: int = 25
     draws: int = 4
-    walk: bool = True
+    walk: bool = False
     sample_rate: float = 0.1
     steps: int = 200
     clipping_norm: float = 1.0

@@ -42,9 +42,9 @@ class MargNet(Generator):
     in the variances of the noise. Rounds become `4` times as expensive where a measurement moves
     the network by less than its own expected noise; a rest below two rounds is one round.
 
-    Pairs that nobody measured are pulled weakly towards independence: without that a mixture that
-    is fitted to some pairs ties all others together, since it has no entropy to keep. A pair that
-    is pulled away from the records fits badly, and is picked.
+    Pairs that nobody measured are pulled towards independence, as weakly as noise is strong:
+    without that a mixture that is fitted to some pairs ties all others together, since it has no
+    entropy to keep. A pair that is pulled away from the records fits badly, and is picked.
 
     What is released is the mixture of the draws: NumPy, exact conditional laws, any marginal.
 
@@ -62,8 +62,8 @@ class MargNet(Generator):
         degree: attributes of the largest candidates.
         largest_marginal: most cells of a candidate.
         most_sets: most sets of `degree` attributes; beyond, candidates are smaller.
-        doubt: deviation that a cell of an unmeasured pair may have from independence, as a share of
-            all records.
+        hearsay: weight of a cell of an unmeasured pair, which is pulled to independence, over that
+            of a cell measured last.
         steps: of training after each round but the last.
         last_steps: of training after the last one.
         learning_rate: Adam's.
@@ -84,9 +84,9 @@ class MargNet(Generator):
     degree: int = 2
     largest_marginal: int = 2**14
     most_sets: int = 1000
-    doubt: float = 0.0005
+    hearsay: float = 1.0
     steps: int = 40
-    last_steps: int = 300
+    last_steps: int = 500
     learning_rate: float = 0.01
     hidden: int = 128
     latent: int = 16
@@ -104,7 +104,7 @@ class MargNet(Generator):
         check_counts(self, "hidden", "latent", "draws")
         if self.degree < 2:
             raise InvalidValueError("degree", self.degree, "at least 2")
-        for field in ("doubt", "learning_rate"):
+        for field in ("hearsay", "learning_rate"):
             if not (isfinite(getattr(self, field)) and getattr(self, field) > 0):
                 raise InvalidValueError(field, getattr(self, field), "a finite number above 0")
 
@@ -200,6 +200,7 @@ class MargNet(Generator):
         total: float,
     ) -> "Callable[[Laws], Tensor]":
         known = [marginal.clique for marginal in bought]
+        doubt = bought[-1].sigma / total / self.hearsay**0.5
         of_known = misfit(bought, total)
-        of_others = hearsay(private.domain, shares, known, self.doubt)
+        of_others = hearsay(private.domain, shares, known, doubt)
         return lambda laws: of_known(laws) + of_others(laws)

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite, pi
+from math import isfinite, pi, sqrt
 from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
@@ -45,7 +45,8 @@ class DpMerf(Generator):
     The network's law is a mixture of products over fixed latent draws. The embedding of a product
     is a product of the attributes' own, so the distance from the noisy one is exact, with no
     samples and no relaxed codes (the paper embeds the softmaxes themselves). Every pair is pulled
-    weakly towards independence: features are fewer than what pairs hold.
+    towards independence, since features are fewer than the cells of pairs; as weakly as noise is
+    strong, so that features say more as the budget grows.
 
     Loss: squared distance of the embeddings, in the variance of the noise, plus that pull.
     Relation: both. Sensitivities and proofs: `EmbeddingQuery`, `MarginalQuery`.
@@ -60,8 +61,8 @@ class DpMerf(Generator):
         bandwidth: standard deviation of a category's angle, and of an ordered column's ends, in
             radians: small ones see single columns and pairs, large ones whole records.
         label: an attribute whose codes have embeddings of their own; None: one of all records.
-        doubt: deviation that a cell of a pair may have from independence, as a share of all
-            records, where features say nothing.
+        hearsay: weight of a pair's cell, which is pulled to independence, over that of all features
+            together, whose noise does not depend on their number.
         steps: of training.
         learning_rate: Adam's.
         hidden: units of each block of the network.
@@ -79,10 +80,10 @@ class DpMerf(Generator):
 
     one_way_share: float = 0.3
     features: int = 512
-    bandwidth: float = 0.8
+    bandwidth: float = 0.5
     label: str | None = None
-    doubt: float = 0.0005
-    steps: int = 200
+    hearsay: float = 0.004
+    steps: int = 400
     learning_rate: float = 0.01
     hidden: int = 128
     latent: int = 16
@@ -97,7 +98,7 @@ class DpMerf(Generator):
     def __post_init__(self) -> None:
         check_shares(self, "one_way_share")
         check_counts(self, "features", "steps", "hidden", "latent", "draws")
-        for field in ("bandwidth", "doubt", "learning_rate"):
+        for field in ("bandwidth", "hearsay", "learning_rate"):
             if not (isfinite(getattr(self, field)) and getattr(self, field) > 0):
                 raise InvalidValueError(field, getattr(self, field), "a finite number above 0")
 
@@ -121,7 +122,9 @@ class DpMerf(Generator):
             rng=rng,
         )
         of_features = _misfit(private.domain, query, embedded / total, sigma / total)
-        of_pairs = hearsay(private.domain, shares, [], self.doubt)
+        of_pairs = hearsay(
+            private.domain, shares, [], sigma / total / sqrt(self.features * self.hearsay)
+        )
         network.fit(
             lambda laws: of_features(laws) + of_pairs(laws),
             steps=self.steps,
