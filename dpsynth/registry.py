@@ -91,6 +91,9 @@ GENERATORS = Registry(
         "two_stage": "dpsynth.generators.marginal.two_stage:TwoStage",
         "public_prior": "dpsynth.generators.marginal.public_prior:PublicPrior",
         "dpvae": "dpsynth.generators.neural.vae:DpVae",
+        "dpdiffusion": "dpsynth.generators.neural.diffusion:DpDiffusion",
+        "dpmerf": "dpsynth.generators.neural.merf:DpMerf",
+        "margnet": "dpsynth.generators.neural.margnet:MargNet",
     },
 )
 

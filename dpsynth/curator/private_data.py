@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dpsynth.curator.admission import admitted, ledger_of
 from dpsynth.curator.answering import Answering
 from dpsynth.curator.blocks import StoredRecords
+from dpsynth.curator.embedding import EmbeddingQuery, measured_embedding
 from dpsynth.curator.interactions import relative_noise
 from dpsynth.curator.knowledge import Zeros, known_zeros
 from dpsynth.curator.measuring import measured_interactions, measured_marginals
@@ -246,6 +247,13 @@ class PrivateData:
         noisy = self._answering.measure([(label, query, sigma)])[0]
         return noisy / PARTS, sigma / PARTS
 
+    def embedding(
+        self, query: EmbeddingQuery, *, amount: float
+    ) -> tuple[NDArray[np.float64], float]:
+        """Return noisy sums of random Fourier features of the records, and the deviation of the
+        noise. Arguments and errors: `measured_embedding`."""
+        return measured_embedding(self._answering, query, amount=amount)
+
     def select_worst(
         self,
         candidates: Sequence[Clique],
@@ -285,18 +293,8 @@ class PrivateData:
     ) -> ChildWithParents:
         """Return a (child, parents) pair that is far from independent, by exponential mechanism.
 
-        Scores are `DependenceQuery`'s, remembered from call to call.
-
-        Args:
-            candidates: at least one. A single one is returned for nothing.
-            epsilon: range of the privacy loss of the selection.
-            penalties: public amounts taken off the scores, in records; none when None.
-            label: the ledger's.
-
-        Raises:
-            BudgetExceededError: the budget does not cover it; nothing has changed.
-            InvalidValueError, UnknownNameError: candidates that the domain cannot answer.
-        """
+        Scores are `DependenceQuery`'s, remembered from call to call. Arguments and errors:
+        `select_worst`."""
         query = dependence(candidates, penalties=penalties)
         return query.candidates[self._answering.select(label, query, len(candidates), epsilon)]
 

@@ -20,10 +20,8 @@ from dpsynth.registry import GENERATORS
 from dpsynth.sampling.selection import Selection
 from dpsynth.sampling.strata import Request
 from dpsynth.synthesis import Synthesis
+from tests.conformance.test_generators import NAMES, NEURAL
 
-NAMES = [
-    pytest.param(name, marks=pytest.mark.slow) if name == "dpvae" else name for name in GENERATORS
-]
 # Generators whose own rows keep everything, before any repair.
 SHAPED = (
     "aim",
@@ -101,7 +99,7 @@ def records() -> Table:
 
 @lru_cache(None)
 def fit(name: str, epsilon: float) -> Synthesis:
-    if name == "dpvae":
+    if name in NEURAL:
         pytest.importorskip("torch", reason="the extra 'neural' is not installed")
     return dpsynth.synthesize(records(), generator=name, epsilon=epsilon, seed=2)
 
@@ -150,10 +148,10 @@ def test_a_public_table_teaches_no_impossible_record() -> None:
         model.sample(10, where={"married": "yes", "age": "<20"})
 
 
-@pytest.mark.parametrize("name", [name for name in GENERATORS if name != "dpvae"])
+@pytest.mark.parametrize("name", [name for name in GENERATORS if name not in NEURAL])
 def test_conditional_rows_keep_constraints_and_conditions(name: str) -> None:
     """Noisy models, most rows of which have to be mended where constraints did not shape them; at
-    this budget the neural one has too few rows of any such kind."""
+    this budget the neural ones have too few rows of any such kind."""
     frame = fit(name, 0.01).sample(2000, where={"married": "yes", "ward": "day"}).frame
     assert not broken(frame).any()
     assert (frame["married"] == "yes").all()

@@ -1,0 +1,182 @@
+"""DP-MERF: a network fitted to one noisy mean embedding of the records."""
+
+# torch states its types only in part.
+# pyright: reportMissingTypeStubs=false
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite, pi, sqrt
+from typing import TYPE_CHECKING, ClassVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.curator.embedding import TURN, EmbeddingQuery
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.domain import Domain
+from dpsynth.data.schema import Schema
+from dpsynth.errors import InvalidValueError, MissingExtraError
+from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
+from dpsynth.generators.graphical import total_of
+from dpsynth.generators.marginal.one_ways import measure_one_ways
+from dpsynth.generators.mixture import MixtureSyntheticModel
+from dpsynth.generators.neural.latent_mixture import LatentMixture, Laws, hearsay
+from dpsynth.generators.neural.spending import one_way_laws
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Training ends where the misses are about as large as the noise, a half for each number.
+_ENOUGH = 0.25
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DpMerf(Generator):
+    """Random Fourier features of the records, summed and bought once; a network is fitted to them.
+
+    A feature is the cosine, or the sine, of an angle that is the sum of an angle a code: normal
+    numbers for categories; for ordered columns a normal speed times the code's place, so that
+    neighbours turn alike. The kernel of these features is positive for all records, so that the
+    whole law is in the embedding's limit; how much of it noise leaves is another matter. One-way
+    marginals are bought beside it.
+
+    The network's law is a mixture of products over fixed latent draws. The embedding of a product
+    is a product of the attributes' own, so the distance from the noisy one is exact, with no
+    samples and no relaxed codes (the paper embeds the softmaxes themselves). Every pair is pulled
+    towards independence, since features are fewer than the cells of pairs; as weakly as noise is
+    strong, so that features say more as the budget grows.
+
+    Loss: squared distance of the embeddings, in the variance of the noise, plus that pull.
+    Relation: both. Sensitivities and proofs: `EmbeddingQuery`, `MarginalQuery`.
+    Accounting: two purchases of Gaussian noise under one filter; training is post-processing.
+    Cost: the whole budget. Records must be in memory; a unit may have several rows.
+
+    Defaults come from simulated mixtures of 12 columns (docs/research/neural_noise_once.md).
+
+    Args:
+        one_way_share: part of the budget for one-way marginals.
+        features: number of angles.
+        bandwidth: standard deviation of a category's angle, and of an ordered column's ends, in
+            radians: small ones see single columns and pairs, large ones whole records.
+        label: an attribute whose codes have embeddings of their own; None: one of all records.
+        hearsay: weight of a pair's cell, which is pulled to independence, over that of all features
+            together, whose noise does not depend on their number.
+        steps: of training.
+        learning_rate: Adam's.
+        hidden: units of each block of the network.
+        latent: dimensions of a draw.
+        draws: components of the mixture.
+
+    Raises:
+        InvalidValueError: a hyperparameter out of its range.
+        UnknownNameError: on fitting, before anything is spent, a label that the domain lacks.
+        RecordsElsewhereError: on fitting, likewise, records that are not in memory.
+
+    Reference: Harder, Adamczewski & Park 2021, section 4 and Algorithm 1 (DP-MERF); Rahimi & Recht
+        2007 (random Fourier features).
+    """
+
+    one_way_share: float = 0.3
+    features: int = 512
+    bandwidth: float = 0.5
+    label: str | None = None
+    hearsay: float = 0.004
+    steps: int = 400
+    learning_rate: float = 0.01
+    hidden: int = 128
+    latent: int = 16
+    draws: int = 250
+
+    name: ClassVar[str] = "dpmerf"
+    accountant: ClassVar[str] = "gdp"
+    reference: ClassVar[str] = "Harder, Adamczewski & Park 2021, Algorithm 1"
+    model: ClassVar[type[SyntheticModel]] = MixtureSyntheticModel
+    requires: ClassVar[tuple[str, ...]] = ("torch",)
+
+    def __post_init__(self) -> None:
+        check_shares(self, "one_way_share")
+        check_counts(self, "features", "steps", "hidden", "latent", "draws")
+        for field in ("bandwidth", "hearsay", "learning_rate"):
+            if not (isfinite(getattr(self, field)) and getattr(self, field) > 0):
+                raise InvalidValueError(field, getattr(self, field), "a finite number above 0")
+
+    def fit(self, private: PrivateData, *, rng: np.random.Generator) -> MixtureSyntheticModel:
+        try:
+            import torch  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        except ImportError:
+            raise MissingExtraError("the generator 'dpmerf'", "neural") from None
+        # First what may be refused.
+        query = EmbeddingQuery(phases=self._phases(private.schema, rng=rng), label=self.label)
+        amount = private.remaining * (1 - self.one_way_share)
+        embedded, sigma = private.embedding(query, amount=amount)
+        singles = measure_one_ways(private, amount=private.remaining)
+        total, shares = total_of(private, singles), one_way_laws(private, singles)
+        network = LatentMixture(
+            private.domain,
+            shares,
+            draws=self.draws,
+            latent=self.latent,
+            hidden=self.hidden,
+            rng=rng,
+        )
+        of_features = _misfit(private.domain, query, embedded / total, sigma / total)
+        of_pairs = hearsay(
+            private.domain, shares, [], sigma / total / sqrt(self.features * self.hearsay)
+        )
+        network.fit(
+            lambda laws: of_features(laws) + of_pairs(laws),
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            enough=_ENOUGH * embedded.size,
+        )
+        return MixtureSyntheticModel(schema=private.schema, parts=(network.mixture(total),))
+
+    def _phases(self, schema: Schema, *, rng: np.random.Generator) -> NDArray[np.uint16]:
+        """Return each code's angle in each feature, in parts of a turn; a label has none."""
+        found: list[NDArray[np.float64]] = []
+        for attribute, size in schema.domain.sizes.items():
+            if isinstance(schema.column(attribute), CategoricalColumn):
+                angles = rng.normal(size=(size, self.features))
+            else:
+                place = np.linspace(-_ENDS, _ENDS, size)[:, None]
+                angles = place * rng.normal(size=(1, self.features))
+            found.append(angles * (attribute != self.label))
+        turns = np.concatenate(found) * (self.bandwidth / (2 * pi))
+        return np.rint(turns * TURN).astype(np.int64).astype(np.uint16)
+
+
+# Two records at random are about as far apart on an ordered column as two categories are.
+_ENDS = 2.0
+
+
+def _misfit(
+    domain: Domain, query: EmbeddingQuery, embedded: NDArray[np.float64], sigma: float
+) -> "Callable[[Laws], Tensor]":
+    """Return half the squared distance of a mixture's embedding from the noisy one.
+
+    Args:
+        domain: of the records.
+        query: what was asked.
+        embedded: the answer, for each record of all.
+        sigma: the deviation of its noise.
+    """
+    import torch
+
+    angles = torch.as_tensor(query.phases.astype(np.float32) * (2 * pi / TURN))
+    tables = dict(zip(domain.attributes, angles.split(list(domain.shape)), strict=True))
+    waves = {a: (t.cos(), t.sin()) for a, t in tables.items() if a != query.label}
+    target = torch.as_tensor(embedded, dtype=torch.float32)
+
+    def loss(laws: Laws) -> "Tensor":
+        draws = len(next(iter(laws.values())))
+        real, imaginary = torch.ones(draws, len(angles[0])), torch.zeros(draws, len(angles[0]))
+        for attribute, (cosine, sine) in waves.items():
+            c, s = laws[attribute] @ cosine, laws[attribute] @ sine
+            real, imaginary = real * c - imaginary * s, real * s + imaginary * c
+        own = torch.ones(1, draws) if query.label is None else laws[query.label].T
+        found = torch.stack([own @ real, own @ imaginary]) / draws
+        return 0.5 * (found - target).square().sum() / sigma**2
+
+    return loss

@@ -1,0 +1,60 @@
+"""The network of latent draws: its columns, its marginals, and what pulls it to independence."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the extra 'neural' is not installed")
+
+from dpsynth.data.domain import Domain
+from dpsynth.generators.neural.latent_mixture import LatentMixture, expected, hearsay, misfit
+from dpsynth.pgm.measurement import NoisyMarginal
+
+DOMAIN = Domain(sizes={"a": 2, "b": 3, "c": 4})
+SHARES = np.concatenate([[0.7, 0.3], [0.2, 0.5, 0.3], [0.4, 0.3, 0.2, 0.1]])
+
+
+def network(seed: int = 0) -> LatentMixture:
+    rng = np.random.default_rng(seed)
+    return LatentMixture(DOMAIN, SHARES, draws=60, latent=4, hidden=16, rng=rng)
+
+
+def test_expected_marginals_are_those_of_the_mixture() -> None:
+    laws, mixture = network().laws(), network().mixture(1.0)
+    for clique in (("b",), ("c", "a"), ("a", "b", "c")):
+        assert expected(laws, clique).detach().numpy() == pytest.approx(
+            mixture.marginal(clique), abs=1e-6
+        )
+
+
+def test_a_fit_reaches_a_pair_and_keeps_the_columns() -> None:
+    joint = np.array([[0.2, 0.4, 0.1], [0.0, 0.1, 0.2]])
+    measured = NoisyMarginal(clique=("a", "b"), values=1000 * joint, sigma=1.0)
+    found = network()
+    before = np.abs(found.mixture(1.0).marginal(("a", "b")) - joint).sum()
+    found.fit(misfit([measured], 1000.0), steps=150, learning_rate=0.01)
+    mixture = found.mixture(1.0)
+    assert np.abs(mixture.marginal(("a", "b")) - joint).sum() < 0.02 < before
+    columns = np.concatenate([mixture.marginal((a,)) for a in DOMAIN.attributes])
+    assert np.abs(columns - SHARES).max() < 1e-3
+
+
+def test_hearsay_leaves_what_is_known_and_pulls_the_rest() -> None:
+    laws = network().laws()
+    free = hearsay(DOMAIN, SHARES, [("a", "b", "c")], 0.01)
+    assert float(free(laws).detach()) == 0.0
+    of_one = hearsay(DOMAIN, SHARES, [("a", "b"), ("c", "b")], 0.01)
+    gap = expected(laws, ("a", "c")).detach().numpy() - np.outer(SHARES[:2], SHARES[5:])
+    assert float(of_one(laws).detach()) == pytest.approx(0.5 * (gap**2).sum() / 0.01**2, rel=1e-3)
+
+
+def test_a_fit_ends_where_it_is_good_enough() -> None:
+    calls = []
+
+    def loss(laws):
+        calls.append(1)
+        return laws["a"].sum()
+
+    network().fit(loss, steps=5, learning_rate=0.01, enough=1e9)
+    assert len(calls) == 1
+    network().fit(loss, steps=5, learning_rate=0.01)
+    assert len(calls) == 6
