@@ -91,6 +91,8 @@ GENERATORS = Registry(
         "two_stage": "dpsynth.generators.marginal.two_stage:TwoStage",
         "public_prior": "dpsynth.generators.marginal.public_prior:PublicPrior",
         "dpvae": "dpsynth.generators.neural.vae:DpVae",
+        "dpar": "dpsynth.generators.neural.autoregressive:DpAutoregressive",
+        "anchored": "dpsynth.generators.neural.anchored:Anchored",
     },
 )
 
