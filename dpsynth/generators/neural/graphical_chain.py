@@ -140,9 +140,7 @@ def chain_of(domain: Domain, model: GraphicalModel) -> list[Margins]:
     known: list[str] = []
     found: list[Margins] = []
     for clique, marginal in zip(model.tree.cliques, model.calibration.marginals, strict=True):
-        if units.meeting(clique):
-            continue
-        for unit in (a for a in clique if a not in known):
+        for unit in (a for a in clique if a not in known and a not in units.grouped):
             parents = tuple(a for a in known if a in clique)
             joint = _summed(clique, marginal, (*parents, unit))
             known.append(unit)
