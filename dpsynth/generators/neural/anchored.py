@@ -45,13 +45,13 @@ class Anchored(Generator):
        interactions of four with the attribute itself, of which there are too many to measure one
        by one. One gradient serves all of them, and the loss is convex, so that noise cannot hide
        a parity from the descent as it does from hidden layers.
-    4. The noise in each weight is known: the steps are plain, and nothing rescales them. Weights
-       that noise explains are 0, the others shrunk; where no feature is above the noise, nothing
-       is added.
+    4. The noise in the sum of all gradients is known, since nothing rescales them: weights are
+       what it has beyond a threshold (`_Descent`). Where no feature is above the noise, nothing is
+       added.
     5. The tables are scaled until every measured marginal is what it was (`calibrated`).
 
-    Everything but 1 and the gradients of 3 is post-processing. The last iterate is used, not an
-    average: thresholds are for the sum of all noise.
+    Everything but 1 and the gradients of 3 is post-processing. Dual averaging takes the place of
+    an average of the weights.
 
     Loss of a record: its negative log-likelihood under the corrected chain.
     Relation: both. Sensitivity: of the queries of `two_stage`, as declared there; the sum of
@@ -67,20 +67,21 @@ class Anchored(Generator):
         sample_rate: probability with which a record joins a batch.
         steps: number of batches.
         clipping_norm: largest gradient of a record, over all parameters.
-        noise_in_logits: standard deviation of a logit by noise, at the end of the training and
-            before thresholds; bounds the learning rate.
+        noise_in_logits: standard deviation that noise gives a logit through one feature, at the end
+            and before thresholds; bounds the rate.
         false_features: expected number of features kept that are noise.
 
     Raises:
         InvalidValueError: a hyperparameter out of its range.
 
     Reference: Liu, Vietri & Wu 2021 (neural models of noisy marginals); Darroch, Lauritzen & Speed
-        1980 (log-linear interactions); Abadi et al. 2016, Algorithm 1; Deming & Stephan 1940.
+        1980 (log-linear interactions); Abadi et al. 2016, Algorithm 1; Xiao 2010 (dual averaging);
+        Deming & Stephan 1940 (scaling to margins).
     """
 
     marginal_share: float = 0.85
     features: int = 384
-    sample_rate: float = 0.2
+    sample_rate: float = 0.1
     steps: int = 60
     clipping_norm: float = 1.0
     noise_in_logits: float = 0.3
@@ -119,9 +120,13 @@ class Anchored(Generator):
         laws = [bought.marginal((a,)) / bought.total for a in private.domain.attributes]
         blank = Interactions.drawn(laws, chain.order, features=self.features, rng=rng)
         scale = _Scale.of(chain, blank, plan, rows=bought.total, rng=rng)
-        rate = scale.rate(self.noise_in_logits)
-        summed = _descended(private, plan, chain, blank, rate=rate, rows=bought.total, rng=rng)
-        found = _above_noise(summed, rate * scale.noise, false_features=self.false_features)
+        descent = _Descent(
+            plan=plan,
+            rate=scale.rate(self.noise_in_logits),
+            noise=scale.noise,
+            false_features=self.false_features,
+        )
+        found = descent.run(private, chain, blank, rows=bought.total, rng=rng)
         chain = calibrated(margins, found, rows=_CALIBRATION_ROWS, rng=rng)
         return ChainModel(schema=private.schema, total=bought.total, chain=chain, correction=found)
 
@@ -133,8 +138,8 @@ class _Scale:
 
     Args:
         plan: of the training.
-        noise: standard deviation of each entry of the sum of all noisy gradients.
-        length: root mean square of the features of a place, as a vector; the largest.
+        noise: standard deviation of each entry of one noisy gradient.
+        length: largest root mean square of a feature.
         stretch: largest eigenvalue of their second moments, of all places.
         gradient: median norm of a row's gradient.
     """
@@ -162,16 +167,16 @@ class _Scale:
             blank.features(codes), chain.logits(codes), chain.order, strict=True
         ):
             squares = (features**2).sum(axis=1)
-            length = max(length, float(squares.mean()))
             moments = features.T @ features / len(codes)
-            stretch = max(stretch, float(np.linalg.eigvalsh(moments)[-1]) if len(moments) else 0.0)
+            if len(moments):
+                length = max(length, float(moments.diagonal().max()))
+                stretch = max(stretch, float(np.linalg.eigvalsh(moments)[-1]))
             law = softmax(logits)
             own = law[np.arange(len(codes)), codes[:, a]]
             gradients += squares * ((law**2).sum(axis=1) + 1.0 - 2.0 * own)
-        tau = plan.noise_multiplier * plan.clipping_norm / (plan.sample_rate * rows)
         return cls(
             plan=plan,
-            noise=tau * sqrt(plan.steps),
+            noise=plan.noise_multiplier * plan.clipping_norm / (plan.sample_rate * max(rows, 1.0)),
             length=sqrt(length),
             stretch=stretch,
             gradient=float(np.median(np.sqrt(gradients))),
@@ -184,34 +189,74 @@ class _Scale:
         """
         clipped = min(1.0, self.plan.clipping_norm / max(self.gradient, 1e-12))
         stable = 1.0 / max(0.5 * clipped * self.stretch, 1e-12)
-        return min(stable, noise_in_logits / max(self.noise * self.length, 1e-12))
+        noise = self.noise * sqrt(self.plan.steps) * self.length
+        return min(stable, noise_in_logits / max(noise, 1e-12))
 
 
-def _descended(
-    private: PrivateData,
-    plan: SgdPlan,
-    chain: Chain,
-    blank: Interactions,
-    *,
-    rate: float,
-    rows: float,
-    rng: np.random.Generator,
-) -> Interactions:
-    """Return weights after all steps, each against the noisy gradient times the rate."""
-    import torch
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Descent:
+    """Dual averaging: weights are what the sum of all noisy gradients so far has beyond its noise.
 
-    layers: Any = linear_layers(blank)
-    session = private.dpsgd(plan)
-    session.attach(layers, chain_loss(chain, _outputs(blank)), rows=max(rows, 1.0), rng=rng)
-    optimiser = torch.optim.SGD(layers.parameters(), lr=rate)
-    for _ in range(plan.steps):
-        session.step()
-        optimiser.step()
-    session.check()
-    weights = list(blank.weights)
-    for place, layer in layers.items():
-        weights[int(place)] = layer.weight.detach().double().numpy()
-    return replace(blank, weights=tuple(weights))
+    Noise of n steps is the square root of n times that of one: known, since nothing rescales the
+    gradients. The k weights of a feature, centred, have a squared length of noise^2 times
+    chi-square with k - 1 degrees of freedom if they are noise; soft thresholds are at the quantile
+    that leaves `false_features` of all in the end (Bonferroni's bound). The sum of a feature that
+    is there goes on to grow until its weights fit, so that thresholds shrink nothing.
+
+    Args:
+        plan: of the training.
+        rate: of descent.
+        noise: standard deviation of each entry of one noisy gradient.
+        false_features: expected number of features kept that are noise.
+
+    Reference: Xiao 2010, Algorithm 1 (regularised dual averaging); Yuan & Lin 2006 (groups).
+    """
+
+    plan: SgdPlan
+    rate: float
+    noise: float
+    false_features: float
+
+    def run(
+        self,
+        private: PrivateData,
+        chain: Chain,
+        blank: Interactions,
+        *,
+        rows: float,
+        rng: np.random.Generator,
+    ) -> Interactions:
+        """Take all steps and return the weights."""
+        import torch
+
+        layers: Any = linear_layers(blank)
+        session = private.dpsgd(self.plan)
+        session.attach(layers, chain_loss(chain, _outputs(blank)), rows=max(rows, 1.0), rng=rng)
+        sums = {place: np.zeros(layer.weight.shape) for place, layer in layers.items()}
+        weights = list(blank.weights)
+        quantiles = self._quantiles(blank)
+        for step in range(1, self.plan.steps + 1):
+            session.step()
+            for place, layer in layers.items():
+                sums[place] -= self.rate * layer.weight.grad.double().numpy()
+                threshold = self.rate * self.noise * sqrt(step) * quantiles[int(place)]
+                found = weights[int(place)] = _soft(sums[place], threshold)
+                layer.weight.data.copy_(torch.as_tensor(found))
+        session.check()
+        return replace(blank, weights=tuple(weights))
+
+    def _quantiles(self, blank: Interactions) -> list[float]:
+        tests = max(sum(w.shape[1] for w in blank.weights), 1)
+        level = min(self.false_features / tests, 0.5)
+        return [sqrt(chi2.isf(level, max(len(w) - 1, 1))) for w in blank.weights]
+
+
+def _soft(sums: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
+    """Return each feature's centred weights, shorter by the threshold, or 0."""
+    centred = sums - sums.mean(axis=0)
+    lengths = np.sqrt((centred**2).sum(axis=0))
+    return centred * np.maximum(1.0 - threshold / np.maximum(lengths, 1e-300), 0.0)
 
 
 def _outputs(blank: Interactions) -> Outputs:
@@ -223,22 +268,3 @@ def _outputs(blank: Interactions) -> Outputs:
         return {int(p): layer(torch.as_tensor(features[int(p)])) for p, layer in layers.items()}
 
     return outputs
-
-
-def _above_noise(summed: Interactions, noise: float, *, false_features: float) -> Interactions:
-    """Return features whose weights are larger than noise explains, shrunk by what it adds.
-
-    A feature's weights of k codes, centred, have a squared length of noise^2 times chi-square with
-    k - 1 degrees of freedom if they are noise.
-
-    Reference: James & Stein 1961 (positive part); Bonferroni's bound.
-    """
-    tests = sum(w.shape[1] for w in summed.weights)
-    kept: list[NDArray[np.float64]] = []
-    for weights in summed.weights:
-        centred, freedom = weights - weights.mean(axis=0), len(weights) - 1
-        squares = (centred**2).sum(axis=0) / noise**2
-        clear = squares > chi2.isf(false_features / max(tests, 1), max(freedom, 1))
-        shrunk = 1.0 - freedom / np.maximum(squares, 1.0)
-        kept.append(centred * np.where(clear, shrunk, 0.0))
-    return replace(summed, weights=tuple(kept))
