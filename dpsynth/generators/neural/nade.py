@@ -5,7 +5,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
@@ -24,12 +23,12 @@ Codes = NDArray[np.int64]
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Nade:
-    """A trained network in NumPy: h_i = tanh(W (x of all before i, centred) + b), logits V_i h_i.
+    """A trained network in NumPy: h_i = tanh(sum of W_j x_j over all j before i), logits V_i h_i.
 
     Args:
         order: columns as they are drawn.
-        embeddings: for each column, in the schema's order, of shape (codes, units); centred.
-        bias: of the hidden units.
+        embeddings: for each column, in the schema's order, of shape (codes, units): W_j, centred;
+            the first column drawn has the bias of the hidden units in it.
         outputs: for each place, of shape (codes, units).
         output_biases: for each place.
 
@@ -38,7 +37,6 @@ class Nade:
 
     order: tuple[int, ...]
     embeddings: tuple[Array, ...]
-    bias: Array
     outputs: tuple[Array, ...]
     output_biases: tuple[Array, ...]
 
@@ -46,21 +44,22 @@ class Nade:
     def of(cls, network: "nn.ModuleDict", laws: Sequence[Array], order: Sequence[int]) -> Self:
         """Return what a network of `nade_network` computes on inputs centred by `laws`."""
         layers: Any = network
-        weights = _plain(layers["hidden"].weight).T
-        ends = list(accumulate(len(law) for law in laws))
-        pieces = np.split(weights, ends[:-1])
+        embeddings: list[Array] = []
+        for a, law in enumerate(laws):
+            weights = _plain(layers[f"embedding_{a}"].weight).T
+            embeddings.append(weights - law.astype(np.float32) @ weights)
+        embeddings[order[0]] += _plain(layers[f"embedding_{order[0]}"].bias)
         outputs = [layers[f"output_{place}"] for place in range(len(order))]
         return cls(
             order=tuple(order),
-            embeddings=tuple(w - law @ w for w, law in zip(pieces, laws, strict=True)),
-            bias=_plain(layers["hidden"].bias),
+            embeddings=tuple(embeddings),
             outputs=tuple(_plain(layer.weight) for layer in outputs),
             output_biases=tuple(_plain(layer.bias) for layer in outputs),
         )
 
     def logits(self, codes: Codes, place: int) -> Array:
         """Return what is added to the logits at `place` (`Correction`)."""
-        hidden = np.tile(self.bias, (len(codes), 1))
+        hidden = np.zeros((len(codes), self.outputs[place].shape[1]))
         for a in self.order[:place]:
             hidden += self.embeddings[a][codes[:, a]]
         return np.tanh(hidden) @ self.outputs[place].T + self.output_biases[place]
@@ -74,7 +73,6 @@ class Nade:
         }
         return {
             f"{name}_order": np.array(self.order),
-            f"{name}_bias": self.bias,
             **{f"{name}_{key}_{k}": v for key, of in each.items() for k, v in enumerate(of)},
         }
 
@@ -86,7 +84,6 @@ class Nade:
         return cls(
             order=order,
             embeddings=tuple(arrays[f"{name}_embeddings_{k}"] for k in places),
-            bias=arrays[f"{name}_bias"],
             outputs=tuple(arrays[f"{name}_outputs_{k}"] for k in places),
             output_biases=tuple(arrays[f"{name}_output_biases_{k}"] for k in places),
         )
@@ -97,8 +94,9 @@ def nade_network(
 ) -> "nn.ModuleDict":
     """Return the network to train; its outputs start at 0.
 
-    Every parameter sits in a Linear layer, the hidden one used once for each place, so that
-    clipping needs no per-sample gradients.
+    Every parameter sits in a Linear layer that a pass uses once, so that clipping needs no
+    per-sample gradients, and embeddings of columns are summed up rather than computed anew for
+    every place.
 
     Args:
         sizes: number of codes of each column.
@@ -108,9 +106,13 @@ def nade_network(
     """
     from torch import nn
 
-    layers = {"hidden": nn.Linear(sum(sizes), hidden)}
-    nn.init.xavier_uniform_(layers["hidden"].weight, generator=generator)
-    nn.init.zeros_(layers["hidden"].bias)
+    layers: dict[str, nn.Linear] = {}
+    reach = (6.0 / (sum(sizes) + hidden)) ** 0.5
+    for a, size in enumerate(sizes):
+        layer = layers[f"embedding_{a}"] = nn.Linear(size, hidden, bias=a == order[0])
+        nn.init.uniform_(layer.weight, -reach, reach, generator=generator)
+        if a == order[0]:
+            nn.init.zeros_(layer.bias)
     for place, a in enumerate(order):
         layer = layers[f"output_{place}"] = nn.Linear(hidden, sizes[a])
         nn.init.zeros_(layer.weight)
@@ -131,16 +133,15 @@ def nade_outputs(
     """
     import torch
 
-    sizes = [len(law) for law in laws]
-    seen = np.zeros((len(order), sum(sizes)), dtype=np.float32)
-    starts = np.cumsum([0, *sizes])
-    for place, a in enumerate(order):
-        seen[place + 1 :, starts[a] : starts[a + 1]] = 1.0
-    centre = torch.as_tensor(np.concatenate([*laws]), dtype=torch.float32, device=codes.device)
-    inputs = (one_hot(codes, sizes) - centre)[:, None] * torch.as_tensor(seen).to(codes.device)
     layers: Any = network
-    hidden = torch.tanh(layers["hidden"](inputs))
-    return {place: layers[f"output_{place}"](hidden[:, place]) for place in range(len(order))}
+    inputs = one_hot(codes, [len(law) for law in laws]).split([len(law) for law in laws], 1)
+    found: dict[int, Tensor] = {}
+    before = torch.zeros(len(codes), layers["output_0"].in_features, device=codes.device)
+    for place, a in enumerate(order):
+        found[place] = layers[f"output_{place}"](torch.tanh(before))
+        centre = torch.as_tensor(laws[a], dtype=torch.float32, device=codes.device)
+        before = before + layers[f"embedding_{a}"](inputs[a] - centre)
+    return found
 
 
 def _plain(tensor: "Tensor") -> Array:
