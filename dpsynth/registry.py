@@ -94,6 +94,8 @@ GENERATORS = Registry(
         "dpdiffusion": "dpsynth.generators.neural.diffusion:DpDiffusion",
         "dpmerf": "dpsynth.generators.neural.merf:DpMerf",
         "margnet": "dpsynth.generators.neural.margnet:MargNet",
+        "dpar": "dpsynth.generators.neural.autoregressive:DpAutoregressive",
+        "anchored": "dpsynth.generators.neural.anchored:Anchored",
     },
 )
 
