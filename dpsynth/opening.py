@@ -96,13 +96,14 @@ def door(
         if accountant is None and name not in ADAPTIVE:
             name = "zcdp"  # what is bought of an open schema depends on answers
         adaptive(name, budget)
-    if chosen.trains and name in ADAPTIVE:  # else columns would be bought before it turns out
+    if chosen.trains and name in ADAPTIVE and chosen.accountant not in ADAPTIVE:
+        # Else columns would be bought before it turns out.
         rule = "training needs one of plans, as 'pld', and these cannot close an open schema"
         raise UnsupportedEventError(name, "DP-SGD", rule)
     files = stored_files(data, out_of_core=out_of_core, cluster=cluster)
     if chosen.trains and files is not None:
         where = "in a file" if cluster is None else "on a cluster"
-        raise RecordsElsewhereError("DP-SGD", where)
+        raise RecordsElsewhereError(f"the generator {chosen.name!r}", where)
     with ExitStack() as held:
         if files is None:
             records = data

@@ -160,7 +160,7 @@ class Generator(ABC):
         requires: modules of an optional extra that `fit` imports; without them a sweep leaves the
             generator out with a sentence.
         uses_public: whether `fit` looks at `private.public`.
-        trains: whether `fit` trains on the records themselves, by DP-SGD.
+        trains: whether `fit` needs the records themselves, in memory, and not only counts of them.
     """
 
     name: ClassVar[str]

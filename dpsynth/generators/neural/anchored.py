@@ -91,6 +91,7 @@ class Anchored(Generator):
     accountant: ClassVar[str] = "pld"
     reference: ClassVar[str] = "Liu, Vietri & Wu 2021; Abadi et al. 2016; Deming & Stephan 1940"
     model: ClassVar[type[SyntheticModel]] = ChainModel
+    trains: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __post_init__(self) -> None:

@@ -77,6 +77,7 @@ class DpAutoregressive(Generator):
     accountant: ClassVar[str] = "pld"
     reference: ClassVar[str] = "Castellon et al. 2023; Larochelle & Murray 2011; Abadi et al. 2016"
     model: ClassVar[type[SyntheticModel]] = ChainModel
+    trains: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __post_init__(self) -> None:

@@ -208,6 +208,7 @@ class DpDiffusion(Generator):
     accountant: ClassVar[str] = "pld"
     reference: ClassVar[str] = "Kotelnikov et al. 2023; Dockhorn et al. 2023, Algorithm 1"
     model: ClassVar[type[SyntheticModel]] = DiffusionModel
+    trains: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __post_init__(self) -> None:

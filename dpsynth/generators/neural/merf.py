@@ -93,6 +93,7 @@ class DpMerf(Generator):
     accountant: ClassVar[str] = "gdp"
     reference: ClassVar[str] = "Harder, Adamczewski & Park 2021, Algorithm 1"
     model: ClassVar[type[SyntheticModel]] = MixtureSyntheticModel
+    trains: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __post_init__(self) -> None:
