@@ -14,6 +14,7 @@ from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing
 from dpsynth.curator.queries import AdditiveQuery, Query
 from dpsynth.curator.sgd import SgdPlan
+from dpsynth.curator.teachers import VotePlan
 from dpsynth.data.domain import Clique
 from dpsynth.errors import UnsupportedEventError
 from dpsynth.privacy.events import ComposedEvent, Event, ExponentialEvent
@@ -110,7 +111,7 @@ class Answering:
             raise UnsupportedEventError(self.pricing.accountant.name, event, rule)
         return self.counter.codes
 
-    def tell(self, label: str, event: Event, asked: Query | SgdPlan) -> None:
+    def tell(self, label: str, event: Event, asked: Query | SgdPlan | VotePlan) -> None:
         """Tell the observer of an access, in terms of the records' own codes."""
         if self.observer is None:
             return

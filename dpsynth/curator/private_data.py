@@ -28,7 +28,9 @@ from dpsynth.curator.queries import (
 )
 from dpsynth.curator.schedule import Step, buy_schedule
 from dpsynth.curator.scoring import dependence, worst_fit
+from dpsynth.curator.sessions import dpsgd_session, voting_session
 from dpsynth.curator.sgd import SgdPlan, SgdSession
+from dpsynth.curator.teachers import VotePlan, VotingSession
 from dpsynth.curator.unit import promises
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.data.schema import Schema
@@ -350,16 +352,12 @@ class PrivateData:
             UnsupportedEventError: the accountant has no bound for it (filters have none), or a
                 unit has several rows.
         """
-        codes = self._answering.trained_on(plan.event)
-        self.ledger.charge(label, plan.event)
-        self._answering.tell(label, plan.event, plan)
-        return SgdSession(
-            codes=codes,
-            domain=self.domain,
-            plan=plan,
-            noise=self._answering.noise,
-            receipt=self.receipt,
-        )
+        return dpsgd_session(self._answering, plan, label=label, receipt=self.receipt)
+
+    def teachers(self, plan: VotePlan, *, amount: float, label: str = "teachers") -> VotingSession:
+        """Return the session in which teachers vote on generated rows (`VotingSession`), with all
+        rounds charged now for `amount`, in the accountant's currency. Errors: as for `dpsgd`."""
+        return voting_session(self._answering, plan, amount=amount, label=label)
 
     def reserve(self, plan: Sequence[tuple[str, Event]]) -> None:
         """Reserve a plan of (label, event), once, for accountants of fixed plans.
