@@ -21,11 +21,12 @@ from dpsynth.privacy.noise import NoiseSource, ReleaseNoise, ResearchNoise
 from dpsynth.registry import GENERATORS
 from dpsynth.synthesis import Synthesis
 
+NEURAL = tuple(name for name in GENERATORS if ".neural." in GENERATORS.target(name))
 NAMES = [
-    pytest.param(name, marks=pytest.mark.slow) if name == "dpvae" else name for name in GENERATORS
+    pytest.param(name, marks=pytest.mark.slow) if name in NEURAL else name for name in GENERATORS
 ]
-# Gradients cannot be forced to equal answers, but all of their plan is fixed beforehand.
-PLANNED = ("dpvae",)
+# Gradients and votes cannot be forced to equal answers, but all of their plan is fixed beforehand.
+PLANNED = NEURAL
 MIXED = Schema(
     columns=(
         CategoricalColumn(name="colour", categories=("red", "green", "blue"), missing=True),
@@ -54,7 +55,7 @@ def coded(columns: int, rows: int) -> Table:
 
 
 def needs_torch(name: str) -> None:
-    if name == "dpvae":
+    if name in NEURAL:
         pytest.importorskip("torch", reason="the extra 'neural' is not installed")
 
 
