@@ -91,6 +91,7 @@ GENERATORS = Registry(
         "two_stage": "dpsynth.generators.marginal.two_stage:TwoStage",
         "public_prior": "dpsynth.generators.marginal.public_prior:PublicPrior",
         "dpvae": "dpsynth.generators.neural.vae:DpVae",
+        "dpctgan": "dpsynth.generators.neural.dpctgan:DpCtgan",
         "dpgan": "dpsynth.generators.neural.dpgan:DpGan",
         "pate_gan": "dpsynth.generators.neural.pate_gan:PateGan",
     },
