@@ -81,7 +81,7 @@ def test_a_record_is_judged_beside_its_own_mode_in_a_column_drawn_for_it() -> No
 def test_it_learns_what_independent_columns_miss_without_collapse() -> None:
     floor, _, _ = fit(Independent(), TABLE, epsilon=8.0)
     model, private, _ = fit(DpCtgan(), TABLE, epsilon=8.0)
-    assert pair_error(TABLE, model) < 0.6 * pair_error(TABLE, floor)
+    assert pair_error(TABLE, model) < 0.75 * pair_error(TABLE, floor)
     drawn = model.sample_codes(4000, rng=np.random.default_rng(0))
     assert len(np.unique(drawn, axis=0)) > 400, "of 1440 possible rows"
     labels = [entry.label for entry in private.ledger.entries]

@@ -299,10 +299,10 @@ class DpCtgan(Generator):
     steps: int = 600
     clipping_norm: float = 0.5
     critic_rate: float = 0.005
-    learning_rate: float = 0.001
+    learning_rate: float = 0.002
     critic_steps: int = 1
-    hidden: int = 128
-    latent: int = 16
+    hidden: int = 64
+    latent: int = 8
     batch: int = 512
     spectral_norm: float = 1.0
     temperature: float = 0.7

@@ -79,7 +79,7 @@ class DpGan(Generator):
 
     Loss of a record: minus the critic's value of it. The critic's value of fakes is the public half
     of its loss: added outside, exactly and with the same clipping (`adversarial`). A loss of one
-    record less one fake each has larger gradients, hence more noise, and pays for nothing.
+    record less one fake each has larger gradients, and clipping would take more of them.
     Relation: both. Sensitivity: `MarginalQuery` for the marginals; the sum of clipped gradients
     moves by at most the clipping norm when a record comes or goes (and by twice that when one is
     replaced, which the accountant knows).
@@ -116,10 +116,10 @@ class DpGan(Generator):
     steps: int = 600
     clipping_norm: float = 0.5
     critic_rate: float = 0.005
-    learning_rate: float = 0.001
+    learning_rate: float = 0.002
     critic_steps: int = 1
-    hidden: int = 128
-    latent: int = 16
+    hidden: int = 64
+    latent: int = 8
     batch: int = 512
     spectral_norm: float = 1.0
     temperature: float = 0.7
