@@ -96,6 +96,9 @@ GENERATORS = Registry(
         "margnet": "dpsynth.generators.neural.margnet:MargNet",
         "dpar": "dpsynth.generators.neural.autoregressive:DpAutoregressive",
         "anchored": "dpsynth.generators.neural.anchored:Anchored",
+        "dpctgan": "dpsynth.generators.neural.dpctgan:DpCtgan",
+        "dpgan": "dpsynth.generators.neural.dpgan:DpGan",
+        "pate_gan": "dpsynth.generators.neural.pate_gan:PateGan",
     },
 )
 

@@ -12,7 +12,7 @@ from dpsynth.audit.forced import ForcedNoise, same_model
 from dpsynth.audit.neighbours import NeighbouringTables, narrow_neighbours
 from dpsynth.audit.replay import Replay, Worlds
 from dpsynth.audit.tradeoff import claimed_trade_off
-from dpsynth.audit.transcript import Recorder, SgdStep, Transcript
+from dpsynth.audit.transcript import Recorder, SgdStep, Transcript, VoteStep
 from dpsynth.audit.verdict import (
     ScoreTest,
     bound_level,
@@ -219,7 +219,7 @@ class _Fit:
         self, transcript: Transcript, model: "SyntheticModel", rng: np.random.Generator
     ) -> str:
         """Return whether a fit with the same answers goes the same way on the neighbour."""
-        if any(isinstance(step, SgdStep) for step in transcript.steps):
+        if any(isinstance(step, SgdStep | VoteStep) for step in transcript.steps):
             return "unchecked"
         first, second = self.tables.codes()
         if not self._same(transcript, model, self.tables.first, first, rng):

@@ -13,7 +13,13 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.audit.transcript import AdditiveStep, SelectionStep, SgdStep, Transcript
+from dpsynth.audit.transcript import (
+    AdditiveStep,
+    SelectionStep,
+    SgdStep,
+    Transcript,
+    VoteStep,
+)
 from dpsynth.curator.observation import Observation
 from dpsynth.data.domain import Domain
 from dpsynth.errors import UnsupportedEventError
@@ -56,7 +62,7 @@ class ForcedNoise(NoiseSource):
     def observe(self, observation: Observation) -> None:
         """Compare an access with the recorded one."""
         step = self._steps[-1] if self._steps else None
-        asked = step.plan if isinstance(step, SgdStep) else step and step.query
+        asked = step.plan if isinstance(step, SgdStep | VoteStep) else step and step.query
         same = (
             step is not None
             and observation.label == step.label
@@ -64,7 +70,7 @@ class ForcedNoise(NoiseSource):
             and equal(observation.query, asked)
         )
         self.departed |= not same
-        if isinstance(step, SgdStep):
+        if isinstance(step, SgdStep | VoteStep):
             self._steps.pop()
 
     def gaussian(self, sigma: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:

@@ -11,13 +11,19 @@ is not drowned by the noise of the measurements.
 """
 
 from dataclasses import dataclass
-from math import log, log1p
+from math import log, log1p, sqrt
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.audit.transcript import AdditiveStep, SelectionStep, SgdStep, Transcript
+from dpsynth.audit.transcript import (
+    AdditiveStep,
+    SelectionStep,
+    SgdStep,
+    Transcript,
+    VoteStep,
+)
 from dpsynth.data.domain import Domain
 from dpsynth.privacy.budget import Neighbouring
 from dpsynth.privacy.noise import NoiseSource
@@ -85,6 +91,8 @@ class Replay:
                     ratio["selections"] += step.scores(world, runs, self._noise)
                 case SgdStep():
                     ratio["measurements"] += _canary(step, self._relation, world, runs, self._noise)
+                case VoteStep():
+                    ratio["measurements"] += _turned(step, world, runs, self._noise)
         rows = {"likelihood ratio": ratio["measurements"] + ratio["selections"], **ratio}
         rows["atoms"] = atoms
         return np.stack([rows[name] for name in self.families]).round(_DECIMALS)
@@ -135,9 +143,9 @@ class _Selection:
 
 
 def _prepared(
-    step: AdditiveStep | SelectionStep | SgdStep, worlds: Worlds
-) -> _Additive | _Selection | SgdStep:
-    if isinstance(step, SgdStep):
+    step: AdditiveStep | SelectionStep | SgdStep | VoteStep, worlds: Worlds
+) -> _Additive | _Selection | SgdStep | VoteStep:
+    if isinstance(step, SgdStep | VoteStep):
         return step
     first, second = (
         np.asarray(step.query.exact(codes, worlds.domain), dtype=np.float64).ravel()
@@ -184,6 +192,17 @@ def _canary(
                 present_ratio = (seen - gradient / 2) * (gradient / sigma**2)
                 ratio += sign * _mixed(present_ratio, rate).sum(axis=1)
     return ratio
+
+
+def _turned(step: VoteStep, world: int, runs: int, noise: NoiseSource) -> NDArray[np.float64]:
+    """Return log-likelihood ratios of votes of which one teacher turns on every row of each round.
+
+    White box, worst case: the record that differs decides its teacher. All n counts then move by 1,
+    and their sum over sqrt(n), with noise of the same spread, tells all there is to tell.
+    """
+    shift = sqrt(step.rounds * step.plan.rows)
+    seen = noise.normal(step.sigma, runs) + world * shift
+    return (seen - shift / 2) * (shift / step.sigma**2)
 
 
 def _mixed(ratio: NDArray[np.float64], rate: float) -> NDArray[np.float64]:

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.queries import Query
 from dpsynth.curator.sgd import SgdPlan
+from dpsynth.curator.teachers import VotePlan
 from dpsynth.errors import UnsupportedEventError
 from dpsynth.privacy.events import (
+    ComposedEvent,
     DpSgdEvent,
     Event,
     ExponentialEvent,
@@ -80,7 +82,19 @@ class SgdStep:
     steps: int
 
 
-Step: TypeAlias = AdditiveStep | SelectionStep | SgdStep
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class VoteStep:
+    """Rounds of votes, with the least noise that was drawn."""
+
+    label: str
+    event: Event
+    plan: VotePlan
+    sigma: float
+    rounds: int
+
+
+Step: TypeAlias = AdditiveStep | SelectionStep | SgdStep | VoteStep
 
 
 @final
@@ -110,6 +124,12 @@ class _SgdNoise:
     sigmas: list[float] = field(default_factory=list)
 
 
+@dataclass(kw_only=True)
+class _VoteNoise:
+    plan: VotePlan
+    sigmas: list[float] = field(default_factory=list)
+
+
 @final
 class Recorder(NoiseSource):
     """A noise source that notes what another one draws; its `observe` is the curator's observer.
@@ -124,7 +144,7 @@ class Recorder(NoiseSource):
         self._noise = noise
         self.mode = noise.mode  # pyright: ignore[reportAttributeAccessIssue] - it mimics another
         self._pending: Observation | None = None
-        self._steps: list[Step | tuple[Observation, _SgdNoise]] = []
+        self._steps: list[Step | tuple[Observation, _SgdNoise | _VoteNoise]] = []
         self._findings: list[str] = []
 
     def observe(self, observation: Observation) -> None:
@@ -132,13 +152,15 @@ class Recorder(NoiseSource):
         self._expect_nothing()
         if isinstance(observation.query, SgdPlan):
             self._steps.append((observation, _SgdNoise(plan=observation.query)))
+        elif isinstance(observation.query, VotePlan):
+            self._steps.append((observation, _VoteNoise(plan=observation.query)))
         else:
             self._pending = observation
 
     def transcript(self) -> Transcript:
         """Return what was recorded."""
         self._expect_nothing()
-        steps = tuple(s if not isinstance(s, tuple) else _sgd_step(*s) for s in self._steps)
+        steps = tuple(s if not isinstance(s, tuple) else _session(*s) for s in self._steps)
         findings = (*self._findings, *_repeated(steps), *_undercharged(steps))
         return Transcript(steps=steps, findings=findings)
 
@@ -154,6 +176,10 @@ class Recorder(NoiseSource):
         return taken
 
     def gaussian(self, sigma: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
+        latest = self._steps[-1] if self._steps and self._pending is None else None
+        if isinstance(latest, tuple) and isinstance(latest[1], _VoteNoise):
+            latest[1].sigmas.append(sigma)
+            return self._noise.gaussian(sigma, size, law=law)
         return self._additive("gaussian", sigma, self._noise.gaussian(sigma, size, law=law), law)
 
     def laplace(self, scale: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
@@ -227,13 +253,21 @@ class Recorder(NoiseSource):
 
     def _sgd(self) -> _SgdNoise | None:
         for step in reversed(self._steps):
-            if isinstance(step, tuple):
+            if isinstance(step, tuple) and isinstance(step[1], _SgdNoise):
                 return step[1]
         self._findings.append("a gradient was taken outside of a charged plan")
         return None
 
 
-def _sgd_step(observation: Observation, drawn: _SgdNoise) -> SgdStep:
+def _session(observation: Observation, drawn: _SgdNoise | _VoteNoise) -> SgdStep | VoteStep:
+    if isinstance(drawn, _VoteNoise):
+        return VoteStep(
+            label=observation.label,
+            event=observation.event,
+            plan=drawn.plan,
+            sigma=min(drawn.sigmas, default=_vote_sigma(observation.event)),
+            rounds=max(len(drawn.sigmas), drawn.plan.rounds),
+        )
     plan = drawn.plan
     return SgdStep(
         label=observation.label,
@@ -243,6 +277,13 @@ def _sgd_step(observation: Observation, drawn: _SgdNoise) -> SgdStep:
         sigma=min(drawn.sigmas, default=plan.noise_multiplier * plan.clipping_norm),
         steps=max(len(drawn.sample_rates), plan.steps),
     )
+
+
+def _vote_sigma(event: Event) -> float:
+    """Return the noise that the event of a vote states for each count."""
+    first = event.events[0] if isinstance(event, ComposedEvent) else event
+    assert isinstance(first, GaussianEvent)  # votes have no other
+    return first.sigma
 
 
 def _undercharged(steps: tuple[Step, ...]) -> list[str]:
@@ -260,6 +301,8 @@ def _undercharged(steps: tuple[Step, ...]) -> list[str]:
                     or step.sample_rate > stated.sample_rate
                     or step.steps > stated.steps
                 )
+            case VoteStep(event=ComposedEvent(events=rounds)):
+                short = step.sigma < _vote_sigma(step.event) or step.rounds > len(rounds)
             case _:
                 short = True
         if short:

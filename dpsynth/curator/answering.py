@@ -14,7 +14,8 @@ from dpsynth.curator.merging import MergedQuery, Merging
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing
 from dpsynth.curator.queries import AdditiveQuery, Query
-from dpsynth.curator.sgd import SgdPlan, SgdSession
+from dpsynth.curator.sgd import SgdPlan
+from dpsynth.curator.teachers import VotePlan
 from dpsynth.data.domain import Clique
 from dpsynth.errors import LedgerError, UnsupportedEventError
 from dpsynth.privacy.events import ComposedEvent, Event, ExponentialEvent
@@ -23,7 +24,7 @@ from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
 
 if TYPE_CHECKING:
-    from dpsynth.privacy.receipt import Receipt
+    pass
 
 
 @final
@@ -113,20 +114,6 @@ class Answering:
             self.journal.keep(label, event, [np.array(chosen)])
         return chosen
 
-    def trained(self, label: str, plan: SgdPlan, receipt: "Callable[[], Receipt]") -> SgdSession:
-        """Charge all of a plan, and return the session that takes its steps."""
-        codes = self.trained_on(plan.event)
-        self.ledger.charge(label, plan.event)
-        self.tell(label, plan.event, plan)
-        return SgdSession(
-            codes=codes,
-            domain=self.pricing.domain,
-            plan=plan,
-            noise=self.noise,
-            receipt=receipt,
-            kept=self.journal.training(label, plan.event) if self.journal else None,
-        )
-
     def kept(
         self, parts: Mapping[str, bytes], write: Callable[[Mapping[str, bytes]], None]
     ) -> "Answering":
@@ -157,7 +144,7 @@ class Answering:
             raise UnsupportedEventError(self.pricing.accountant.name, event, rule)
         return self.counter.codes
 
-    def tell(self, label: str, event: Event, asked: Query | SgdPlan) -> None:
+    def tell(self, label: str, event: Event, asked: Query | SgdPlan | VotePlan) -> None:
         """Tell the observer of an access, in terms of the records' own codes."""
         if self.observer is None:
             return

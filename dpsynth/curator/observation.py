@@ -5,6 +5,7 @@ from typing import final
 
 from dpsynth.curator.queries import Query
 from dpsynth.curator.sgd import SgdPlan
+from dpsynth.curator.teachers import VotePlan
 from dpsynth.privacy.events import Event
 
 
@@ -16,9 +17,9 @@ class Observation:
     Args:
         label: the ledger's label.
         event: what was charged.
-        query: what was asked, in public terms; for DP-SGD its plan.
+        query: what was asked, in public terms; for DP-SGD and votes their plan.
     """
 
     label: str
     event: Event
-    query: Query | SgdPlan
+    query: Query | SgdPlan | VotePlan

@@ -29,7 +29,9 @@ from dpsynth.curator.queries import (
 )
 from dpsynth.curator.schedule import Step, buy_schedule
 from dpsynth.curator.scoring import dependence, worst_fit
+from dpsynth.curator.sessions import dpsgd_session, voting_session
 from dpsynth.curator.sgd import SgdPlan, SgdSession
+from dpsynth.curator.teachers import VotePlan, VotingSession
 from dpsynth.curator.unit import promises
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.data.schema import Schema
@@ -250,8 +252,7 @@ class PrivateData:
     def embedding(
         self, query: EmbeddingQuery, *, amount: float
     ) -> tuple[NDArray[np.float64], float]:
-        """Return noisy sums of random Fourier features of the records, and the deviation of the
-        noise. Arguments and errors: `measured_embedding`."""
+        """Return noisy sums of random Fourier features and their noise: `measured_embedding`."""
         return measured_embedding(self._answering, query, amount=amount)
 
     def select_worst(
@@ -336,8 +337,7 @@ class PrivateData:
     def dpsgd(self, plan: SgdPlan, *, label: str = "dpsgd") -> SgdSession:
         """Return the session that runs all of a DP-SGD plan, charged now as a whole.
 
-        The noise multiplier is relative to the gradient of one record, so a unit of several rows
-        is refused: clipping each row would not bound the unit.
+        A unit of several rows is refused: clipping each row would not bound the unit.
 
         Args:
             plan: sampling rate, steps, clipping norm and noise multiplier.
@@ -348,15 +348,18 @@ class PrivateData:
             UnsupportedEventError: the accountant has no bound for it (filters have none), or a
                 unit has several rows.
         """
-        return self._answering.trained(label, plan, self.receipt)
+        return dpsgd_session(self._answering, plan, label=label, receipt=self.receipt)
+
+    def teachers(self, plan: VotePlan, *, amount: float, label: str = "teachers") -> VotingSession:
+        """Return the session in which teachers vote on generated rows (`VotingSession`), with all
+        rounds charged now for `amount`, in the accountant's currency. Errors: as for `dpsgd`."""
+        return voting_session(self._answering, plan, amount=amount, label=label)
 
     def kept_in(
         self, parts: Mapping[str, bytes], write: Callable[[Mapping[str, bytes]], None]
     ) -> Self:
-        """Return a view that keeps each answer before it gives it, and asks nothing twice.
-
-        Arguments and errors: as of `Answering.kept`.
-        """
+        """Return a view that keeps each answer before it gives it, and asks nothing twice:
+        `Answering.kept`."""
         return self._view(self._answering.kept(parts, write))
 
     def reserve(self, plan: Sequence[tuple[str, Event]]) -> None:

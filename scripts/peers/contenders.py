@@ -60,11 +60,16 @@ OURS = (
     "two_stage",
     "two_stage_label",
     "residual",
+    "dpgan",
+    "dpctgan",
+    "pate_gan",
 )
+NEURAL = ("dpgan", "dpctgan", "pate_gan", "patectgan")
 CONTENDERS = (
     *(Contender(project="ours", mechanism=m) for m in OURS),
     *(Contender(project="dpmm", mechanism=m) for m in ("privbayes", "mst", "aim")),
     *(Contender(project="smartnoise", mechanism=m) for m in ("mst", "aim")),
+    *(Contender(project="smartnoise_neural", mechanism=m) for m in NEURAL),
     *(Contender(project="opendp", mechanism=m) for m in ("mst", "aim")),
     Contender(
         project="google", mechanism="aim_gdp", absent="its package has no release on PyPI to pin"

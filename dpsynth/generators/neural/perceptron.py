@@ -4,7 +4,7 @@
 # pyright: reportMissingTypeStubs=false
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
@@ -55,6 +55,10 @@ class Perceptron:
                 x = np.maximum(x, 0.0) if self.rectified else np.tanh(x)
             x = x @ weight.T + bias
         return x
+
+    def shifted(self, shift: Array) -> Self:
+        """Return the same stack with `shift` added to its outputs."""
+        return replace(self, biases=(*self.biases[:-1], self.biases[-1] + shift))
 
     def arrays(self, name: str) -> Mapping[str, NDArray[Any]]:
         """Return what `from_arrays` needs, under keys that begin with `name`."""

@@ -4,7 +4,7 @@
 # pyright: reportMissingTypeStubs=false
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
@@ -17,9 +17,10 @@ from dpsynth.errors import MissingExtraError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.neural.calibrating import calibrated
 from dpsynth.generators.neural.networks import autoencoder
 from dpsynth.generators.neural.perceptron import Perceptron
-from dpsynth.generators.neural.softmax import cross_entropy, drawn_rows, one_hot, parts, softmax
+from dpsynth.generators.neural.softmax import cross_entropy, drawn_rows, one_hot
 from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
 from dpsynth.generators.neural.training import Training, train
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _BATCH = 2**13
-_CALIBRATION_ROWS, _CALIBRATION_ROUNDS = 2**13, 20
 
 
 @final
@@ -142,7 +142,7 @@ class DpVae(Generator):
         )
         network["decoder"][-1].bias.data.copy_(torch.as_tensor(np.log(shares)))  # pyright: ignore[reportIndexIssue]
         train(private, plan, network, _loss(private.domain), self._training, rows=total, rng=rng)
-        decoder = _calibrated(Perceptron.of(network["decoder"]), shares, private.domain, rng=rng)
+        decoder = calibrated(Perceptron.of(network["decoder"]), shares, private.domain, rng=rng)
         return VaeModel(schema=private.schema, total=total, decoder=decoder)
 
     @property
@@ -165,23 +165,3 @@ def _loss(domain: Domain) -> Any:
         return cross_entropy(logits, ones, sizes) + divergence
 
     return loss
-
-
-def _calibrated(
-    decoder: Perceptron,
-    shares: NDArray[np.float64],
-    domain: Domain,
-    *,
-    rng: np.random.Generator,
-) -> Perceptron:
-    """Return the decoder with output biases moved until the 1-way laws of samples are `shares`.
-
-    Each round adds the log of what a law lacks to its biases: iterative proportional fitting of
-    the mixture that the decoder is.
-    """
-    logits = decoder(rng.standard_normal((_CALIBRATION_ROWS, decoder.inputs)))
-    shift = np.zeros_like(shares)
-    for _ in range(_CALIBRATION_ROUNDS):
-        laws = [softmax(part).mean(axis=0) for part in parts(logits + shift, domain)]
-        shift += np.log(shares / np.maximum(np.concatenate(laws), 1e-12))
-    return replace(decoder, biases=(*decoder.biases[:-1], decoder.biases[-1] + shift))

@@ -1,0 +1,212 @@
+"""The game of a critic trained by DP-SGD and a generator that learns through it, for free.
+
+The Wasserstein critic's gain is its mean over real records less its mean over fakes. Only the first
+half touches records: its gradient is bought, step by step. The second half is public and exact; it
+is clipped as the first is, so that both halves cancel where fakes are distributed as records are.
+What keeps the critic's slopes bounded sees no record: its matrices are scaled down to a largest
+spectral norm, which is post-processing.
+"""
+
+# torch states its types only in part.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import isfinite
+from typing import TYPE_CHECKING, Protocol, final
+
+import numpy as np
+
+from dpsynth.curator.gradients import GhostClippedSum
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.curator.sgd import SgdPlan
+from dpsynth.errors import InvalidValueError
+from dpsynth.generators.neural.networks import WeightAverage
+from dpsynth.generators.neural.training import Training
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+# Of Adam's first and second moments, as GANs are usually trained.
+_BETAS = (0.5, 0.9)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Game:
+    """Everything of an adversarial training that costs nothing.
+
+    Args:
+        critic_rate: Adam's learning rate for the critic.
+        generator: learning rates of the generator, and the average of its weights.
+        critic_steps: steps of the critic for each one of the generator.
+        batch: number of fakes in each step of either.
+        spectral_norm: largest of each of the critic's matrices.
+
+    Raises:
+        InvalidValueError: a value outside its range.
+    """
+
+    critic_rate: float
+    generator: Training
+    critic_steps: int
+    batch: int
+    spectral_norm: float
+
+    def __post_init__(self) -> None:
+        for field in ("critic_steps", "batch"):
+            if getattr(self, field) < 1:
+                raise InvalidValueError(field, getattr(self, field), "at least 1")
+        for field in ("critic_rate", "spectral_norm"):
+            value = getattr(self, field)
+            if not (isfinite(value) and value > 0):
+                raise InvalidValueError(field, value, "a finite number above 0")
+
+
+class Players(Protocol):
+    """The two networks, and what they want."""
+
+    @property
+    def critic(self) -> "nn.Module":
+        """What judges rows."""
+        ...
+
+    @property
+    def maker(self) -> "nn.Module":
+        """What makes them."""
+        ...
+
+    def displeasure(
+        self, critic: "nn.Module", codes: "Tensor", generator: "torch.Generator"
+    ) -> "Tensor":
+        """Return minus the critic's value of each row of codes: the per-record loss."""
+        ...
+
+    def fakes(self, n: int, generator: "torch.Generator") -> "Tensor":
+        """Return generated rows, as `displeasure` takes them."""
+        ...
+
+    def loss(self, n: int, generator: "torch.Generator") -> "Tensor":
+        """Return the generator's loss over so many fakes, one number."""
+        ...
+
+
+def play(
+    private: PrivateData,
+    plan: SgdPlan,
+    players: Players,
+    game: Game,
+    *,
+    rows: float,
+    rng: np.random.Generator,
+) -> None:
+    """Take all steps of a reserved plan; the generator then holds the average of its weights.
+
+    Args:
+        private: charged for the plan now.
+        plan: what was reserved.
+        players: the networks, which are trained.
+        game: rates and schedule.
+        rows: the number of records to divide by; public, or bought.
+        rng: source of fakes.
+
+    Raises:
+        TrainingError: the critic is no longer finite at rows that are no records.
+        InvalidValueError, PrivacyError: as of `PrivateData.dpsgd` and `SgdSession.attach`.
+    """
+    import torch
+
+    critic, maker, free = players.critic, players.maker, game.generator
+    session = private.dpsgd(plan)
+    session.attach(critic, players.displeasure, rows=rows, rng=rng)
+    public = GhostClippedSum(module=critic, loss=players.displeasure, norm=plan.clipping_norm)
+    draws = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    judging = torch.optim.Adam(critic.parameters(), lr=game.critic_rate, betas=_BETAS)
+    making = torch.optim.Adam(maker.parameters(), lr=free.learning_rate, betas=_BETAS)
+    average = WeightAverage(maker, decay=free.average_decay)
+    for step in range(plan.steps):
+        session.step()
+        less = public(players.fakes(game.batch, draws), draws)
+        for parameter, total in zip(critic.parameters(), less, strict=True):
+            assert parameter.grad is not None  # the session sets it
+            parameter.grad -= total / game.batch
+        judging.step()
+        scale_down(critic, game.spectral_norm)
+        if (step + 1) % game.critic_steps == 0:
+            making.param_groups[0]["lr"] = free.learning_rate * free.rate(step, plan.steps)
+            making.zero_grad()
+            players.loss(game.batch, draws).backward()
+            making.step()
+            average.update()
+    average.apply()
+    session.check()
+
+
+def scale_down(critic: "nn.Module", largest: float) -> None:
+    """Divide the critic's matrices of a spectral norm above `largest` until they have that one.
+
+    Reference: Miyato et al. 2018, equation 4 (spectral normalisation), here a ceiling.
+    """
+    import torch
+    from torch import nn
+
+    with torch.no_grad():
+        for layer in critic.modules():
+            if isinstance(layer, nn.Linear):
+                norm = torch.linalg.matrix_norm(layer.weight, 2)
+                layer.weight.div_((norm / largest).clamp(min=1.0))
+
+
+def stack(widths: Sequence[int], *, generator: "torch.Generator") -> "nn.Sequential":
+    """Return Linear layers of these widths with ReLU between them, by He's initial weights.
+
+    Args:
+        widths: of the inputs, of each hidden layer, and of the outputs.
+        generator: randomness of the weights.
+    """
+    from torch import nn
+
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        layer = nn.Linear(inputs, outputs)
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+        nn.init.zeros_(layer.bias)
+        layers += [layer, nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def perturbed(logits: "Tensor", generator: "torch.Generator") -> "Tensor":
+    """Return logits plus Gumbel noise: the largest of an attribute's is a draw of its softmax."""
+    import torch
+
+    uniform = torch.rand(logits.shape, generator=generator).clamp(1e-10, 1.0 - 1e-7)
+    return logits - torch.log(-torch.log(uniform.to(logits)))
+
+
+def straight_through(noisy: "Tensor", sizes: Sequence[int], temperature: float) -> "Tensor":
+    """Return the draws that perturbed logits stand for, one-hot, with the gradients of a softmax.
+
+    Args:
+        noisy: as `perturbed` returns them, of shape (n, sum of sizes).
+        sizes: number of codes of each attribute.
+        temperature: of that softmax.
+
+    Reference: Jang, Gu & Poole 2017, section 2.2 (straight-through Gumbel-softmax).
+    """
+    import torch
+
+    ones: list[Tensor] = []
+    for part in noisy.split(list(sizes), 1):
+        soft = torch.softmax(part / temperature, 1)
+        hard = torch.zeros_like(soft).scatter_(1, part.argmax(1, keepdim=True), 1.0)
+        ones.append(hard + soft - soft.detach())
+    return torch.cat(ones, 1)
+
+
+def largest(noisy: "Tensor", sizes: Sequence[int]) -> "Tensor":
+    """Return the code of the largest entry of each attribute, of shape (n, attributes)."""
+    import torch
+
+    return torch.stack([part.argmax(1) for part in noisy.split(list(sizes), 1)], 1)

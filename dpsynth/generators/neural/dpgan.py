@@ -1,0 +1,180 @@
+"""DPGAN: a Wasserstein critic of one-hot records by DP-SGD, and a generator that learns from it."""
+
+# torch states its types only in part.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, final
+
+import numpy as np
+
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.errors import InvalidValueError, MissingExtraError
+from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
+from dpsynth.generators.graphical import total_of
+from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.neural.adversarial import (
+    Game,
+    largest,
+    perturbed,
+    play,
+    stack,
+    straight_through,
+)
+from dpsynth.generators.neural.calibrating import calibrated
+from dpsynth.generators.neural.perceptron import Perceptron
+from dpsynth.generators.neural.softmax import one_hot
+from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
+from dpsynth.generators.neural.training import Training
+from dpsynth.generators.neural.vae import VaeModel
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _OneHot:
+    """A critic of one-hot rows, and a generator of them from normal noise."""
+
+    critic: "nn.Sequential"
+    maker: "nn.Sequential"
+    sizes: Sequence[int]
+    latent: int
+    temperature: float
+
+    def displeasure(
+        self,
+        critic: "nn.Module",
+        codes: "Tensor",
+        generator: "torch.Generator",  # noqa: ARG002
+    ) -> "Tensor":
+        return -critic(one_hot(codes, self.sizes))[:, 0]
+
+    def fakes(self, n: int, generator: "torch.Generator") -> "Tensor":
+        return largest(self._made(n, generator).detach(), self.sizes)
+
+    def loss(self, n: int, generator: "torch.Generator") -> "Tensor":
+        made = self._made(n, generator)
+        return -self.critic(straight_through(made, self.sizes, self.temperature)).mean()
+
+    def _made(self, n: int, generator: "torch.Generator") -> "Tensor":
+        import torch
+
+        noise = torch.randn(n, self.latent, generator=generator)
+        return perturbed(self.maker(noise), generator)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DpGan(Generator):
+    """A Wasserstein GAN of which the critic alone meets records, by DP-SGD.
+
+    One plan is reserved before anything is drawn: noisy 1-way marginals, then all steps of the
+    critic. The marginals give the number of records, the generator's first biases, and, after
+    training, the shares to which its biases are calibrated. The generator learns through the
+    critic's weights, which are private outputs.
+
+    Loss of a record: minus the critic's value of it. The critic's value of fakes is the public half
+    of its loss: added outside, exactly and with the same clipping (`adversarial`). A loss of one
+    record less one fake each has larger gradients, and clipping would take more of them.
+    Relation: both. Sensitivity: `MarginalQuery` for the marginals; the sum of clipped gradients
+    moves by at most the clipping norm when a record comes or goes (and by twice that when one is
+    replaced, which the accountant knows).
+    Accounting: Poisson sampling, composed with the marginals by privacy loss distributions.
+    Cost: the whole budget.
+
+    Defaults were chosen on simulated mixtures of products (`docs/research/neural_gans.md`).
+
+    Args:
+        one_way_share: part of the budget's mu^2 for the marginals.
+        sample_rate: probability with which a record joins a batch.
+        steps: number of batches, and of steps of the critic.
+        clipping_norm: largest gradient of a record, over all parameters.
+        critic_rate: the critic's learning rate.
+        learning_rate: the generator's, which fades to 0.
+        critic_steps: steps of the critic for each one of the generator.
+        hidden: units of the hidden layer of either network.
+        latent: dimensions of the noise that the generator starts from.
+        batch: fakes in each step.
+        spectral_norm: largest of the critic's matrices.
+        temperature: of the softmax whose gradients the draws are given.
+        average_decay: of the running average of the generator's weights.
+
+    Raises:
+        InvalidValueError: a hyperparameter out of its range.
+
+    Reference: Xie et al. 2018, Algorithm 1, with the noise of Abadi et al. 2016; Arjovsky, Chintala
+        & Bottou 2017, equation 3; Bie, Kamath & Zhang 2023, section 4 (large batches, and a critic
+        that keeps up with the generator).
+    """
+
+    one_way_share: float = 0.2
+    sample_rate: float = 0.1
+    steps: int = 600
+    clipping_norm: float = 0.5
+    critic_rate: float = 0.005
+    learning_rate: float = 0.002
+    critic_steps: int = 1
+    hidden: int = 64
+    latent: int = 8
+    batch: int = 512
+    spectral_norm: float = 1.0
+    temperature: float = 0.7
+    average_decay: float = 0.98
+
+    name: ClassVar[str] = "dpgan"
+    accountant: ClassVar[str] = "pld"
+    reference: ClassVar[str] = "Xie et al. 2018, Algorithm 1"
+    model: ClassVar[type[SyntheticModel]] = VaeModel
+    trains: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_shares(self, "one_way_share")
+        check_counts(self, "hidden", "latent")
+        check_sgd(self)
+        if not 0 < self.temperature < np.inf:
+            raise InvalidValueError("temperature", self.temperature, "a finite number above 0")
+        _ = self._game
+
+    def fit(self, private: PrivateData, *, rng: np.random.Generator) -> VaeModel:
+        try:
+            import torch
+        except ImportError:
+            raise MissingExtraError("the generator 'dpgan'", "neural") from None
+        measured, plan = marginals_then_plan(
+            private,
+            [(a,) for a in informative(private.domain)],
+            share=self.one_way_share,
+            sample_rate=self.sample_rate,
+            steps=self.steps,
+            clipping_norm=self.clipping_norm,
+        )
+        total, shares = total_of(private, measured), one_way_laws(private, measured)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        players = _OneHot(
+            critic=stack((shares.size, self.hidden, 1), generator=generator),
+            maker=stack((self.latent, self.hidden, shares.size), generator=generator),
+            sizes=private.domain.shape,
+            latent=self.latent,
+            temperature=self.temperature,
+        )
+        players.maker[-1].bias.data.copy_(torch.as_tensor(np.log(shares)))  # pyright: ignore
+        play(private, plan, players, self._game, rows=total, rng=rng)
+        decoder = calibrated(Perceptron.of(players.maker), shares, private.domain, rng=rng)
+        return VaeModel(schema=private.schema, total=total, decoder=decoder)
+
+    @property
+    def _game(self) -> Game:
+        free = Training(
+            learning_rate=self.learning_rate, fading=True, average_decay=self.average_decay
+        )
+        return Game(
+            critic_rate=self.critic_rate,
+            generator=free,
+            critic_steps=self.critic_steps,
+            batch=self.batch,
+            spectral_norm=self.spectral_norm,
+        )

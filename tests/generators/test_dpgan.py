@@ -1,0 +1,96 @@
+"""The critic alone meets records, its public half is exact, and the generator learns through it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra 'neural' is not installed")
+
+from dpsynth.errors import InvalidValueError  # noqa: E402
+from dpsynth.generators.baselines.independent import Independent  # noqa: E402
+from dpsynth.generators.neural.adversarial import (  # noqa: E402
+    largest,
+    perturbed,
+    scale_down,
+    stack,
+    straight_through,
+)
+from dpsynth.generators.neural.dpgan import DpGan  # noqa: E402
+from tests.generators.planted import SIZES, fit, pair_error, planted_table  # noqa: E402
+
+TABLE = planted_table()
+SMALL = DpGan(steps=3, hidden=8, latent=2, batch=16)
+
+
+@pytest.mark.slow
+def test_the_whole_plan_is_reserved_before_anything_is_drawn() -> None:
+    _, private, seen = fit(SMALL, TABLE, epsilon=1.0)
+    labels = [entry.label for entry in private.ledger.entries]
+    assert labels == [*(f"marginal c{i}" for i in range(len(SIZES))), "dpsgd"]
+    assert private.ledger.entries[0].cost == private.ledger.spent
+    assert 0.9 < private.ledger.epsilon_spent() <= 1.0
+    assert len(seen) == len(labels)
+
+
+@pytest.mark.slow
+def test_it_learns_what_independent_columns_miss_without_collapse() -> None:
+    floor, _, _ = fit(Independent(), TABLE, epsilon=8.0)
+    model, _, _ = fit(DpGan(), TABLE, epsilon=8.0)
+    assert pair_error(TABLE, model) < 0.6 * pair_error(TABLE, floor)
+    drawn = model.sample_codes(4000, rng=np.random.default_rng(0))
+    assert len(np.unique(drawn, axis=0)) > 400, "of 1440 possible rows"
+
+
+def test_matrices_above_the_norm_are_scaled_to_it_and_others_stay() -> None:
+    critic = stack((5, 4, 1), generator=torch.Generator().manual_seed(0))
+    critic[0].weight.data.mul_(10.0)
+    critic[2].weight.data.mul_(1e-3)
+    small = critic[2].weight.clone()
+    scale_down(critic, 1.5)
+    assert float(torch.linalg.matrix_norm(critic[0].weight.detach(), 2)) == pytest.approx(
+        1.5, rel=1e-5
+    )
+    assert torch.equal(critic[2].weight, small)
+
+
+def test_draws_are_of_the_softmax_and_carry_its_gradients() -> None:
+    """Chi-square at level 1e-3, 20,000 draws, seed 1; uniform draws are rejected."""
+    from scipy import stats
+
+    logits = torch.tensor([[0.0, 1.0, 2.0, -1.0, 0.5]], requires_grad=True)
+    noisy = perturbed(logits.expand(20_000, 5), torch.Generator().manual_seed(1))
+    ones = straight_through(noisy, (3, 2), 0.7)
+    codes = largest(noisy, (3, 2))
+    assert torch.equal(ones.detach()[:, :3].argmax(1), codes[:, 0])
+    law = torch.softmax(logits.detach()[0, :3], 0).double().numpy()
+    counts = np.bincount(codes[:, 0].numpy(), minlength=3)
+    assert stats.chisquare(counts, law / law.sum() * 20_000).pvalue > 1e-3
+    assert stats.chisquare(counts).pvalue < 1e-3
+    ones[:, 2].mean().backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 2] > 0 > logits.grad[0, 0]
+    assert not logits.grad[0, 3:].any(), "other attributes have no part in it"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("one_way_share", 1.0),
+        ("average_decay", 0.0),
+        ("clipping_norm", 0.0),
+        ("critic_rate", float("nan")),
+        ("learning_rate", 0.0),
+        ("critic_steps", 0),
+        ("hidden", 0),
+        ("latent", 0),
+        ("batch", 0),
+        ("spectral_norm", float("inf")),
+        ("temperature", 0.0),
+        ("steps", 0),
+        ("sample_rate", 1.5),
+    ],
+)
+def test_hyperparameters_out_of_range(field: str, value: Any) -> None:
+    with pytest.raises(InvalidValueError, match=field):
+        DpGan(**{field: value})
