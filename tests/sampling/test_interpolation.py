@@ -193,7 +193,8 @@ def area(real: Any, drawn: Any) -> float:
     """Return how well boosted trees tell `drawn` from `real`, as an area under the curve."""
     x, y = np.concatenate([real, drawn])[:, None], np.repeat([0, 1], [len(real), len(drawn)])
     # Every leaf small enough to see a bin; a few trees see steps as well as many.
-    model = HistGradientBoostingClassifier(random_state=0, max_iter=30, early_stopping=False)
+    settings: dict[str, Any] = {"random_state": 0, "max_iter": 30, "early_stopping": False}
+    model = HistGradientBoostingClassifier(**settings)
     order = np.random.default_rng(0).permutation(len(y))
     scores: Any = cross_val_predict(model, x[order], y[order], cv=2, method="predict_proba")
     return float(roc_auc_score(y[order], scores[:, 1]))
