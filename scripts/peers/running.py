@@ -9,16 +9,23 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any, final
 
 import pandas as pd
 
-from dpsynth.memory import resident_mb
 from peers.contenders import Contender
 
 ENVIRONMENTS = Path(__file__).parent.parent.parent / ".peers"
 CUDA = ("nvidia-", "triton", "cuda-")
+# A process inherits the peak of whoever starts it, which may be large: a bare interpreter does.
+_MEASURE = """
+import json, os, sys, time
+start = time.monotonic()
+_, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[2], sys.argv[2:]), 0)
+with open(sys.argv[1], "w") as file:
+    json.dump([time.monotonic() - start, usage.ru_maxrss / 1024], file)
+sys.exit(os.waitstatus_to_exitcode(status) != 0)
+"""
 
 
 class PeerError(Exception):
@@ -92,33 +99,25 @@ def timed(command: Sequence[str], *, log: Path, timeout: float) -> tuple[float, 
     Raises:
         PeerError: it failed, or did not end in time.
     """
+    figures = log.with_suffix(".figures")
     with log.open("w") as sink:
-        start = monotonic()
         process = subprocess.Popen(
-            command, stdout=sink, stderr=subprocess.STDOUT, cwd=log.parent, start_new_session=True
+            [sys.executable, "-I", "-S", "-c", _MEASURE, str(figures), *command],
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            cwd=log.parent,
+            start_new_session=True,
         )
-        status, peak = _wait(process.pid, timeout)
-        seconds = monotonic() - start
-    if status is None:
-        raise PeerError(f"no result within {timeout:g} s")
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise PeerError(f"no result within {timeout:g} s") from None
     if status != 0:
         raise PeerError(f"failed: {_last_line(log)}")
+    seconds, peak = json.loads(figures.read_text())
     return seconds, peak
-
-
-def _wait(pid: int, timeout: float) -> tuple[int | None, float]:
-    """Return the exit status (None: ended for its time) and the peak of the process in MiB."""
-    deadline, peak = monotonic() + timeout, 0.0
-    while True:
-        found, status, usage = os.wait4(pid, os.WNOHANG)
-        if found:
-            return status, peak or usage.ru_maxrss / 1024
-        peak = resident_mb(pid) or peak
-        if monotonic() > deadline:
-            os.killpg(pid, signal.SIGKILL)
-            os.wait4(pid, 0)
-            return None, 0.0
-        sleep(0.02)
 
 
 def _read(out: Path, task: dict[str, Any]) -> pd.DataFrame:
