@@ -96,21 +96,20 @@ def train(
     average = WeightAverage(network, decay=training.average_decay)
     reporter = Reporter(private.ledger, plan.steps)
     snapshots = Snapshots(session, network, optimiser, average, rng)
-    with snapshots.of_failures():
-        for step in range(snapshots.restore(), plan.steps):
-            for group in optimiser.param_groups:
-                group["lr"] = training.learning_rate * training.rate(step, plan.steps)
-            session.step()
-            optimiser.step()
-            average.update()
-            if between is not None:
-                between(step)
-            # what goes on between steps has a state that cannot be kept
-            kept = between is None and snapshots.save(last=step + 1 == plan.steps)
-            if kept or not session.keeps:
-                reporter.report(step + 1, lambda: (session.trial_loss(), _gradient_norm(network)))
-        average.apply()
-        session.check()
+    for step in range(snapshots.restore(), plan.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = training.learning_rate * training.rate(step, plan.steps)
+        session.step()
+        optimiser.step()
+        average.update()
+        if between is not None:
+            between(step)
+        # what goes on between steps has a state that cannot be kept
+        kept = between is None and snapshots.save(last=step + 1 == plan.steps)
+        if kept or not session.keeps:
+            reporter.report(step + 1, lambda: (session.trial_loss(), _gradient_norm(network)))
+    average.apply()
+    session.check()
 
 
 def _gradient_norm(network: "nn.Module") -> float:
