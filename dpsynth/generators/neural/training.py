@@ -3,7 +3,6 @@
 # torch states its types only in part.
 # pyright: reportMissingTypeStubs=false
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, isfinite, pi
 from typing import TYPE_CHECKING, final
@@ -69,7 +68,6 @@ def train(
     *,
     rows: float,
     rng: np.random.Generator,
-    between: Callable[[int], None] | None = None,
 ) -> None:
     """Take all steps of a reserved plan; the network then holds the average of its weights.
 
@@ -81,8 +79,6 @@ def train(
         training: rates and averages.
         rows: the number of records to divide by; public, or bought.
         rng: source of the loss's own randomness.
-        between: called after each step with its number, from 0; it sees no records. With it, a
-            run that was killed begins its training anew, and nothing is shown of it before.
 
     Raises:
         TrainingError: the loss is no longer finite at rows that are no records.
@@ -102,10 +98,7 @@ def train(
         session.step()
         optimiser.step()
         average.update()
-        if between is not None:
-            between(step)
-        # what goes on between steps has a state that cannot be kept
-        kept = between is None and snapshots.save(last=step + 1 == plan.steps)
+        kept = snapshots.save(last=step + 1 == plan.steps)
         if kept or not session.keeps:
             reporter.report(step + 1, lambda: (session.trial_loss(), _gradient_norm(network)))
     average.apply()
