@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,6 @@ from dpsynth.privacy.events import ComposedEvent, Event, ExponentialEvent
 from dpsynth.privacy.filters import part_of
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
-
-if TYPE_CHECKING:
-    pass
 
 
 @final
