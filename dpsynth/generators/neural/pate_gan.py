@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.curator.teachers import VotePlan
+from dpsynth.curator.teachers import VotePlan, check_votes
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError, MissingExtraError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
@@ -110,6 +110,7 @@ class PateGan(Generator):
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> VaeModel:
         if find_spec("torch") is None:
             raise MissingExtraError("the generator 'pate_gan'", "neural")
+        check_votes(private.ledger.accountant)
         columns = [(a,) for a in informative(private.domain)]
         amount = private.remaining * self.one_way_share
         sigma = private.sigma_for(amount, queries=len(columns))
