@@ -66,6 +66,11 @@ def fit(name: str, table: Table, *, epsilon: float = 1.0, seed: int = 0, **more)
     return dpsynth.synthesize(table, generator=name, epsilon=epsilon, seed=seed, **more)
 
 
+@pytest.mark.parametrize("name", NEURAL)
+def test_a_sweep_without_torch_leaves_it_out(name: str) -> None:
+    assert "torch" in GENERATORS.get(name).requires
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("epsilon", [0.001, 1.0, 100.0])
 def test_stays_within_its_budget(name: str, epsilon: float) -> None:

@@ -313,6 +313,7 @@ class DpCtgan(Generator):
     reference: ClassVar[str] = "Xu et al. 2019, section 4"
     model: ClassVar[type[SyntheticModel]] = CtganModel
     trains: ClassVar[bool] = True
+    requires: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __post_init__(self) -> None:
         check_shares(self, "one_way_share")

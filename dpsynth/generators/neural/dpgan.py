@@ -130,6 +130,7 @@ class DpGan(Generator):
     reference: ClassVar[str] = "Xie et al. 2018, Algorithm 1"
     model: ClassVar[type[SyntheticModel]] = VaeModel
     trains: ClassVar[bool] = True
+    requires: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __post_init__(self) -> None:
         check_shares(self, "one_way_share")

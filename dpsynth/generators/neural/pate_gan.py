@@ -98,6 +98,7 @@ class PateGan(Generator):
     reference: ClassVar[str] = "Jordon, Yoon & van der Schaar 2019, Algorithm 1"
     model: ClassVar[type[SyntheticModel]] = VaeModel
     trains: ClassVar[bool] = True
+    requires: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __post_init__(self) -> None:
         check_shares(self, "one_way_share")

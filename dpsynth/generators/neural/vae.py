@@ -115,6 +115,7 @@ class DpVae(Generator):
     trains: ClassVar[bool] = True
     reference: ClassVar[str] = "Kingma & Welling 2014, equation 10; Abadi et al. 2016, Algorithm 1"
     model: ClassVar[type[SyntheticModel]] = VaeModel
+    requires: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __post_init__(self) -> None:
         check_shares(self, "one_way_share")
