@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
 from dpsynth.errors import MissingExtraError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.neural.calibrating import shift_to
 from dpsynth.generators.neural.noising import Noising, drawn_from
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import cross_entropy, one_hot, parts, softmax
@@ -122,22 +124,21 @@ def before(
     return found
 
 
-def calibrated(noising: Noising, denoiser: Perceptron, *, rng: np.random.Generator) -> Array:
+def calibrated(
+    noising: Noising, denoiser: Perceptron, domain: Domain, *, rng: np.random.Generator
+) -> Array:
     """Return shifts with which the clean codes have the laws of the columns at every step.
 
     What rows say of their clean codes is, on average over rows, the law of the codes. A sample is
     drawn through all steps, and at each the logits are shifted until that holds.
     """
     laws = np.concatenate(noising.laws)
-    cuts = np.cumsum([len(law) for law in noising.laws])[:-1]
     shifts = np.zeros((noising.steps, laws.size))
     codes = start(noising, _CALIBRATION_ROWS, rng=rng)
     for step in range(noising.steps, 0, -1):
         logits = clean_logits(noising, denoiser, codes, step)
-        shift = shifts[step - 1]
-        for _ in range(_CALIBRATION_ROUNDS):
-            means = [softmax(p).mean(0) for p in np.split(logits + shift, cuts, axis=1)]
-            shift += np.log(laws / np.maximum(np.concatenate(means), 1e-12))
+        shift = shift_to(logits, laws, domain, rounds=_CALIBRATION_ROUNDS)
+        shifts[step - 1] = shift
         codes = before(noising, codes, logits + shift, step, rng=rng)
     return shifts
 
@@ -249,7 +250,7 @@ class DpDiffusion(Generator):
             total=total,
             noising=noising,
             denoiser=denoiser,
-            shifts=calibrated(noising, denoiser, rng=rng),
+            shifts=calibrated(noising, denoiser, private.domain, rng=rng),
         )
 
     @property
