@@ -19,9 +19,9 @@ from dpsynth.generators.base import Generator, SyntheticModel, check_counts, che
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.calibrating import shift_to
-from dpsynth.generators.neural.noising import Noising, drawn_from
+from dpsynth.generators.neural.noising import Noising
 from dpsynth.generators.neural.perceptron import Perceptron
-from dpsynth.generators.neural.softmax import cross_entropy, one_hot, parts, softmax
+from dpsynth.generators.neural.softmax import cross_entropy, drawn_from, one_hot, parts, softmax
 from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
 from dpsynth.generators.neural.training import Training, train
 
