@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
-from typing import TYPE_CHECKING, Protocol, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from dpsynth.curator.gradients import GhostClippedSum
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.errors import InvalidValueError
+from dpsynth.generators.base import Generator
 from dpsynth.generators.neural.networks import WeightAverage
 from dpsynth.generators.neural.training import Training
 
@@ -63,6 +64,28 @@ class Game:
             value = getattr(self, field)
             if not (isfinite(value) and value > 0):
                 raise InvalidValueError(field, value, "a finite number above 0")
+
+
+def game_of(generator: Generator) -> Game:
+    """Return the game that hyperparameters describe.
+
+    Args:
+        generator: has the fields of `Game` and, for its own network, `learning_rate`, which fades,
+            and `average_decay`.
+
+    Raises:
+        InvalidValueError: one outside its range.
+    """
+    hyper: Any = generator
+    return Game(
+        critic_rate=hyper.critic_rate,
+        generator=Training(
+            learning_rate=hyper.learning_rate, fading=True, average_decay=hyper.average_decay
+        ),
+        critic_steps=hyper.critic_steps,
+        batch=hyper.batch,
+        spectral_norm=hyper.spectral_norm,
+    )
 
 
 class Players(Protocol):
