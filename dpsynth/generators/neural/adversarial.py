@@ -24,7 +24,8 @@ from dpsynth.curator.sgd import SgdPlan
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator
 from dpsynth.generators.neural.networks import WeightAverage
-from dpsynth.generators.neural.training import Training
+from dpsynth.generators.neural.training import Training, gradient_norm
+from dpsynth.generators.progress import Reporter
 
 if TYPE_CHECKING:
     import torch
@@ -148,9 +149,12 @@ def play(
     draws = torch.Generator().manual_seed(int(rng.integers(2**62)))
     judging = torch.optim.Adam(critic.parameters(), lr=game.critic_rate, betas=_BETAS)
     making = torch.optim.Adam(maker.parameters(), lr=free.learning_rate, betas=_BETAS)
+    reporter = Reporter(private.ledger, plan.steps)
     average = WeightAverage(maker, decay=free.average_decay)
     for step in range(plan.steps):
         session.step()
+        if not session.keeps:  # what is not kept may be drawn anew: it is shown to nobody
+            reporter.report(step + 1, lambda: (session.trial_loss(), gradient_norm(critic)))
         less = public(players.fakes(game.batch, draws), draws)
         for parameter, total in zip(critic.parameters(), less, strict=True):
             assert parameter.grad is not None  # the session sets it

@@ -100,12 +100,13 @@ def train(
         average.update()
         kept = snapshots.save(last=step + 1 == plan.steps)
         if kept or not session.keeps:
-            reporter.report(step + 1, lambda: (session.trial_loss(), _gradient_norm(network)))
+            reporter.report(step + 1, lambda: (session.trial_loss(), gradient_norm(network)))
     average.apply()
     session.check()
 
 
-def _gradient_norm(network: "nn.Module") -> float:
+def gradient_norm(network: "nn.Module") -> float:
+    """Return the L2 norm of the gradient of all parameters, as the last step left it."""
     squares = (p.grad.double().square().sum() for p in network.parameters() if p.grad is not None)
     return float(sum(float(square) for square in squares) ** 0.5)
 
