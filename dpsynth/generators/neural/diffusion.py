@@ -23,7 +23,7 @@ from dpsynth.generators.neural.noising import Noising
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import cross_entropy, drawn_from, one_hot, parts, softmax
 from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
-from dpsynth.generators.neural.training import Training, train
+from dpsynth.generators.neural.training import Training, device_of, train
 
 if TYPE_CHECKING:
     import torch
@@ -186,6 +186,7 @@ class DpDiffusion(Generator):
         learning_rate: Adam's.
         hidden: units of the hidden layer.
         average_decay: of the running average of the weights.
+        device: where to train; "auto" is a GPU where there is one.
 
     Raises:
         InvalidValueError: a hyperparameter out of its range.
@@ -204,6 +205,7 @@ class DpDiffusion(Generator):
     learning_rate: float = 0.01
     hidden: int = 128
     average_decay: float = 0.98
+    device: str = "cpu"
 
     name: ClassVar[str] = "dpdiffusion"
     accountant: ClassVar[str] = "pld"
@@ -223,6 +225,7 @@ class DpDiffusion(Generator):
             import torch
         except ImportError:
             raise MissingExtraError("the generator 'dpdiffusion'", "neural") from None
+        device = device_of(self.device)
         measured, plan = marginals_then_plan(
             private,
             [(a,) for a in informative(private.domain)],
@@ -243,7 +246,7 @@ class DpDiffusion(Generator):
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         network = _network(shares.size, self.hidden, generator)
         loss = _loss(noising, self.draws)
-        train(private, plan, network, loss, self._training, rows=total, rng=rng)
+        train(private, plan, network, loss, self._training, rows=total, rng=rng, device=device)
         denoiser = Perceptron.of(network)
         return DiffusionModel(
             schema=private.schema,
@@ -284,14 +287,15 @@ def _loss(noising: Noising, draws: int) -> "PerSampleLoss":
         step = torch.randint(1, noising.steps + 1, shape, generator=generator)
         uniform = torch.rand(*shape, len(sizes), generator=generator)
         own: list[Tensor] = []
+        plain = codes.cpu()  # noise is drawn there, wherever the network is
         for a, reached in enumerate(so_far):
-            clean = codes[:, a : a + 1].expand(shape)
+            clean = plain[:, a : a + 1].expand(shape)
             passed = reached[step, clean].cumsum(-1)[..., :-1] <= uniform[..., a : a + 1]
             own.append(reached[step, passed.sum(-1)])
         known = torch.cat(own, -1)
         seen = torch.cat([known - laws, kept[step][..., None]], -1)
-        logits = known.clamp(min=_LEAST).log() + network(seen)
-        ones = one_hot(codes, sizes)[:, None].expand(logits.shape)
+        logits = known.clamp(min=_LEAST).log().to(codes.device) + network(seen.to(codes.device))
+        ones = one_hot(codes, sizes).unsqueeze(1).expand(logits.shape)
         return cross_entropy(logits, ones, sizes).mean(1)
 
     return loss

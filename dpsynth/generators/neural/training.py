@@ -68,6 +68,7 @@ def train(
     *,
     rows: float,
     rng: np.random.Generator,
+    device: "torch.device",
 ) -> None:
     """Take all steps of a reserved plan; the network then holds the average of its weights.
 
@@ -79,6 +80,7 @@ def train(
         training: rates and averages.
         rows: the number of records to divide by; public, or bought.
         rng: source of the loss's own randomness.
+        device: where to train; `device_of` says which before anything is bought.
 
     Raises:
         TrainingError: the loss is no longer finite at rows that are no records.
@@ -86,6 +88,7 @@ def train(
     """
     import torch
 
+    network.to(device)
     session = private.dpsgd(plan)
     session.attach(network, loss, rows=rows, rng=rng)
     optimiser = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
@@ -115,13 +118,14 @@ def device_of(device: str) -> "torch.device":
     """Return the device to train on: "auto" is a GPU where there is one.
 
     Raises:
-        InvalidValueError: torch knows no such device.
+        InvalidValueError: torch knows no such device, or cannot reach it here.
     """
     import torch
 
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
+        torch.zeros(1, device=device).cpu()
         return torch.device(device)
-    except RuntimeError:
+    except (RuntimeError, AssertionError):  # the latter where torch was built without it
         raise InvalidValueError("device", device, "'auto', 'cpu', or a device of torch") from None

@@ -22,7 +22,7 @@ from dpsynth.generators.neural.networks import autoencoder
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import cross_entropy, drawn_rows, one_hot
 from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
-from dpsynth.generators.neural.training import Training, train
+from dpsynth.generators.neural.training import Training, device_of, train
 
 if TYPE_CHECKING:
     import torch
@@ -93,6 +93,7 @@ class DpVae(Generator):
         hidden: units of each hidden layer.
         latent: dimensions of the latent variable.
         average_decay: of the running average of the weights.
+        device: where to train; "auto" is a GPU where there is one.
 
     Raises:
         InvalidValueError: a hyperparameter out of its range.
@@ -109,6 +110,7 @@ class DpVae(Generator):
     hidden: int = 64
     latent: int = 8
     average_decay: float = 0.98
+    device: str = "cpu"
 
     name: ClassVar[str] = "dpvae"
     accountant: ClassVar[str] = "pld"
@@ -128,6 +130,7 @@ class DpVae(Generator):
             import torch
         except ImportError:
             raise MissingExtraError("the generator 'dpvae'", "neural") from None
+        device = device_of(self.device)
         measured, plan = marginals_then_plan(
             private,
             [(a,) for a in informative(private.domain)],
@@ -142,7 +145,8 @@ class DpVae(Generator):
             width=shares.size, hidden=self.hidden, latent=self.latent, generator=generator
         )
         network["decoder"][-1].bias.data.copy_(torch.as_tensor(np.log(shares)))  # pyright: ignore[reportIndexIssue]
-        train(private, plan, network, _loss(private.domain), self._training, rows=total, rng=rng)
+        loss = _loss(private.domain)
+        train(private, plan, network, loss, self._training, rows=total, rng=rng, device=device)
         decoder = calibrated(Perceptron.of(network["decoder"]), shares, private.domain, rng=rng)
         return VaeModel(schema=private.schema, total=total, decoder=decoder)
 
