@@ -71,6 +71,13 @@ def test_a_sweep_without_torch_leaves_it_out(name: str) -> None:
     assert "torch" in GENERATORS.get(name).requires
 
 
+@pytest.mark.parametrize("name", NEURAL)
+def test_it_says_what_it_minimises_and_how_that_is_paid_for(name: str) -> None:
+    said = GENERATORS.get(name).__doc__ or ""
+    for heading in ("Loss", "Relation:", "Sensitivit", "Accounting:", "Cost:", "Reference:"):
+        assert f" {heading}" in said, heading
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("epsilon", [0.001, 1.0, 100.0])
 def test_stays_within_its_budget(name: str, epsilon: float) -> None:
