@@ -23,10 +23,10 @@ from dpsynth.generators.neural.adversarial import (
     straight_through,
 )
 from dpsynth.generators.neural.calibrating import calibrated
+from dpsynth.generators.neural.decoder_model import DecoderModel
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import one_hot
 from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
-from dpsynth.generators.neural.vae import VaeModel
 
 if TYPE_CHECKING:
     import torch
@@ -127,7 +127,7 @@ class DpGan(Generator):
     name: ClassVar[str] = "dpgan"
     accountant: ClassVar[str] = "pld"
     reference: ClassVar[str] = "Xie et al. 2018, Algorithm 1"
-    model: ClassVar[type[SyntheticModel]] = VaeModel
+    model: ClassVar[type[SyntheticModel]] = DecoderModel
     trains: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("torch",)
 
@@ -139,7 +139,7 @@ class DpGan(Generator):
             raise InvalidValueError("temperature", self.temperature, "a finite number above 0")
         _ = game_of(self)
 
-    def fit(self, private: PrivateData, *, rng: np.random.Generator) -> VaeModel:
+    def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:
         try:
             import torch
         except ImportError:
@@ -164,4 +164,4 @@ class DpGan(Generator):
         players.maker[-1].bias.data.copy_(torch.as_tensor(np.log(shares)))  # pyright: ignore
         play(private, plan, players, game_of(self), rows=total, rng=rng)
         decoder = calibrated(Perceptron.of(players.maker), shares, private.domain, rng=rng)
-        return VaeModel(schema=private.schema, total=total, decoder=decoder)
+        return DecoderModel(schema=private.schema, total=total, decoder=decoder)
