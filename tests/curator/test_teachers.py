@@ -127,7 +127,7 @@ def test_units_of_many_rows_cost_as_many_times_more() -> None:
 
 def test_the_partition_looks_at_no_record() -> None:
     teachers = [partition(5000, 7, ResearchNoise(rng=np.random.default_rng(2))) for _ in range(2)]
-    assert np.array_equal(*teachers)
+    assert np.array_equal(teachers[0], teachers[1])
     shares = np.bincount(teachers[0], minlength=7) / 5000
     assert np.abs(shares - 1 / 7).max() < 5 * np.sqrt(1 / 7 / 5000)
 
@@ -137,7 +137,7 @@ def test_the_partition_looks_at_no_record() -> None:
 def test_all_rounds_are_charged_before_anything_is_drawn(
     accountant: str, relation: Neighbouring
 ) -> None:
-    seen: list[Observation] = []
+    seen: list[tuple[Observation, int, str]] = []
     rng = np.random.default_rng(3)
     private = door(
         accountant=accountant,

@@ -17,6 +17,7 @@ from dpsynth.generators.marginal.privbayes import PrivBayes
 from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.generators.neural.anchored import Anchored
 from dpsynth.generators.neural.chain_model import ChainModel
+from dpsynth.generators.neural.interactions import Interactions
 from tests.generators.planted import fit
 from tests.tables import coded_table
 
@@ -67,6 +68,7 @@ def test_where_noise_explains_all_the_model_is_left_as_it_was() -> None:
     table = parity_table(400, seed=5, planted=False)
     model, private, _ = fit(Anchored(marginal_share=0.99, false_features=1e-6), table, epsilon=1.0)
     assert isinstance(model, ChainModel)
+    assert isinstance(model.correction, Interactions)
     assert not any(np.any(w) for w in model.correction.weights)
     assert [e.label for e in private.ledger.entries] == ["graphical model", "dpsgd"]
     assert 0.9 < private.ledger.epsilon_spent() <= 1.0

@@ -58,12 +58,13 @@ def test_a_record_is_judged_beside_its_own_mode_in_a_column_drawn_for_it() -> No
     players = _Conditional(DpCtgan(hidden=4), layout, laws, rng=np.random.default_rng(0))
     seen: list[Any] = []
 
-    def critic(x: Any) -> Any:
-        seen.append(x)
-        return x[:, :1]
+    class Critic(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            seen.append(x)
+            return x[:, :1]
 
     codes = torch.tensor([[1, 7]] * 400)
-    players.displeasure(critic, codes, torch.Generator().manual_seed(0))
+    players.displeasure(Critic(), codes, torch.Generator().manual_seed(0))
     [row] = seen
     mode, number = layout.modes[1].mode[7], layout.modes[1].numbers[7]
     own = [0.0, 1.0, *np.eye(2)[mode], number]

@@ -43,7 +43,7 @@ def test_it_learns_what_independent_columns_miss_without_collapse() -> None:
 
 
 def test_matrices_above_the_norm_are_scaled_to_it_and_others_stay() -> None:
-    critic = stack((5, 4, 1), generator=torch.Generator().manual_seed(0))
+    critic: Any = stack((5, 4, 1), generator=torch.Generator().manual_seed(0))
     critic[0].weight.data.mul_(10.0)
     critic[2].weight.data.mul_(1e-3)
     small = critic[2].weight.clone()

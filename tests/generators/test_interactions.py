@@ -60,5 +60,6 @@ def test_saved_weights_correct_alike() -> None:
         if found is None:
             assert again is None
             continue
+        assert again is not None
         np.testing.assert_allclose(found, features @ weights[place].T, atol=1e-5)
         np.testing.assert_allclose(again, found, atol=1e-12)
