@@ -26,9 +26,8 @@ NAMES = [
     pytest.param(name, marks=pytest.mark.slow) if name in NEURAL else name for name in GENERATORS
 ]
 # Gradients and votes cannot be forced to equal answers, but all of their plan is fixed beforehand.
-PLANNED = tuple(
-    name for name in NEURAL if name == "pate_gan" or GENERATORS.get(name).accountant == "pld"
-)
+DPSGD = tuple(name for name in NEURAL if GENERATORS.get(name).accountant == "pld")
+PLANNED = (*DPSGD, "pate_gan")
 MIXED = Schema(
     columns=(
         CategoricalColumn(name="colour", categories=("red", "green", "blue"), missing=True),
