@@ -18,7 +18,9 @@ import dpsynth
 from dpsynth.curator.journal import Journal
 from dpsynth.errors import DpsynthError, FileError, InvalidValueError, TrainingError
 from dpsynth.generators import progress
+from dpsynth.generators.base import Generator
 from dpsynth.generators.neural import snapshots
+from dpsynth.generators.neural.dpgan import DpGan
 from dpsynth.generators.neural.vae import DpVae
 from dpsynth.generators.progress import Progress
 from dpsynth.privacy.noise import ReleaseNoise, ResearchNoise
@@ -170,8 +172,16 @@ def test_nothing_is_shown_that_might_be_drawn_anew(
 
 
 @pytest.mark.slow
-def test_a_failure_that_was_told_is_not_tried_again(tmp_path: Path) -> None:
-    path, wild = tmp_path / "c", DpVae(steps=STEPS, hidden=4, latent=2, learning_rate=1e30)
+@pytest.mark.parametrize(
+    "wild",
+    [
+        DpVae(steps=STEPS, hidden=4, latent=2, learning_rate=1e30),
+        DpGan(steps=STEPS, hidden=4, latent=2, critic_rate=1e38),  # keeps no step of its training
+    ],
+    ids=lambda wild: wild.name,
+)
+def test_a_failure_that_was_told_is_not_tried_again(wild: Generator, tmp_path: Path) -> None:
+    path = tmp_path / "c"
     sentences = []
     for _ in range(2):
         with pytest.MonkeyPatch.context() as patch:

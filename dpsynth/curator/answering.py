@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,11 @@ from dpsynth.curator.queries import AdditiveQuery, Query
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.curator.teachers import VotePlan
 from dpsynth.data.domain import Clique
-from dpsynth.errors import LedgerError, UnsupportedEventError
+from dpsynth.errors import LedgerError, RecordsElsewhereError, UnsupportedEventError
 from dpsynth.privacy.events import ComposedEvent, Event, ExponentialEvent
 from dpsynth.privacy.filters import part_of
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
-
-if TYPE_CHECKING:
-    pass
 
 
 @final
@@ -132,6 +129,20 @@ class Answering:
             raise LedgerError("checkpoint", rule)
         return replace(self, journal=Journal(parts, write, self.noise))
 
+    def records(self, what: str) -> NDArray[np.integer[Any]]:
+        """Return the encoded records.
+
+        Args:
+            what: needs them, for the sentence of the error.
+
+        Raises:
+            RecordsElsewhereError: they are not in memory.
+        """
+        try:
+            return self.counter.codes
+        except RecordsElsewhereError as elsewhere:
+            raise RecordsElsewhereError(what, elsewhere.where) from None
+
     def trained_on(self, event: Event) -> NDArray[np.integer[Any]]:
         """Return the records that DP-SGD trains on.
 
@@ -142,7 +153,7 @@ class Answering:
         if self.pricing.accountant.budget.max_rows_per_unit != 1:
             rule = "a unit may have several rows, and clipping bounds the gradient of one"
             raise UnsupportedEventError(self.pricing.accountant.name, event, rule)
-        return self.counter.codes
+        return self.records("DP-SGD")
 
     def tell(self, label: str, event: Event, asked: Query | SgdPlan | VotePlan) -> None:
         """Tell the observer of an access, in terms of the records' own codes."""

@@ -12,7 +12,7 @@ from dpsynth.curator.counting import Counter
 from dpsynth.curator.pricing import share
 from dpsynth.curator.queries import AdditiveQuery
 from dpsynth.data.domain import Clique, Domain
-from dpsynth.errors import InvalidValueError, RecordsElsewhereError
+from dpsynth.errors import InvalidValueError
 from dpsynth.privacy.budget import Budget, Neighbouring
 
 TURN = 2**16
@@ -136,10 +136,7 @@ def measured_embedding(
         RecordsElsewhereError: the records are not in memory.
     """
     query.check(answering.pricing.domain)
-    try:
-        _ = answering.counter.codes
-    except RecordsElsewhereError as elsewhere:
-        raise RecordsElsewhereError("a mean embedding", elsewhere.where) from None
+    _ = answering.records("a mean embedding")
     sigma = answering.pricing.sigma(share(amount, "queries", 1), query)
     noisy = answering.measure([("mean embedding", query, sigma)])[0]
     return noisy / RADIUS, sigma / RADIUS

@@ -6,7 +6,8 @@ came after it was seen by nobody, since everything is kept before it is handed o
 done anew: with the same noise in research mode, with fresh noise in release mode.
 
 A training run is kept at some of its steps, as what its noisy gradients led to. Where it is not
-kept to its end, nothing that comes after it is kept either.
+kept to its end, nothing that comes after it is kept either. A run that failed is kept as that: what
+its error tells must not be drawn once more.
 """
 
 import io
@@ -25,6 +26,7 @@ from dpsynth.privacy.noise import NoiseSource, ResearchNoise
 Arrays = Mapping[str, NDArray[Any]]
 _ROWS = "answers.json"
 _NOISE = "noise.json"
+_FAILED = "failed"
 
 
 @final
@@ -141,6 +143,19 @@ class KeptTraining:
     def keep(self, arrays: Arrays, *, complete: bool) -> None:
         """Keep what the steps so far led to; everything in it must be private output or public."""
         self._journal._put(self._index, self._label, self._event, arrays, complete=complete)  # pyright: ignore[reportPrivateUsage]
+
+    def fail(self, step: int) -> None:
+        """Keep that the run failed after so many steps, instead of what they led to."""
+        self.keep({_FAILED: np.array(step)}, complete=False)
+
+    @property
+    def failed(self) -> int | None:
+        """The number of steps after which the run failed; None where it did not."""
+        rows = self._journal._rows  # pyright: ignore[reportPrivateUsage]
+        if self._index >= len(rows) or rows[self._index]["arrays"] != [_FAILED]:
+            return None
+        found = self._journal._arrays(self._index, rows[self._index])  # pyright: ignore[reportPrivateUsage]
+        return int(found[_FAILED])
 
 
 def _part(index: int, name: str) -> str:

@@ -36,11 +36,12 @@ def voting_session(
 
     Raises:
         LedgerError: answers are kept for another run: votes are not.
+        RecordsElsewhereError: the records are not in memory.
     """
     if answering.journal is not None:
         raise LedgerError(label, "votes of teachers have no checkpoint")
     event = plan.priced(answering.pricing, amount)
-    codes = answering.counter.codes
+    codes = answering.records("a vote of teachers")
     answering.ledger.charge(label, event)
     answering.tell(label, event, plan)
     return VotingSession(

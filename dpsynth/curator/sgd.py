@@ -155,6 +155,7 @@ class SgdSession:
             InvalidValueError: `rows` below 1, no trainable parameter, a layer or loss that mixes
                 records, a loss already averaged.
             MissingExtraError: torch (or Opacus, where the network needs it) is not installed.
+            TrainingError: an earlier run, which is gone on with, failed; it is not tried again.
         """
         try:
             import torch
@@ -178,6 +179,9 @@ class SgdSession:
         self._needed = clipped.bytes_per_record(probe.codes, probe.generator())
         self._expected_batch = self._plan.sample_rate * rows
         self._generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        if self._kept is not None and (failed := self._kept.failed) is not None:
+            self._taken = failed
+            raise self._failure()
 
     def step(self) -> None:
         """Set `grad` of each trainable parameter to the noisy clipped sum over (q * rows).
@@ -273,8 +277,13 @@ class SgdSession:
             TrainingError: the loss is not finite at the trial rows.
         """
         if self._clipped is not None and not isfinite(self.trial_loss()):
-            receipt = self._receipt()
-            raise TrainingError(self._taken, self._plan.steps, receipt.epsilon_spent, receipt)
+            if self._kept is not None:
+                self._kept.fail(self._taken)
+            raise self._failure()
+
+    def _failure(self) -> TrainingError:
+        receipt = self._receipt()
+        return TrainingError(self._taken, self._plan.steps, receipt.epsilon_spent, receipt)
 
     def trial_loss(self) -> float:
         """Return the mean loss at the trial rows, which are no records: free to look at.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dpsynth.curator.pricing import Pricing, share
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError, LedgerError, UnsupportedEventError
+from dpsynth.privacy.accountant import Accountant
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import ComposedEvent, GaussianEvent
 from dpsynth.privacy.noise import NoiseSource
@@ -25,6 +26,17 @@ Codes = NDArray[np.integer[Any]]
 _RIDGE = 0.1
 # Teachers that vote at a time.
 _AT_ONCE = 2**10
+
+
+def check_votes(accountant: Accountant) -> None:
+    """Refuse pure privacy, before anything else is bought: votes get Gaussian noise.
+
+    Raises:
+        UnsupportedEventError: the accountant is of pure privacy.
+    """
+    if accountant.name == "pure":
+        rule = "votes get Gaussian noise; choose 'gdp' or 'zcdp'"
+        raise UnsupportedEventError(accountant.name, "a vote of teachers", rule)
 
 
 @final
@@ -66,9 +78,7 @@ class VotePlan:
             UnsupportedEventError: a plan accountant (votes are Gaussian, and a filter's exact
                 price of them needs no plan), or pure privacy, which knows no Gaussian.
         """
-        if pricing.laplace:
-            rule = "votes get Gaussian noise; choose 'gdp' or 'zcdp'"
-            raise UnsupportedEventError(pricing.accountant.name, "a vote of teachers", rule)
+        check_votes(pricing.accountant)
         sensitivity = self.sensitivity(pricing.accountant.budget)
         each = share(amount, "rounds", self.rounds)
         sigma = pricing.filter.gaussian_sigma(each, sensitivity=sensitivity)

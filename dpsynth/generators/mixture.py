@@ -1,4 +1,4 @@
-"""The model that `residual` releases: mixtures of products side by side, with their schema."""
+"""What `residual`, `margnet` and `dpmerf` release: mixtures of products, with their schema."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

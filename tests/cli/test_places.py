@@ -69,7 +69,7 @@ def test_training_on_records_out_of_core_is_one_sentence(say) -> None:
     front = [*FRONT[:4], "--generator", "dpvae", "--out", "o.csv"]
     code, said = say("synthesize", "parts", *front)
     assert code == 2
-    assert "DP-SGD needs the records in memory, but they are in a file" in said
+    assert "the generator 'dpvae' needs the records in memory, but they are in a file" in said
 
 
 def test_folders_cannot_be_read_into_memory(say) -> None:

@@ -15,9 +15,14 @@ from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.schema import CategoricalColumn
 from dpsynth.registry import GENERATORS
 from dpsynth.synthesis import Synthesis
+from tests.conformance.test_generators import DPSGD, NEURAL, needs_torch
 
-# One that needs a fixed plan takes no schema of which something is bought.
-NAMES = [name for name in GENERATORS if name != "dpvae"]
+# What needs a fixed plan takes no schema of which something is bought.
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow) if name in NEURAL else name
+    for name in GENERATORS
+    if name not in DPSGD
+]
 LANDS = {"Oslo": "Norway", "Bergen": "Norway", "Rome": "Italy"}
 
 SCHEMA = OpenSchema(
@@ -78,6 +83,7 @@ def records() -> pd.DataFrame:
 
 @lru_cache(None)
 def fit(name: str, epsilon: float) -> Synthesis:
+    needs_torch(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # texts that no budget finds
         return dpsynth.synthesize(
@@ -95,7 +101,7 @@ def test_every_row_keeps_every_constraint(name: str, epsilon: float, tmp_path) -
     assert model.receipt.epsilon_spent <= epsilon
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in GENERATORS if name not in NEURAL])
 def test_conditional_rows_keep_them_too(name: str) -> None:
     frame = fit(name, 2.0).sample(500, where={"married": "yes", "land": "Norway"}).frame
     assert not broken(frame).any()

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import dpsynth
 from dpsynth.curator.embedding import RADIUS, TURN, EmbeddingQuery, circle
 from dpsynth.curator.private_data import PrivateData
+from dpsynth.curator.spool import spooled
+from dpsynth.curator.teachers import VotePlan
 from dpsynth.errors import (
     BudgetExceededError,
     InvalidValueError,
@@ -139,11 +140,17 @@ def test_phases_or_a_label_that_do_not_fit_cost_nothing(asked: EmbeddingQuery, n
 
 
 def test_records_that_are_only_counted_are_refused_in_one_sentence(tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="the extra 'neural' is not installed")
     table = coded_table(np.random.default_rng(5).integers(0, SIZES, (50, 3)), SIZES)
     path = tmp_path / "records.csv"
     table.frame.to_csv(path, index=False)
-    with pytest.raises(RecordsElsewhereError, match="a mean embedding needs the records in memory"):
-        dpsynth.synthesize(
-            path, schema=table.schema, generator="dpmerf", epsilon=1.0, seed=0, out_of_core=True
-        )
+    plan = VotePlan(teachers=2, rounds=1, rows=3)
+    with spooled([path], table.schema) as stored:
+        budget = Budget(epsilon=1.0, delta=1e-9)
+        private = PrivateData(stored, budget, noise=ReleaseNoise(), accountant="gdp")
+        for what, ask in (
+            ("a mean embedding", lambda: private.embedding(query(), amount=private.remaining)),
+            ("a vote of teachers", lambda: private.teachers(plan, amount=private.remaining)),
+        ):
+            with pytest.raises(RecordsElsewhereError, match=f"^{what} needs the records in memory"):
+                ask()
+        assert not private.ledger.spent

@@ -7,13 +7,16 @@ import pytest
 
 pytest.importorskip("torch", reason="the extra 'neural' is not installed")
 
+from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.teachers import VotePlan
 from dpsynth.data.domain import Domain
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import InvalidValueError, UnsupportedEventError
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.generators.neural.pate_gan import PateGan
 from dpsynth.generators.neural.voting import drawn_features, side_by_side, taught
+from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import ComposedEvent
+from dpsynth.privacy.noise import ResearchNoise
 from tests.generators.planted import fit, pair_error, planted_table
 
 TABLE = planted_table()
@@ -32,6 +35,16 @@ def test_all_votes_are_paid_for_before_the_first() -> None:
     assert plan.teachers == pytest.approx(400, abs=40)  # of 10 records each, by the noisy count
     assert 0.999 < private.ledger.epsilon_spent() <= 1.0
     assert marginals.cost == pytest.approx(0.2 * private.ledger.spent, rel=1e-6)
+
+
+def test_an_accountant_without_gaussian_noise_is_refused_before_marginals_are_bought() -> None:
+    budget = Budget(epsilon=1.0, delta=1e-9)
+    noise = ResearchNoise(rng=np.random.default_rng(0))
+    for accountant in ("pure", "pld"):
+        private = PrivateData(TABLE, budget, noise=noise, accountant=accountant)
+        with pytest.raises(UnsupportedEventError):
+            PateGan().fit(private, rng=np.random.default_rng(0))
+        assert not private.ledger.entries, accountant
 
 
 @pytest.mark.slow

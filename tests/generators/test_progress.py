@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import astuple
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ import dpsynth
 from dpsynth.cli import training as display
 from dpsynth.cli.training import TrainingDisplay
 from dpsynth.generators import progress
+from dpsynth.generators.base import Generator
+from dpsynth.generators.neural.anchored import Anchored
+from dpsynth.generators.neural.dpgan import DpGan
 from dpsynth.generators.neural.vae import DpVae
 from dpsynth.generators.progress import Progress, watched
 from tests.generators.planted import fit, planted_table
@@ -27,11 +31,18 @@ def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_watchers_hear_of_every_step_and_change_nothing(every_step: None) -> None:
+@pytest.mark.parametrize(
+    "generator",
+    [SMALL, DpGan(steps=12, hidden=8, latent=2, batch=16), Anchored(steps=12, features=20)],
+    ids=lambda generator: generator.name,
+)
+def test_watchers_hear_of_every_step_and_change_nothing(
+    generator: Generator, every_step: None
+) -> None:
     told: list[Progress] = []
     with watched(told.append):
-        model, private, _ = fit(SMALL, TABLE, epsilon=3.0)
-    unwatched, _, _ = fit(SMALL, TABLE, epsilon=3.0)
+        model, private, _ = fit(generator, TABLE, epsilon=3.0)
+    unwatched, _, _ = fit(generator, TABLE, epsilon=3.0)
     for name, array in model.arrays().items():
         np.testing.assert_array_equal(array, unwatched.arrays()[name])
     assert [p.step for p in told] == list(range(1, 13))
@@ -42,6 +53,19 @@ def test_watchers_hear_of_every_step_and_change_nothing(every_step: None) -> Non
     assert 0 < epsilons[0] < epsilons[-1] == pytest.approx(private.ledger.epsilon_spent())
     assert told[-1].seconds_left == 0.0
     assert all(p.gradient_norm > 0 for p in told)
+
+
+@pytest.mark.slow
+def test_nobody_hears_of_training_that_a_checkpoint_does_not_keep(
+    every_step: None, tmp_path: Path
+) -> None:
+    told: list[Progress] = []
+    gan = DpGan(steps=12, hidden=8, latent=2, batch=16)
+    path = tmp_path / "c"
+    dpsynth.synthesize(
+        TABLE, generator=gan, epsilon=3.0, seed=3, progress=told.append, checkpoint=path
+    )
+    assert told == []
 
 
 @pytest.mark.slow

@@ -14,8 +14,8 @@ from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, S
 from dpsynth.data.table import Table
 from dpsynth.errors import DataError, DpsynthError, InvalidValueError, UnknownNameError
 from dpsynth.generators.marginal.bayesian_network import BayesianNetworkModel
+from dpsynth.generators.neural.decoder_model import DecoderModel
 from dpsynth.generators.neural.perceptron import Perceptron
-from dpsynth.generators.neural.vae import VaeModel
 from dpsynth.sampling.causal_graph import CausalGraph
 from dpsynth.sampling.counterfactual import abducted, counterfactuals, cumulative_laws
 
@@ -179,13 +179,11 @@ def test_mistakes_are_one_sentence(
 
 
 def test_a_model_without_laws_is_refused() -> None:
-    decoder = Perceptron(
-        weights=(np.zeros((2, 2)), np.zeros((14, 2))), biases=(np.zeros(2), np.zeros(14))
-    )
-    model = VaeModel(schema=SCHEMA, total=1.0, decoder=decoder)
+    decoder = Perceptron(weights=(np.zeros((14, 2)),), biases=(np.zeros(14),))
+    model = DecoderModel(schema=SCHEMA, total=1.0, decoder=decoder)
     causes = CausalGraph.of(SCHEMA, GRAPH)
     rng = np.random.default_rng(0)
-    with pytest.raises(InvalidValueError, match="VaeModel"):
+    with pytest.raises(InvalidValueError, match="DecoderModel"):
         counterfactuals(model, rows_of(network(), 5), do={"sex": "male"}, graph=causes, rng=rng)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
-from typing import TYPE_CHECKING, Protocol, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 import numpy as np
 
@@ -22,8 +22,10 @@ from dpsynth.curator.gradients import GhostClippedSum
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.errors import InvalidValueError
+from dpsynth.generators.base import Generator
 from dpsynth.generators.neural.networks import WeightAverage
-from dpsynth.generators.neural.training import Training
+from dpsynth.generators.neural.training import Training, gradient_norm
+from dpsynth.generators.progress import Reporter
 
 if TYPE_CHECKING:
     import torch
@@ -63,6 +65,28 @@ class Game:
             value = getattr(self, field)
             if not (isfinite(value) and value > 0):
                 raise InvalidValueError(field, value, "a finite number above 0")
+
+
+def game_of(generator: Generator) -> Game:
+    """Return the game that hyperparameters describe.
+
+    Args:
+        generator: has the fields of `Game` and, for its own network, `learning_rate`, which fades,
+            and `average_decay`.
+
+    Raises:
+        InvalidValueError: one outside its range.
+    """
+    hyper: Any = generator
+    return Game(
+        critic_rate=hyper.critic_rate,
+        generator=Training(
+            learning_rate=hyper.learning_rate, fading=True, average_decay=hyper.average_decay
+        ),
+        critic_steps=hyper.critic_steps,
+        batch=hyper.batch,
+        spectral_norm=hyper.spectral_norm,
+    )
 
 
 class Players(Protocol):
@@ -125,9 +149,12 @@ def play(
     draws = torch.Generator().manual_seed(int(rng.integers(2**62)))
     judging = torch.optim.Adam(critic.parameters(), lr=game.critic_rate, betas=_BETAS)
     making = torch.optim.Adam(maker.parameters(), lr=free.learning_rate, betas=_BETAS)
+    reporter = Reporter(private.ledger, plan.steps)
     average = WeightAverage(maker, decay=free.average_decay)
     for step in range(plan.steps):
         session.step()
+        if not session.keeps:  # what is not kept may be drawn anew: it is shown to nobody
+            reporter.report(step + 1, lambda: (session.trial_loss(), gradient_norm(critic)))
         less = public(players.fakes(game.batch, draws), draws)
         for parameter, total in zip(critic.parameters(), less, strict=True):
             assert parameter.grad is not None  # the session sets it

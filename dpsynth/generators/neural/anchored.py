@@ -22,6 +22,8 @@ from dpsynth.generators.neural.graphical_chain import calibrated, chain_of
 from dpsynth.generators.neural.interactions import Interactions, linear_layers
 from dpsynth.generators.neural.softmax import softmax
 from dpsynth.generators.neural.spending import check_sgd, mu_for, planned
+from dpsynth.generators.neural.training import gradient_norm
+from dpsynth.generators.progress import Reporter
 from dpsynth.privacy.events import GdpEvent
 
 if TYPE_CHECKING:
@@ -234,11 +236,14 @@ class _Descent:
         layers: Any = linear_layers(blank)
         session = private.dpsgd(self.plan)
         session.attach(layers, chain_loss(chain, _outputs(blank)), rows=max(rows, 1.0), rng=rng)
+        reporter = Reporter(private.ledger, self.plan.steps)
         sums = {place: np.zeros(layer.weight.shape) for place, layer in layers.items()}
         weights = list(blank.weights)
         quantiles = self._quantiles(blank)
         for step in range(1, self.plan.steps + 1):
             session.step()
+            if not session.keeps:  # what is not kept may be drawn anew: it is shown to nobody
+                reporter.report(step, lambda: (session.trial_loss(), gradient_norm(layers)))
             for place, layer in layers.items():
                 sums[place] -= self.rate * layer.weight.grad.double().numpy()
                 threshold = self.rate * self.noise * sqrt(step) * quantiles[int(place)]

@@ -105,10 +105,9 @@ class DpAutoregressive(Generator):
         order = sorted(range(len(laws)), key=lambda a: len(laws[a]))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         network: Any = nade_network(domain.shape, order, hidden=self.hidden, generator=generator)
-        network.to(device)
         chain = Chain.independent(laws, order)
         loss = chain_loss(chain, partial(nade_outputs, laws=laws, order=order))
-        train(private, plan, network, loss, self._training, rows=total, rng=rng)
+        train(private, plan, network, loss, self._training, rows=total, rng=rng, device=device)
         trained = Nade.of(network, laws, order)
         margins = [Margins(link=link, laws={(): np.exp(link.table)[None]}) for link in chain.links]
         chain = calibrated(margins, trained, rows=_CALIBRATION_ROWS, rng=rng)

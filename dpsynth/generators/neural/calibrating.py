@@ -33,7 +33,11 @@ def calibrated(
 
 
 def shift_to(
-    logits: NDArray[np.float64], shares: NDArray[np.float64], domain: Domain
+    logits: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    domain: Domain,
+    *,
+    rounds: int = _ROUNDS,
 ) -> NDArray[np.float64]:
     """Return what to add to the logits of all rows, so that their mean laws are `shares`.
 
@@ -41,9 +45,10 @@ def shift_to(
         logits: of all attributes, side by side, of shape (rows, sum of sizes).
         shares: the law of each attribute, likewise.
         domain: the attributes and their numbers of codes.
+        rounds: how often the shift is corrected.
     """
     shift = np.zeros_like(shares)
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         laws = [softmax(part).mean(axis=0) for part in parts(logits + shift, domain)]
         shift += np.log(shares / np.maximum(np.concatenate(laws), 1e-12))
     return shift

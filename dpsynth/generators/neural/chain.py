@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.generators.neural.softmax import softmax
+from dpsynth.generators.neural.softmax import drawn_from, softmax
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -193,5 +193,4 @@ def evenly_drawn(laws: Array, cells: Codes, *, rng: np.random.Generator) -> Code
     rank = np.arange(len(cells)) - np.repeat(starts, counts)
     uniform = np.empty(len(cells))
     uniform[order] = (rank + rng.random(len(cells))) / np.repeat(counts, counts)
-    sums = np.cumsum(laws, axis=1)
-    return (sums[:, :-1] < (uniform * sums[:, -1])[:, None]).sum(axis=1)
+    return drawn_from(np.cumsum(laws, axis=1), uniform=uniform)

@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
 from dpsynth.errors import MissingExtraError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
-from dpsynth.generators.neural.noising import Noising, drawn_from
+from dpsynth.generators.neural.calibrating import shift_to
+from dpsynth.generators.neural.noising import Noising
 from dpsynth.generators.neural.perceptron import Perceptron
-from dpsynth.generators.neural.softmax import cross_entropy, one_hot, parts, softmax
+from dpsynth.generators.neural.softmax import cross_entropy, drawn_from, one_hot, parts, softmax
 from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
-from dpsynth.generators.neural.training import Training, train
+from dpsynth.generators.neural.training import Training, device_of, train
 
 if TYPE_CHECKING:
     import torch
@@ -122,22 +124,21 @@ def before(
     return found
 
 
-def calibrated(noising: Noising, denoiser: Perceptron, *, rng: np.random.Generator) -> Array:
+def calibrated(
+    noising: Noising, denoiser: Perceptron, domain: Domain, *, rng: np.random.Generator
+) -> Array:
     """Return shifts with which the clean codes have the laws of the columns at every step.
 
     What rows say of their clean codes is, on average over rows, the law of the codes. A sample is
     drawn through all steps, and at each the logits are shifted until that holds.
     """
     laws = np.concatenate(noising.laws)
-    cuts = np.cumsum([len(law) for law in noising.laws])[:-1]
     shifts = np.zeros((noising.steps, laws.size))
     codes = start(noising, _CALIBRATION_ROWS, rng=rng)
     for step in range(noising.steps, 0, -1):
         logits = clean_logits(noising, denoiser, codes, step)
-        shift = shifts[step - 1]
-        for _ in range(_CALIBRATION_ROUNDS):
-            means = [softmax(p).mean(0) for p in np.split(logits + shift, cuts, axis=1)]
-            shift += np.log(laws / np.maximum(np.concatenate(means), 1e-12))
+        shift = shift_to(logits, laws, domain, rounds=_CALIBRATION_ROUNDS)
+        shifts[step - 1] = shift
         codes = before(noising, codes, logits + shift, step, rng=rng)
     return shifts
 
@@ -185,6 +186,7 @@ class DpDiffusion(Generator):
         learning_rate: Adam's.
         hidden: units of the hidden layer.
         average_decay: of the running average of the weights.
+        device: where to train; "auto" is a GPU where there is one.
 
     Raises:
         InvalidValueError: a hyperparameter out of its range.
@@ -203,6 +205,7 @@ class DpDiffusion(Generator):
     learning_rate: float = 0.01
     hidden: int = 128
     average_decay: float = 0.98
+    device: str = "cpu"
 
     name: ClassVar[str] = "dpdiffusion"
     accountant: ClassVar[str] = "pld"
@@ -222,6 +225,7 @@ class DpDiffusion(Generator):
             import torch
         except ImportError:
             raise MissingExtraError("the generator 'dpdiffusion'", "neural") from None
+        device = device_of(self.device)
         measured, plan = marginals_then_plan(
             private,
             [(a,) for a in informative(private.domain)],
@@ -242,14 +246,14 @@ class DpDiffusion(Generator):
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         network = _network(shares.size, self.hidden, generator)
         loss = _loss(noising, self.draws)
-        train(private, plan, network, loss, self._training, rows=total, rng=rng)
+        train(private, plan, network, loss, self._training, rows=total, rng=rng, device=device)
         denoiser = Perceptron.of(network)
         return DiffusionModel(
             schema=private.schema,
             total=total,
             noising=noising,
             denoiser=denoiser,
-            shifts=calibrated(noising, denoiser, rng=rng),
+            shifts=calibrated(noising, denoiser, private.domain, rng=rng),
         )
 
     @property
@@ -283,14 +287,15 @@ def _loss(noising: Noising, draws: int) -> "PerSampleLoss":
         step = torch.randint(1, noising.steps + 1, shape, generator=generator)
         uniform = torch.rand(*shape, len(sizes), generator=generator)
         own: list[Tensor] = []
+        plain = codes.cpu()  # noise is drawn there, wherever the network is
         for a, reached in enumerate(so_far):
-            clean = codes[:, a : a + 1].expand(shape)
+            clean = plain[:, a : a + 1].expand(shape)
             passed = reached[step, clean].cumsum(-1)[..., :-1] <= uniform[..., a : a + 1]
             own.append(reached[step, passed.sum(-1)])
         known = torch.cat(own, -1)
         seen = torch.cat([known - laws, kept[step][..., None]], -1)
-        logits = known.clamp(min=_LEAST).log() + network(seen)
-        ones = one_hot(codes, sizes)[:, None].expand(logits.shape)
+        logits = known.clamp(min=_LEAST).log().to(codes.device) + network(seen.to(codes.device))
+        ones = one_hot(codes, sizes).unsqueeze(1).expand(logits.shape)
         return cross_entropy(logits, ones, sizes).mean(1)
 
     return loss

@@ -22,7 +22,7 @@ from dpsynth.generators.base import Generator, SyntheticModel, check_counts, che
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.adversarial import (
-    Game,
+    game_of,
     largest,
     perturbed,
     play,
@@ -34,7 +34,6 @@ from dpsynth.generators.neural.modes import Modes, blocks
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import drawn_rows, one_hot, parts
 from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
-from dpsynth.generators.neural.training import Training
 
 if TYPE_CHECKING:
     import torch
@@ -313,6 +312,7 @@ class DpCtgan(Generator):
     reference: ClassVar[str] = "Xu et al. 2019, section 4"
     model: ClassVar[type[SyntheticModel]] = CtganModel
     trains: ClassVar[bool] = True
+    requires: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __post_init__(self) -> None:
         check_shares(self, "one_way_share")
@@ -320,7 +320,7 @@ class DpCtgan(Generator):
         check_sgd(self)
         if not (isfinite(self.temperature) and self.temperature > 0):
             raise InvalidValueError("temperature", self.temperature, "a finite number above 0")
-        _ = self._game
+        _ = game_of(self)
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> CtganModel:
         if find_spec("torch") is None:
@@ -338,7 +338,7 @@ class DpCtgan(Generator):
         layout = Layout(modes=tuple(self._modes(private, shares)))
         laws = np.concatenate(blocks(layout.modes, shares))
         players = _Conditional(self, layout, laws, rng=rng)
-        play(private, plan, players, self._game, rows=total, rng=rng)
+        play(private, plan, players, game_of(self), rows=total, rng=rng)
         maker = Perceptron.of(players.maker)
         logits, numbers = outputs(maker, layout, laws, _CALIBRATION_ROWS, rng=rng)
         shift = shift_to(logits, laws, layout.domain)
@@ -366,16 +366,3 @@ class DpCtgan(Generator):
             else:
                 found.append(Modes.of(law, most=self.most_modes, missing=column.missing))
         return found
-
-    @property
-    def _game(self) -> Game:
-        free = Training(
-            learning_rate=self.learning_rate, fading=True, average_decay=self.average_decay
-        )
-        return Game(
-            critic_rate=self.critic_rate,
-            generator=free,
-            critic_steps=self.critic_steps,
-            batch=self.batch,
-            spectral_norm=self.spectral_norm,
-        )

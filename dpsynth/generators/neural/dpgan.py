@@ -15,7 +15,7 @@ from dpsynth.generators.base import Generator, SyntheticModel, check_counts, che
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.adversarial import (
-    Game,
+    game_of,
     largest,
     perturbed,
     play,
@@ -23,11 +23,10 @@ from dpsynth.generators.neural.adversarial import (
     straight_through,
 )
 from dpsynth.generators.neural.calibrating import calibrated
+from dpsynth.generators.neural.decoder_model import DecoderModel
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import one_hot
 from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
-from dpsynth.generators.neural.training import Training
-from dpsynth.generators.neural.vae import VaeModel
 
 if TYPE_CHECKING:
     import torch
@@ -128,8 +127,9 @@ class DpGan(Generator):
     name: ClassVar[str] = "dpgan"
     accountant: ClassVar[str] = "pld"
     reference: ClassVar[str] = "Xie et al. 2018, Algorithm 1"
-    model: ClassVar[type[SyntheticModel]] = VaeModel
+    model: ClassVar[type[SyntheticModel]] = DecoderModel
     trains: ClassVar[bool] = True
+    requires: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __post_init__(self) -> None:
         check_shares(self, "one_way_share")
@@ -137,9 +137,9 @@ class DpGan(Generator):
         check_sgd(self)
         if not 0 < self.temperature < np.inf:
             raise InvalidValueError("temperature", self.temperature, "a finite number above 0")
-        _ = self._game
+        _ = game_of(self)
 
-    def fit(self, private: PrivateData, *, rng: np.random.Generator) -> VaeModel:
+    def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:
         try:
             import torch
         except ImportError:
@@ -162,19 +162,6 @@ class DpGan(Generator):
             temperature=self.temperature,
         )
         players.maker[-1].bias.data.copy_(torch.as_tensor(np.log(shares)))  # pyright: ignore
-        play(private, plan, players, self._game, rows=total, rng=rng)
+        play(private, plan, players, game_of(self), rows=total, rng=rng)
         decoder = calibrated(Perceptron.of(players.maker), shares, private.domain, rng=rng)
-        return VaeModel(schema=private.schema, total=total, decoder=decoder)
-
-    @property
-    def _game(self) -> Game:
-        free = Training(
-            learning_rate=self.learning_rate, fading=True, average_decay=self.average_decay
-        )
-        return Game(
-            critic_rate=self.critic_rate,
-            generator=free,
-            critic_steps=self.critic_steps,
-            batch=self.batch,
-            spectral_norm=self.spectral_norm,
-        )
+        return DecoderModel(schema=private.schema, total=total, decoder=decoder)

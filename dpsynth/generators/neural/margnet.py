@@ -48,10 +48,13 @@ class MargNet(Generator):
 
     What is released is the mixture of the draws: NumPy, exact conditional laws, any marginal.
 
+    Loss: half the squares of what is missed of the noisy marginals, in the variances of their
+    noise, plus that pull.
     Relation: both. Sensitivities and proofs: `WorstFitQuery` with weights for the picks (the scores
-    are not monotone), `MarginalQuery` for the measurements. Each access is a charge of its own;
-    training, annealing and stopping are post-processing.
-    Cost: the whole budget, in rounds of adaptively chosen cost under the accountant's filter.
+    are not monotone), `MarginalQuery` for the measurements.
+    Accounting: each access is a charge of its own, and rounds are of adaptively chosen cost, under
+    the accountant's filter; training, annealing and stopping are post-processing.
+    Cost: the whole budget.
 
     Defaults come from simulated mixtures of 12 columns (docs/research/neural_noise_once.md).
 

@@ -98,14 +98,3 @@ def _kernel(law: Array, kept: float, walk: bool) -> Array:
     found = (vectors * decayed) @ vectors.T * np.outer(1.0 / root, root)
     found = np.maximum(found, 0.0)
     return found / found.sum(axis=1, keepdims=True)
-
-
-def drawn_from(cumulative: Array, *, uniform: Array) -> NDArray[np.int64]:
-    """Return the code at which each row of rising sums passes its uniform number times the last.
-
-    Args:
-        cumulative: (rows, codes), weights summed along each row.
-        uniform: (rows,), from 0 to below 1.
-    """
-    passed = cumulative[:, :-1] <= (uniform * cumulative[:, -1])[:, None]
-    return passed.sum(axis=1)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.curator.teachers import VotePlan
+from dpsynth.curator.teachers import VotePlan, check_votes
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError, MissingExtraError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
@@ -20,11 +20,11 @@ from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.adversarial import largest, perturbed, stack, straight_through
 from dpsynth.generators.neural.calibrating import calibrated
+from dpsynth.generators.neural.decoder_model import DecoderModel
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import cross_entropy
 from dpsynth.generators.neural.spending import one_way_laws
 from dpsynth.generators.neural.training import Training
-from dpsynth.generators.neural.vae import VaeModel
 from dpsynth.generators.neural.voting import drawn_features, side_by_side, taught
 
 if TYPE_CHECKING:
@@ -96,8 +96,9 @@ class PateGan(Generator):
     name: ClassVar[str] = "pate_gan"
     accountant: ClassVar[str] = "gdp"
     reference: ClassVar[str] = "Jordon, Yoon & van der Schaar 2019, Algorithm 1"
-    model: ClassVar[type[SyntheticModel]] = VaeModel
+    model: ClassVar[type[SyntheticModel]] = DecoderModel
     trains: ClassVar[bool] = True
+    requires: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __post_init__(self) -> None:
         check_shares(self, "one_way_share")
@@ -107,9 +108,10 @@ class PateGan(Generator):
             raise InvalidValueError("temperature", self.temperature, "a finite number above 0")
         _ = Training(learning_rate=self.learning_rate)
 
-    def fit(self, private: PrivateData, *, rng: np.random.Generator) -> VaeModel:
+    def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:
         if find_spec("torch") is None:
             raise MissingExtraError("the generator 'pate_gan'", "neural")
+        check_votes(private.ledger.accountant)
         columns = [(a,) for a in informative(private.domain)]
         amount = private.remaining * self.one_way_share
         sigma = private.sigma_for(amount, queries=len(columns))
@@ -128,7 +130,7 @@ class PateGan(Generator):
             sides = (*side_by_side(features, private.domain), weights)
             maker.follow(*map(_single, sides), rate=self.learning_rate * sqrt(resolved) * fading)
         decoder = calibrated(Perceptron.of(maker.network), shares, private.domain, rng=rng)
-        return VaeModel(schema=private.schema, total=total, decoder=decoder)
+        return DecoderModel(schema=private.schema, total=total, decoder=decoder)
 
 
 def _single(array: NDArray[np.float64]) -> "Tensor":

@@ -4,8 +4,6 @@
 # pyright: reportMissingTypeStubs=false
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, final
 
@@ -13,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.sgd import SgdSession
-from dpsynth.errors import TrainingError
 from dpsynth.generators.neural.networks import WeightAverage
 
 if TYPE_CHECKING:
@@ -62,15 +59,6 @@ class Snapshots:
         self._average.restore({k.removeprefix("average."): found[k] for k in _of(found, "average")})
         self._rng.bit_generator.state = json.loads(str(found["rng"]))
         return self._session.steps_taken
-
-    @contextmanager
-    def of_failures(self) -> Iterator[None]:
-        """Keep the state of a run that fails: what its error tells must not be drawn once more."""
-        try:
-            yield
-        except TrainingError:
-            self.save(last=True)
-            raise
 
     def save(self, *, last: bool) -> bool:
         """Keep the state, where that is due or the step is the last, and return whether it was."""

@@ -1,4 +1,4 @@
-"""Laws of all attributes as softmaxes of logits that stand side by side, in torch and in NumPy."""
+"""Laws of all attributes as softmaxes of logits side by side, in torch and NumPy, and draws."""
 
 # torch states its types only in part.
 # pyright: reportMissingTypeStubs=false
@@ -66,3 +66,14 @@ def drawn(logits: Array, *, rng: np.random.Generator) -> NDArray[np.int64]:
 def drawn_rows(logits: Array, domain: Domain, *, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return a row of codes for each row of logits, attributes drawn independently given it."""
     return np.stack([drawn(part, rng=rng) for part in parts(logits, domain)], axis=-1)
+
+
+def drawn_from(cumulative: Array, *, uniform: Array) -> NDArray[np.int64]:
+    """Return the code at which each row of rising sums passes its uniform number times the last.
+
+    Args:
+        cumulative: (rows, codes), weights summed along each row.
+        uniform: (rows,), from 0 to below 1.
+    """
+    passed = cumulative[:, :-1] <= (uniform * cumulative[:, -1])[:, None]
+    return passed.sum(axis=1)

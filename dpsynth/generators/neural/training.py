@@ -3,7 +3,6 @@
 # torch states its types only in part.
 # pyright: reportMissingTypeStubs=false
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, isfinite, pi
 from typing import TYPE_CHECKING, final
@@ -69,7 +68,7 @@ def train(
     *,
     rows: float,
     rng: np.random.Generator,
-    between: Callable[[int], None] | None = None,
+    device: "torch.device",
 ) -> None:
     """Take all steps of a reserved plan; the network then holds the average of its weights.
 
@@ -81,8 +80,7 @@ def train(
         training: rates and averages.
         rows: the number of records to divide by; public, or bought.
         rng: source of the loss's own randomness.
-        between: called after each step with its number, from 0; it sees no records. With it, a
-            run that was killed begins its training anew, and nothing is shown of it before.
+        device: where to train; `device_of` says which before anything is bought.
 
     Raises:
         TrainingError: the loss is no longer finite at rows that are no records.
@@ -90,30 +88,28 @@ def train(
     """
     import torch
 
+    network.to(device)
     session = private.dpsgd(plan)
     session.attach(network, loss, rows=rows, rng=rng)
     optimiser = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
     average = WeightAverage(network, decay=training.average_decay)
     reporter = Reporter(private.ledger, plan.steps)
     snapshots = Snapshots(session, network, optimiser, average, rng)
-    with snapshots.of_failures():
-        for step in range(snapshots.restore(), plan.steps):
-            for group in optimiser.param_groups:
-                group["lr"] = training.learning_rate * training.rate(step, plan.steps)
-            session.step()
-            optimiser.step()
-            average.update()
-            if between is not None:
-                between(step)
-            # what goes on between steps has a state that cannot be kept
-            kept = between is None and snapshots.save(last=step + 1 == plan.steps)
-            if kept or not session.keeps:
-                reporter.report(step + 1, lambda: (session.trial_loss(), _gradient_norm(network)))
-        average.apply()
-        session.check()
+    for step in range(snapshots.restore(), plan.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = training.learning_rate * training.rate(step, plan.steps)
+        session.step()
+        optimiser.step()
+        average.update()
+        kept = snapshots.save(last=step + 1 == plan.steps)
+        if kept or not session.keeps:
+            reporter.report(step + 1, lambda: (session.trial_loss(), gradient_norm(network)))
+    average.apply()
+    session.check()
 
 
-def _gradient_norm(network: "nn.Module") -> float:
+def gradient_norm(network: "nn.Module") -> float:
+    """Return the L2 norm of the gradient of all parameters, as the last step left it."""
     squares = (p.grad.double().square().sum() for p in network.parameters() if p.grad is not None)
     return float(sum(float(square) for square in squares) ** 0.5)
 
@@ -122,13 +118,14 @@ def device_of(device: str) -> "torch.device":
     """Return the device to train on: "auto" is a GPU where there is one.
 
     Raises:
-        InvalidValueError: torch knows no such device.
+        InvalidValueError: torch knows no such device, or cannot reach it here.
     """
     import torch
 
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
+        torch.zeros(1, device=device).cpu()
         return torch.device(device)
-    except RuntimeError:
+    except (RuntimeError, AssertionError):  # the latter where torch was built without it
         raise InvalidValueError("device", device, "'auto', 'cpu', or a device of torch") from None

@@ -3,68 +3,28 @@
 # torch states its types only in part.
 # pyright: reportMissingTypeStubs=false
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Domain
-from dpsynth.data.schema import Schema
 from dpsynth.errors import MissingExtraError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.calibrating import calibrated
+from dpsynth.generators.neural.decoder_model import DecoderModel
 from dpsynth.generators.neural.networks import autoencoder
 from dpsynth.generators.neural.perceptron import Perceptron
-from dpsynth.generators.neural.softmax import cross_entropy, drawn_rows, one_hot
+from dpsynth.generators.neural.softmax import cross_entropy, one_hot
 from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
-from dpsynth.generators.neural.training import Training, train
+from dpsynth.generators.neural.training import Training, device_of, train
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-_BATCH = 2**13
-
-
-@final
-@dataclass(frozen=True, kw_only=True, eq=False)
-class VaeModel(SyntheticModel):
-    """A decoder: standard normal noise in, one distribution an attribute out. NumPy suffices.
-
-    Args:
-        schema: the public description of the records.
-        total: number of records it stands for.
-        decoder: from latent variables to the logits of all attributes, side by side.
-    """
-
-    schema: Schema
-    total: float
-    decoder: Perceptron
-
-    def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
-        batches = [min(_BATCH, n - start) for start in range(0, n, _BATCH)]
-        return np.concatenate([self._batch(size, rng=rng) for size in batches])
-
-    def _batch(self, n: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
-        logits = self.decoder(rng.standard_normal((n, self.decoder.inputs)))
-        return drawn_rows(logits, self.schema.domain, rng=rng)
-
-    def arrays(self) -> Mapping[str, NDArray[Any]]:
-        return {"total": np.array(self.total), **self.decoder.arrays("decoder")}
-
-    @classmethod
-    def from_arrays(cls, schema: Schema, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        if "weights_0" in arrays:  # saved when a decoder was known by four arrays
-            kept = [arrays[f"weights_{i}"] for i in range(4)]
-            decoder = Perceptron(weights=tuple(kept[::2]), biases=tuple(kept[1::2]))
-        else:
-            decoder = Perceptron.from_arrays("decoder", arrays)
-        return cls(schema=schema, total=float(arrays["total"]), decoder=decoder)
 
 
 @final
@@ -93,6 +53,7 @@ class DpVae(Generator):
         hidden: units of each hidden layer.
         latent: dimensions of the latent variable.
         average_decay: of the running average of the weights.
+        device: where to train; "auto" is a GPU where there is one.
 
     Raises:
         InvalidValueError: a hyperparameter out of its range.
@@ -109,12 +70,14 @@ class DpVae(Generator):
     hidden: int = 64
     latent: int = 8
     average_decay: float = 0.98
+    device: str = "cpu"
 
     name: ClassVar[str] = "dpvae"
     accountant: ClassVar[str] = "pld"
     trains: ClassVar[bool] = True
     reference: ClassVar[str] = "Kingma & Welling 2014, equation 10; Abadi et al. 2016, Algorithm 1"
-    model: ClassVar[type[SyntheticModel]] = VaeModel
+    model: ClassVar[type[SyntheticModel]] = DecoderModel
+    requires: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __post_init__(self) -> None:
         check_shares(self, "one_way_share")
@@ -122,11 +85,12 @@ class DpVae(Generator):
         check_sgd(self)
         _ = self._training
 
-    def fit(self, private: PrivateData, *, rng: np.random.Generator) -> VaeModel:
+    def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:
         try:
             import torch
         except ImportError:
             raise MissingExtraError("the generator 'dpvae'", "neural") from None
+        device = device_of(self.device)
         measured, plan = marginals_then_plan(
             private,
             [(a,) for a in informative(private.domain)],
@@ -141,9 +105,10 @@ class DpVae(Generator):
             width=shares.size, hidden=self.hidden, latent=self.latent, generator=generator
         )
         network["decoder"][-1].bias.data.copy_(torch.as_tensor(np.log(shares)))  # pyright: ignore[reportIndexIssue]
-        train(private, plan, network, _loss(private.domain), self._training, rows=total, rng=rng)
+        loss = _loss(private.domain)
+        train(private, plan, network, loss, self._training, rows=total, rng=rng, device=device)
         decoder = calibrated(Perceptron.of(network["decoder"]), shares, private.domain, rng=rng)
-        return VaeModel(schema=private.schema, total=total, decoder=decoder)
+        return DecoderModel(schema=private.schema, total=total, decoder=decoder)
 
     @property
     def _training(self) -> Training:

@@ -1,0 +1,70 @@
+"""Training somewhere else than on the processor: said beforehand, and without a mix of devices."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra 'neural' is not installed")
+
+from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
+
+from dpsynth.curator.private_data import PrivateData  # noqa: E402
+from dpsynth.errors import InvalidValueError  # noqa: E402
+from dpsynth.generators.neural import diffusion, vae  # noqa: E402
+from dpsynth.generators.neural.autoregressive import DpAutoregressive  # noqa: E402
+from dpsynth.generators.neural.networks import autoencoder  # noqa: E402
+from dpsynth.generators.neural.noising import Noising  # noqa: E402
+from dpsynth.privacy.budget import Budget  # noqa: E402
+from dpsynth.privacy.noise import ResearchNoise  # noqa: E402
+from tests.generators.planted import SIZES, planted_table  # noqa: E402
+
+TABLE = planted_table(50)
+
+
+@pytest.mark.parametrize("device", ["nowhere", "meta", "cuda:99"])
+@pytest.mark.parametrize("family", [vae.DpVae, diffusion.DpDiffusion, DpAutoregressive])
+def test_a_device_out_of_reach_is_refused_before_anything_is_bought(
+    family: Any, device: str
+) -> None:
+    noise = ResearchNoise(rng=np.random.default_rng(0))
+    private = PrivateData(TABLE, Budget(epsilon=1.0, delta=1e-9), noise=noise, accountant="pld")
+    with pytest.raises(InvalidValueError, match=f"device is '{device}'"):
+        family(device=device).fit(private, rng=np.random.default_rng(0))
+    assert not private.ledger.entries
+    assert not private.ledger.plan
+
+
+def on_a_fake_gpu(network: Any) -> Any:
+    """Put parameters that have a device and no numbers in the place of a network's own."""
+    for module in network.modules():
+        for name, parameter in list(module._parameters.items()):
+            module._parameters[name] = torch.nn.Parameter(
+                torch.empty(parameter.shape, device="cuda"), requires_grad=False
+            )
+    return network
+
+
+def losses(which: str) -> tuple[Any, Any]:
+    generator = torch.Generator().manual_seed(0)
+    if which == "dpvae":
+        network: Any = autoencoder(width=sum(SIZES), hidden=4, latent=2, generator=generator)
+        return network, vae._loss(TABLE.schema.domain)
+    laws = tuple(np.full(size, 1.0 / size) for size in SIZES)
+    noising = Noising(laws=laws, ordered=(False,) * len(SIZES), steps=3)
+    network = diffusion._network(sum(SIZES), 4, generator)
+    return network, diffusion._loss(noising, 2)
+
+
+@pytest.mark.parametrize("which", ["dpvae", "dpdiffusion"])
+def test_losses_of_a_network_on_a_gpu_are_there(which: str) -> None:
+    """Tensors with devices and without numbers: an operation on two devices is an error."""
+    network, loss = losses(which)
+    generator = torch.Generator().manual_seed(1)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        network = on_a_fake_gpu(network)
+        codes = torch.zeros((7, len(SIZES)), dtype=torch.int64, device="cuda")
+        found = loss(network, codes, generator)
+        assert (found.device.type, tuple(found.shape)) == ("cuda", (7,))
+        with pytest.raises(RuntimeError, match="same device"):
+            loss(network, codes.cpu(), generator)
