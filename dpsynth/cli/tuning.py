@@ -1,5 +1,7 @@
 """The verb tune: hyperparameters under the ledger, or on public records."""
 
+from typing import Any
+
 import click
 
 from dpsynth.atomic import check_writable, write_atomically
@@ -64,10 +66,9 @@ def tune(
     _check_kind(
         data, public, trials=trials, utility=utility, mean_runs=mean_runs, law=law, receipt=receipt
     )
-    for path in (out, receipt):
-        if path is not None:
-            check_writable(path)
-    shared = {
+    for path in filter(None, (out, receipt)):
+        check_writable(path)
+    shared: dict[str, Any] = {
         "schema": schema_path,
         "generator": generator,
         "grid": read_grid(grid_path),
@@ -77,23 +78,36 @@ def tune(
         "relation": relation,
     }
     if public is not None:
-        from dpsynth.tuning.proxies import tune_on_public
-
-        found = tune_on_public(
-            public, trials=trials or 30, utility=utility or "tvd_2way", seed=seed or 0, **shared
-        )
-        write_atomically(out, found.to_toml().encode())
-        told = f"{found.utility} {found.value:.4g} at a simulated epsilon of {epsilon:g}"
-        click.echo(f"wrote {out}: {told}, on public records.", err=True)
+        options = {"utility": utility or "tvd_2way", "seed": seed or 0, **shared}
+        _write_parameters(public, out, 30 if trials is None else trials, options)
         return
+    options = {
+        "mean_runs": 8.0 if mean_runs is None else mean_runs,
+        "law": law or "logarithmic",
+        "seed": seed,
+        **shared,
+    }
+    _write_model(str(data), out, receipt, options)
+
+
+def _write_model(data: str, out: str, receipt: str | None, options: dict[str, Any]) -> None:
     from dpsynth.tuning.random_stopping import tune as tuned
 
-    made = tuned(data, mean_runs=mean_runs or 8.0, law=law or "logarithmic", seed=seed, **shared)  # pyright: ignore[reportArgumentType]
+    made = tuned(data, **options)
     made.save(out)
     if receipt is not None:
         write_atomically(receipt, made.receipt.to_json().encode())
     said = f"{claim(made.receipt)}, all runs together"
     click.echo(f"wrote {out}: {made.generator}; {said}.{warning(made.receipt)}", err=True)
+
+
+def _write_parameters(public: str, out: str, trials: int, options: dict[str, Any]) -> None:
+    from dpsynth.tuning.proxies import tune_on_public
+
+    found = tune_on_public(public, trials=trials, **options)
+    write_atomically(out, found.to_toml().encode())
+    told = f"{found.utility} {found.value:.4g} at a simulated epsilon of {found.epsilon:g}"
+    click.echo(f"wrote {out}: {told}, on public records.", err=True)
 
 
 def _check_kind(data: str | None, public: str | None, **given: object) -> None:

@@ -1,6 +1,6 @@
 """Tuning on public records, which costs nothing: Optuna proposes, a simulated budget is spent."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -123,14 +123,7 @@ def tune_on_public(
         rows = made.sample(len(train))
         return metric(holdout, rows, rng=random_streams(seed)[1]).value
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    direction = "maximize" if metric.higher_is_better else "minimize"
-    study = optuna.create_study(direction=direction, sampler=optuna.samplers.TPESampler(seed=seed))
-    study.optimize(objective, n_trials=trials)
-    try:
-        best = study.best_trial
-    except ValueError:
-        raise NoModelError("every trial on the public records failed", 0.0, None) from None
+    best = _best_trial(objective, trials, seed=seed, maximised=metric.higher_is_better)
     chosen = {**(fixed or {}), **best.params}
     return TunedParameters(
         generator=generator,
@@ -140,6 +133,21 @@ def tune_on_public(
         epsilon=epsilon,
         trials=trials,
     )
+
+
+def _best_trial(
+    objective: Callable[[Any], float], trials: int, *, seed: int, maximised: bool
+) -> Any:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    sampler = optuna.samplers.TPESampler(seed=seed)
+    study = optuna.create_study(direction="maximize" if maximised else "minimize", sampler=sampler)
+    study.optimize(objective, n_trials=trials)
+    try:
+        return study.best_trial
+    except ValueError:
+        raise NoModelError("every trial on the public records failed", 0.0, None) from None
 
 
 def _split(table: "Table", rng: "np.random.Generator") -> "tuple[Table, Table]":
