@@ -90,22 +90,14 @@ def tune_on_public(
 
     Reference: Akiba et al. 2019 (Optuna; its tree-structured Parzen estimator).
     """
-    try:
-        import optuna
-    except ImportError:
-        raise MissingExtraError("tuning on public records", "tuning") from None
-    from dpsynth.data.schema import Schema
+    optuna = _optuna()
     from dpsynth.evaluation.metric import make_metrics
-    from dpsynth.opening import read_schema, read_table
     from dpsynth.synthesis import random_streams, synthesize
 
     if trials < 1:
         raise InvalidValueError("trials", trials, "at least 1")
     values, (metric,) = parse_grid(grid), make_metrics([utility], target=target)
-    rules = read_schema(data, schema)
-    if not isinstance(rules, Schema):
-        raise InvalidValueError("schema", "open", "closed, for tuning")
-    train, holdout = _split(read_table(data, rules), random_streams(seed)[1])
+    train, holdout = _split(_closed_table(data, schema), random_streams(seed)[1])
 
     def objective(trial: Any) -> float:
         settings = {**(fixed or {}), **{n: _proposed(trial, n, v) for n, v in values.items()}}
@@ -138,8 +130,7 @@ def tune_on_public(
 def _best_trial(
     objective: Callable[[Any], float], trials: int, *, seed: int, maximised: bool
 ) -> Any:
-    import optuna
-
+    optuna = _optuna()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=seed)
     study = optuna.create_study(direction="maximize" if maximised else "minimize", sampler=sampler)
@@ -148,6 +139,26 @@ def _best_trial(
         return study.best_trial
     except ValueError:
         raise NoModelError("every trial on the public records failed", 0.0, None) from None
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise MissingExtraError("tuning on public records", "tuning") from None
+    return optuna
+
+
+def _closed_table(
+    data: "DataFrame | Table | str | Path", schema: "Schema | str | Path | None"
+) -> "Table":
+    from dpsynth.data.schema import Schema
+    from dpsynth.opening import read_schema, read_table
+
+    rules = read_schema(data, schema)
+    if not isinstance(rules, Schema):
+        raise InvalidValueError("schema", "open", "closed, for tuning")
+    return read_table(data, rules)
 
 
 def _split(table: "Table", rng: "np.random.Generator") -> "tuple[Table, Table]":
