@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dpsynth.privacy.receipt import Receipt
     from dpsynth.registry import ATTACKS, DATASETS, GENERATORS, METRICS
     from dpsynth.synthesis import Synthesis, load, synthesize
+    from dpsynth.tuning.random_stopping import tune
 
 __version__ = "0.1.0"
 
@@ -50,6 +51,7 @@ _HOMES = {
     "load_parquet": "dpsynth.data.files",
     "synthesize": "dpsynth.synthesis",
     "synthesize_linked": "dpsynth.linked.synthesis",
+    "tune": "dpsynth.tuning.random_stopping",
 }
 
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     "load_parquet",
     "synthesize",
     "synthesize_linked",
+    "tune",
 ]
 
 

@@ -224,6 +224,20 @@ class LedgerError(PrivacyError):
         return f"ledger entry {shown(self.label)}: {self.rule}."
 
 
+class NoModelError(DpsynthError):
+    """Runs of which none left a model; `receipt` tells what they have spent all the same."""
+
+    def __init__(self, rule: str, epsilon_spent: float, receipt: object) -> None:
+        super().__init__(rule, epsilon_spent, receipt)
+        self.rule, self.epsilon_spent, self.receipt = rule, epsilon_spent, receipt
+
+    def __str__(self) -> str:
+        return (
+            f"there is no model, because {self.rule}; what was charged stays spent "
+            f"(epsilon {self.epsilon_spent:.6g})."
+        )
+
+
 class ReleaseModeError(PrivacyError):
     """Something that only research mode allows, asked of release mode."""
 

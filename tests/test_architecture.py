@@ -62,6 +62,18 @@ ALLOWED: dict[str, set[str]] = {
     },
     "opening": {"errors", "privacy", "data", "curator", "preparation"},
     "drift": {"errors", "privacy", "data", "pgm", "curator", "generators", "synthesis", "opening"},
+    "tuning": {
+        "errors",
+        "registry",
+        "parameters",
+        "privacy",
+        "data",
+        "generators",
+        "sampling",
+        "evaluation",
+        "synthesis",
+        "opening",
+    },
     "saved": {
         "errors",
         "registry",
@@ -114,7 +126,16 @@ ALLOWED: dict[str, set[str]] = {
     "report": {"errors", "harness.store", "privacy.receipt"},
 }
 # The base install and `import dpsynth` stay light: these load only where they are used.
-HEAVY = {"torch", "opacus", "sklearn", "matplotlib", "dp_accounting", "statsmodels", "diffprivlib"}
+HEAVY = {
+    "torch",
+    "opacus",
+    "sklearn",
+    "matplotlib",
+    "dp_accounting",
+    "statsmodels",
+    "diffprivlib",
+    "optuna",
+}
 
 
 def imports(source: str) -> Iterator[tuple[str, bool, bool]]:

@@ -16,6 +16,7 @@ from dpsynth.cli.experiments import report, sweep
 from dpsynth.cli.judging import evaluate
 from dpsynth.cli.linking import sample_linked, synthesize_linked
 from dpsynth.cli.synthesizing import counterfactual, sample, schema, synthesize
+from dpsynth.cli.tuning import tune
 from dpsynth.cli.watching import drift
 from dpsynth.errors import DpsynthError
 
@@ -33,6 +34,7 @@ for _command in (
     schema,
     synthesize,
     synthesize_linked,
+    tune,
     sample,
     sample_linked,
     counterfactual,

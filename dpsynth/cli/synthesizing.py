@@ -86,6 +86,9 @@ def _write_draft(text: str, out: str | None, advice: str) -> None:
 @schema_option("Its")
 @click.option("--generator", default="two_stage", show_default=True, help="Name, or module:Class.")
 @set_option("the generator")
+@click.option(
+    "--parameters", metavar="FILE", help="What `dpsynth tune --public` found (TOML); --set wins."
+)
 @guarantee_options
 @accountant_option
 @limits_options
@@ -113,6 +116,7 @@ def synthesize(
     schema_path: str,
     generator: str,
     assignments: tuple[str, ...],
+    parameters: str | None,
     epsilon: float,
     delta: float,
     relation: str,
@@ -137,14 +141,16 @@ def synthesize(
     from dpsynth.generators.limits import Limits
     from dpsynth.synthesis import build_generator
     from dpsynth.synthesis import synthesize as fit
+    from dpsynth.tuning.grid import read_parameters
 
     check_rows(rows)
     check_outputs(out, receipt, model)
+    tuned = {} if parameters is None else read_parameters(parameters, generator)
     with TrainingDisplay(sys.stderr).showing() as watcher:
         synthesis = fit(
             data,
             schema=schema_path,
-            generator=build_generator(generator, parse_assignments(assignments)),
+            generator=build_generator(generator, {**tuned, **parse_assignments(assignments)}),
             epsilon=epsilon,
             delta=delta,
             seed=seed,

@@ -15,18 +15,18 @@ from dpsynth.curator.blocks import StoredRecords
 from dpsynth.curator.embedding import EmbeddingQuery, measured_embedding
 from dpsynth.curator.interactions import relative_noise
 from dpsynth.curator.knowledge import Zeros, known_zeros
-from dpsynth.curator.measuring import measured_interactions, measured_marginals
+from dpsynth.curator.measuring import (
+    errors_event,
+    measured_errors,
+    measured_interactions,
+    measured_marginals,
+)
 from dpsynth.curator.merging import Merging
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing, share
 from dpsynth.curator.public_records import PublicRecords
-from dpsynth.curator.queries import (
-    PARTS,
-    ChildWithParents,
-    CountQuery,
-    FitErrorsQuery,
-    MarginalQuery,
-)
+from dpsynth.curator.queries import ChildWithParents, CountQuery, MarginalQuery
+from dpsynth.curator.repetition import rehearsed, repeated
 from dpsynth.curator.schedule import Step, buy_schedule
 from dpsynth.curator.scoring import dependence, worst_fit
 from dpsynth.curator.sessions import dpsgd_session, voting_session
@@ -39,7 +39,7 @@ from dpsynth.errors import InvalidValueError, PrivacyError
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.privacy.accountant import Accountant
 from dpsynth.privacy.budget import Budget, Neighbouring
-from dpsynth.privacy.events import DpSgdEvent, Event, GdpEvent
+from dpsynth.privacy.events import ComposedEvent, DpSgdEvent, Event, GdpEvent, RepeatedEvent
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
 from dpsynth.privacy.receipt import Receipt
@@ -224,30 +224,15 @@ class PrivateData:
         candidates: Sequence[Clique],
         predict: Callable[[Clique], NDArray[np.float64]],
         *,
-        amount: float,
+        amount: float | GdpEvent,
         label: str = "errors of fit",
     ) -> tuple[NDArray[np.float64], float]:
-        """Return noisy L1 errors of predictions (`FitErrorsQuery`) and the noise's deviation.
+        """Return noisy L1 errors of predictions and the noise's deviation: `measured_errors`."""
+        return measured_errors(self._answering, candidates, predict, amount=amount, label=label)
 
-        Args:
-            candidates: cliques, at least one.
-            predict: expected counts of a candidate, axes in its order; public. Called once each.
-            amount: what all of them may cost together, in the accountant's currency.
-            label: the ledger's.
-
-        Returns:
-            One error a candidate, which noise may carry below 0, and their deviation; in records.
-
-        Raises:
-            BudgetExceededError: the budget does not cover it; nothing has changed.
-            InvalidValueError, UnknownNameError: candidates or predictions do not fit.
-        """
-        query = FitErrorsQuery(
-            candidates=tuple(candidates), predictions=tuple(predict(c) for c in candidates)
-        )
-        sigma = self._answering.pricing.sigma(share(amount, "queries", 1), query)
-        noisy = self._answering.measure([(label, query, sigma)])[0]
-        return noisy / PARTS, sigma / PARTS
+    def fit_errors_event(self, candidates: Sequence[Clique], amount: GdpEvent) -> Event:
+        """Return the event that `fit_errors` will charge for these arguments."""
+        return errors_event(self._answering.pricing, candidates, amount)
 
     def embedding(
         self, query: EmbeddingQuery, *, amount: float
@@ -355,6 +340,19 @@ class PrivateData:
         rounds charged now for `amount`, in the accountant's currency. Errors: as for `dpsgd`."""
         return voting_session(self._answering, plan, amount=amount, label=label)
 
+    def rehearsed(
+        self, fit: Callable[["PrivateData"], object], budget: Budget
+    ) -> ComposedEvent | None:
+        """Return what `fit` would reserve; nothing is drawn or charged: `rehearsed`."""
+        return rehearsed(self._answering, lambda own: fit(self._view(own)), budget)
+
+    def repeated(
+        self, event: RepeatedEvent, budgets: Sequence[Budget], *, label: str
+    ) -> list[tuple[Self, ...]]:
+        """Return each run's views, one for each of its parts: `curator.repetition.repeated`."""
+        runs = repeated(self._answering, event, budgets, label=label)
+        return [tuple(self._view(part) for part in run) for run in runs]
+
     def kept_in(
         self, parts: Mapping[str, bytes], write: Callable[[Mapping[str, bytes]], None]
     ) -> Self:
@@ -396,5 +394,6 @@ class PrivateData:
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
         view._answering, view.domain = answering, answering.counter.domain
+        view.budget = answering.pricing.accountant.budget
         view.impossible = answering.impossible
         return view

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from dpsynth.errors import InvalidValueError, UnknownNameError, UnsupportedEventError
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.events import ComposedEvent, Event, NoiseLaw
+from dpsynth.privacy.events import ComposedEvent, Event, NoiseLaw, RepeatedEvent
 
 # The part of delta kept back for samplers that are not exact (`Event.sampling_distance`).
 SAMPLING_SHARE = 2.0**-20
@@ -193,14 +193,24 @@ def check_amount(amount: float) -> None:
 
 
 def sampling_distance(events: Iterable[Event]) -> float:
-    """Return the summed distance of `events`, nested ones included, from the laws they state."""
+    """Return the summed distance of `events`, nested ones included, from the laws they state.
+
+    Of a random number of runs it is the expected number times that of one: runs that are coupled
+    with their stated laws part from them with at most that probability, by the union bound.
+    """
     distances: list[float] = []
-    pending = list(events)
+    pending = [(event, 1.0) for event in events]
     while pending:
-        event = pending.pop()
-        distances.append(event.sampling_distance)
-        if isinstance(event, ComposedEvent):
-            pending.extend(event.events)
+        event, times = pending.pop()
+        distances.append(times * event.sampling_distance)
+        match event:
+            case ComposedEvent():
+                pending.extend((part, times) for part in event.events)
+            case RepeatedEvent():
+                expected = times * event.mean_runs * (1.0 + 2.0**-48)
+                pending.extend((part, expected) for part in event.run)
+            case _:
+                pass
     return fsum(distances)
 
 

@@ -19,6 +19,8 @@ from dpsynth.privacy.events import (
     LaplaceEvent,
     NoiseLaw,
     PureEvent,
+    RepeatedEvent,
+    StoppingLaw,
     ZcdpEvent,
 )
 
@@ -34,6 +36,7 @@ _KINDS: Mapping[str, type[Event]] = {
     "gdp": GdpEvent,
     "dpsgd": DpSgdEvent,
     "composed": ComposedEvent,
+    "repeated": RepeatedEvent,
 }
 _NAMES: Mapping[type[Event], str] = {kind: name for name, kind in _KINDS.items()}
 
@@ -61,9 +64,9 @@ def event_to_json(event: Event) -> Json:
 
 def _field_to_json(name: str, value: Any) -> object:
     match name:
-        case "law":
+        case "law" | "stopping":
             return str(value)
-        case "events":
+        case "events" | "run":
             return [event_to_json(part) for part in value]
         case "steps":
             return int(value)
@@ -95,7 +98,9 @@ def _field_from_json(name: str, value: object) -> object:
     match name:
         case "law":
             return _member(NoiseLaw, name, value)
-        case "events":
+        case "stopping":
+            return _member(StoppingLaw, name, value)
+        case "events" | "run":
             return tuple(event_from_json(part) for part in sequence_from_json(name, value))
         case "steps":
             return integer_from_json(name, value)

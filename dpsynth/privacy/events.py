@@ -27,6 +27,17 @@ class NoiseLaw(StrEnum):
     ROUNDED = "rounded"
 
 
+class StoppingLaw(StrEnum):
+    """The law of the number of runs, drawn before the first run and kept secret.
+
+    GEOMETRIC and LOGARITHMIC have at least one run; POISSON may have none.
+    """
+
+    GEOMETRIC = "geometric"
+    LOGARITHMIC = "logarithmic"
+    POISSON = "poisson"
+
+
 def _positive(field: str, value: float) -> None:
     if not (isfinite(value) and value > 0):
         raise InvalidValueError(field, value, "a finite number above 0")
@@ -195,3 +206,36 @@ class ComposedEvent(Event):
     def _check(self) -> None:
         if not self.events:
             raise InvalidValueError("events", self.events, "at least one event")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RepeatedEvent(Event):
+    """The best of a random number of runs, by a score that is part of each run's output; nothing
+    else of the runs is released, nor how many there were.
+
+    Args:
+        run: the events of one run, the same for all of them; none that can fail.
+        mean_runs: expected number of runs, above 1.
+        stopping: the law of their number, drawn independently of the records.
+
+    Reference: Papernot & Steinke 2022, Theorems 2 and 6.
+    """
+
+    run: tuple[Event, ...]
+    mean_runs: float
+    stopping: StoppingLaw
+
+    def _check(self) -> None:
+        if not (isfinite(self.mean_runs) and self.mean_runs > 1.0):
+            raise InvalidValueError("mean_runs", self.mean_runs, "a finite number above 1")
+        if not self.run:
+            raise InvalidValueError("run", self.run, "at least one event")
+        if any(_can_fail(event) for event in self.run):
+            # failures of a number of runs that has no bound are not a failure of so much
+            raise InvalidValueError("run", self.run, "of events that cannot fail")
+
+
+def _can_fail(event: Event) -> bool:
+    parts = event.events if isinstance(event, ComposedEvent) else ()
+    return event.failure > 0.0 or any(_can_fail(part) for part in parts)

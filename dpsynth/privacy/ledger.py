@@ -33,7 +33,7 @@ from dpsynth.privacy.event_json import (
     sequence_from_json,
     text_from_json,
 )
-from dpsynth.privacy.events import Event
+from dpsynth.privacy.events import ComposedEvent, Event
 from dpsynth.privacy.failure import failure
 from dpsynth.privacy.trajectory import Trajectory, trajectories
 
@@ -75,12 +75,13 @@ class Ledger:
 
     Args:
         accountant: prices events, and holds the budget.
+        only: what was paid for elsewhere: the one plan that may be reserved; None: any.
     """
 
-    __slots__ = ("_accountant", "_entries", "_lock", "_plan", "_plan_cost")
+    __slots__ = ("_accountant", "_entries", "_lock", "_only", "_plan", "_plan_cost")
 
-    def __init__(self, accountant: Accountant) -> None:
-        self._accountant = accountant
+    def __init__(self, accountant: Accountant, *, only: Event | None = None) -> None:
+        self._accountant, self._only = accountant, only
         self._entries: tuple[Entry, ...] = ()
         self._plan: Plan = ()
         self._plan_cost = 0.0
@@ -129,7 +130,8 @@ class Ledger:
             plan: labels and events in the order in which they will be charged.
 
         Raises:
-            LedgerError: the accountant is a filter, the plan is empty, or one is reserved already.
+            LedgerError: the accountant is a filter, the plan is empty, one is reserved already, or
+                another was paid for.
             BudgetExceededError: the plan as a whole does not fit; nothing is reserved.
             UnsupportedEventError: the accountant has no bound for one of the events.
         """
@@ -142,6 +144,8 @@ class Ledger:
             if self._plan:
                 raise LedgerError(first, "a plan is reserved already")
             events = [event for _, event in plan]
+            if self._only not in (None, ComposedEvent(events=tuple(events))):
+                raise LedgerError(first, "the plan is not the one that was paid for")
             self._check_sampling(first, events)
             cost = float(self._accountant.epsilon(events))
             self._check_capacity(first, cost)

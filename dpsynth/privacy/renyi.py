@@ -26,8 +26,10 @@ from dpsynth.privacy.events import (
     LaplaceEvent,
     NoiseLaw,
     PureEvent,
+    RepeatedEvent,
     ZcdpEvent,
 )
+from dpsynth.privacy.tuning import repeated_divergences
 
 # Floating error of the library's divergence of one subsampled step, times alpha - 1. Whole orders
 # are good to a few ulps (seen against 60 digits); the series of the others stops at exp(-30).
@@ -67,16 +69,20 @@ class RdpAccountant(PlanAccountant):
 
         orders = _orders(self.budget.epsilon, self.delta)
         accountant = LibraryAccountant(orders)
-        sampled_steps = 0
+        sampled_steps, repeated = 0, [0.0] * len(orders)
         counts = Counter(replace(event, sampling_distance=0.0) for event in flattened(events))
         with _quiet():
             for event, count in counts.items():
+                if isinstance(event, RepeatedEvent):
+                    runs = repeated_divergences(event, *self.divergences(event.run))
+                    repeated = [a + count * b for a, b in zip(repeated, runs, strict=True)]
+                    continue
                 accountant.compose(self.library_event(event), count)
                 sampled_steps += count * event.steps if isinstance(event, DpSgdEvent) else 0
         found: list[float] = accountant.rdp.tolist()
         return orders, [
-            max(0.0, divergence) + sampled_steps * _step_error(order)
-            for order, divergence in zip(orders, found, strict=True)
+            max(0.0, divergence) + sampled_steps * _step_error(order) + more
+            for order, divergence, more in zip(orders, found, repeated, strict=True)
         ]
 
     def library_event(self, event: Event) -> Any:

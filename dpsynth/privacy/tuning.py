@@ -5,28 +5,19 @@ law and only the best run is released, the whole costs little more than one run.
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
-from math import isfinite, log, log1p
+from math import log, log1p
 
-from dpsynth.errors import InvalidValueError
+from dpsynth.privacy.accountant import make_accountant
 from dpsynth.privacy.budget import Budget, Neighbouring
-from dpsynth.privacy.curves import renyi_delta, renyi_epsilon
-from dpsynth.privacy.events import Event
-from dpsynth.privacy.renyi import RdpAccountant
+from dpsynth.privacy.curves import renyi_delta
+from dpsynth.privacy.events import Event, RepeatedEvent, StoppingLaw
+
+__all__ = ["StoppingLaw", "log_inverse_success", "repeated_divergences", "tuning_epsilon"]
 
 # Sums of a few positive terms, each good to an ulp.
 _UP = 1.0 + 2.0**-48
-
-
-class StoppingLaw(StrEnum):
-    """The law of the number of runs, drawn before the first run and kept secret.
-
-    GEOMETRIC and LOGARITHMIC have at least one run; POISSON may have none.
-    """
-
-    GEOMETRIC = "geometric"
-    LOGARITHMIC = "logarithmic"
-    POISSON = "poisson"
+# The mean of the law that is drawn from is the stated one to a few ulps.
+_MEAN_ERROR = 2.0**-45
 
 
 def tuning_epsilon(
@@ -52,21 +43,36 @@ def tuning_epsilon(
 
     Reference: Papernot & Steinke 2022, Theorem 2 (negative binomial) and Theorem 6 (Poisson).
     """
-    if not (isfinite(mean_runs) and mean_runs > 1.0):
-        raise InvalidValueError("mean_runs", mean_runs, "a finite number above 1")
-    if not run:
-        raise InvalidValueError("run", tuple(run), "at least one event")
+    event = RepeatedEvent(run=tuple(run), mean_runs=mean_runs, stopping=law)
     # the epsilon of this budget only chooses the grid of orders
-    accountant = RdpAccountant(Budget(epsilon=1.0, delta=delta, relation=relation))
-    orders, divergences = accountant.divergences(run)
-    if law is StoppingLaw.POISSON:
+    budget = Budget(epsilon=1.0, delta=delta, relation=relation)
+    return make_accountant("rdp", budget).epsilon([event])
+
+
+def repeated_divergences(
+    event: RepeatedEvent, orders: Sequence[float], divergences: Sequence[float]
+) -> list[float]:
+    """Return, at each order, an upper bound on the Renyi divergence of the best of the runs.
+
+    It is a bound at each order, so that it composes with other mechanisms as any does.
+
+    Args:
+        event: the number of runs and its law.
+        orders: above 1.
+        divergences: upper bounds for one run, at each of `orders`.
+
+    Reference: Papernot & Steinke 2022, Theorem 2 (negative binomial) and Theorem 6 (Poisson).
+    """
+    mean_runs = event.mean_runs
+    if event.stopping is StoppingLaw.POISSON:
         extra = [mean_runs * _delta_at(order, orders, divergences) for order in orders]
     else:
-        extra = [_selection_term(law, mean_runs, orders, divergences)] * len(orders)
-    return min(
-        renyi_epsilon(order, (one + more + log(mean_runs) / (order - 1.0)) * _UP, accountant.delta)
+        extra = [_selection_term(event, orders, divergences)] * len(orders)
+    log_mean = log(mean_runs) + _MEAN_ERROR
+    return [
+        (one + more + log_mean / (order - 1.0)) * _UP
         for order, one, more in zip(orders, divergences, extra, strict=True)
-    )
+    ]
 
 
 def _delta_at(order: float, orders: Sequence[float], divergences: Sequence[float]) -> float:
@@ -79,18 +85,18 @@ def _delta_at(order: float, orders: Sequence[float], divergences: Sequence[float
 
 
 def _selection_term(
-    law: StoppingLaw, mean_runs: float, orders: Sequence[float], divergences: Sequence[float]
+    event: RepeatedEvent, orders: Sequence[float], divergences: Sequence[float]
 ) -> float:
     """Return what Theorem 2 adds at every order, at the best auxiliary order."""
-    shape = 1.0 if law is StoppingLaw.GEOMETRIC else 0.0
-    log_inverse = _log_inverse_success(law, mean_runs)
+    shape = 1.0 if event.stopping is StoppingLaw.GEOMETRIC else 0.0
+    log_inverse = log_inverse_success(event.stopping, event.mean_runs)
     return (1.0 + shape) * min(
         (1.0 - 1.0 / order) * divergence + log_inverse / order
         for order, divergence in zip(orders, divergences, strict=True)
     )
 
 
-def _log_inverse_success(law: StoppingLaw, mean_runs: float) -> float:
+def log_inverse_success(law: StoppingLaw, mean_runs: float) -> float:
     """Return log(1 / gamma) for which the law has that mean: 1/gamma when it is geometric,
     (1/gamma - 1) / log(1/gamma) when logarithmic."""
     if law is StoppingLaw.GEOMETRIC:

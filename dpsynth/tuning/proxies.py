@@ -1,0 +1,176 @@
+"""Tuning on public records, which costs nothing: Optuna proposes, a simulated budget is spent."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+from dpsynth.errors import DpsynthError, InvalidValueError, MissingExtraError, NoModelError
+from dpsynth.privacy.budget import Neighbouring
+from dpsynth.tuning.grid import Range, Values, generator_with, parameters_toml, parse_grid
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from pandas import DataFrame
+
+    from dpsynth.data.datasets import Target
+    from dpsynth.data.schema import Schema
+    from dpsynth.data.table import Table
+
+_HOLDOUT = 0.2
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TunedParameters:
+    """The best hyperparameters that were tried on public records.
+
+    Args:
+        generator: its name.
+        parameters: what was chosen, with what was fixed.
+        utility: name of the metric.
+        value: its value on the hold-out of the public records.
+        epsilon: the simulated budget.
+        trials: how many were tried.
+    """
+
+    generator: str
+    parameters: Mapping[str, Any]
+    utility: str
+    value: float
+    epsilon: float
+    trials: int
+
+    def to_toml(self) -> str:
+        """Return the file that `dpsynth synthesize --parameters` reads."""
+        remark = (
+            f"tuned on public records: {self.utility} {self.value:.6g} on their hold-out, "
+            f"at a simulated epsilon of {self.epsilon:g}, best of {self.trials} trials"
+        )
+        return parameters_toml(self.generator, self.parameters, [remark])
+
+
+def tune_on_public(
+    data: "DataFrame | Table | str | Path",
+    *,
+    schema: "Schema | str | Path | None" = None,
+    generator: str,
+    grid: Mapping[str, Any],
+    fixed: Mapping[str, Any] | None = None,
+    epsilon: float,
+    delta: float = 1e-9,
+    trials: int = 30,
+    utility: str = "tvd_2way",
+    target: "Target | None" = None,
+    seed: int = 0,
+    relation: str | Neighbouring = Neighbouring.ADD_REMOVE,
+) -> TunedParameters:
+    """Return the hyperparameters of the best utility among `trials` that Optuna proposes.
+
+    The records have no guarantee: they must be public, and say nothing of those that will be
+    protected. Four fifths are fitted at the simulated budget, the rest is what utility is held to.
+
+    Args:
+        data: public records like the private ones.
+        schema: their schema, closed.
+        generator: a name of the registry, or module:Class.
+        grid: hyperparameter -> its values, or a `Range` (low, high, log).
+        fixed: hyperparameters of every trial.
+        epsilon, delta, relation: of the simulated budget: that of the release to come.
+        trials: how many, at least 1.
+        utility: a metric of the registry.
+        target: what to predict, for a metric that needs it.
+        seed: of the split, the proposals and the simulated noise.
+
+    Raises:
+        InvalidValueError, UnknownNameError: a parameter outside its range.
+        NoModelError: no trial ended with a model.
+        MissingExtraError: Optuna is not installed.
+
+    Reference: Akiba et al. 2019 (Optuna; its tree-structured Parzen estimator).
+    """
+    optuna = _optuna()
+    from dpsynth.evaluation.metric import make_metrics
+    from dpsynth.synthesis import random_streams, synthesize
+
+    if trials < 1:
+        raise InvalidValueError("trials", trials, "at least 1")
+    values, (metric,) = parse_grid(grid), make_metrics([utility], target=target)
+    train, holdout = _split(_closed_table(data, schema), random_streams(seed)[1])
+
+    def objective(trial: Any) -> float:
+        settings = {**(fixed or {}), **{n: _proposed(trial, n, v) for n, v in values.items()}}
+        try:
+            made = synthesize(
+                train,
+                generator=generator_with(generator, settings),
+                epsilon=epsilon,
+                delta=delta,
+                seed=seed + trial.number,
+                relation=relation,
+            )
+        except DpsynthError as error:
+            raise optuna.TrialPruned(str(error)) from error
+        rows = made.sample(len(train))
+        return metric(holdout, rows, rng=random_streams(seed)[1]).value
+
+    best = _best_trial(objective, trials, seed=seed, maximised=metric.higher_is_better)
+    chosen = {**(fixed or {}), **best.params}
+    return TunedParameters(
+        generator=generator,
+        parameters=chosen,
+        utility=utility,
+        value=float(best.value or 0.0),
+        epsilon=epsilon,
+        trials=trials,
+    )
+
+
+def _best_trial(
+    objective: Callable[[Any], float], trials: int, *, seed: int, maximised: bool
+) -> Any:
+    optuna = _optuna()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    sampler = optuna.samplers.TPESampler(seed=seed)
+    study = optuna.create_study(direction="maximize" if maximised else "minimize", sampler=sampler)
+    study.optimize(objective, n_trials=trials)
+    try:
+        return study.best_trial
+    except ValueError:
+        raise NoModelError("every trial on the public records failed", 0.0, None) from None
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ImportError:
+        raise MissingExtraError("tuning on public records", "tuning") from None
+    return optuna
+
+
+def _closed_table(
+    data: "DataFrame | Table | str | Path", schema: "Schema | str | Path | None"
+) -> "Table":
+    from dpsynth.data.schema import Schema
+    from dpsynth.opening import read_schema, read_table
+
+    rules = read_schema(data, schema)
+    if not isinstance(rules, Schema):
+        raise InvalidValueError("schema", "open", "closed, for tuning")
+    return read_table(data, rules)
+
+
+def _split(table: "Table", rng: "np.random.Generator") -> "tuple[Table, Table]":
+    order = rng.permutation(len(table))
+    held = max(1, round(_HOLDOUT * len(table)))
+    if held == len(table):
+        raise InvalidValueError("records", len(table), "at least 2, to hold some out")
+    return table.take(order[held:]), table.take(order[:held])
+
+
+def _proposed(trial: Any, name: str, values: Values) -> Any:
+    if not isinstance(values, Range):
+        return trial.suggest_categorical(name, list(values))
+    suggest = trial.suggest_int if values.whole else trial.suggest_float
+    return suggest(name, values.low, values.high, log=values.log)

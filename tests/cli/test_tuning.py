@@ -1,0 +1,76 @@
+"""The verb tune: private records under the ledger, public ones by trials, and never the reverse."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dpsynth.privacy.events import RepeatedEvent
+from dpsynth.privacy.receipt import Receipt
+from dpsynth.synthesis import Synthesis
+from tests.cli.running import runner
+from tests.generators.planted import planted_table
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    monkeypatch.chdir(tmp_path)
+    table = planted_table(400)
+    table.frame.to_csv("r.csv", index=False)
+    Path("s.toml").write_text(table.schema.to_toml())
+    Path("g.toml").write_text("noise_weight = [0.3, 0.6]\n")
+    both = ["--schema", "s.toml", "--generator", "mwem", "--grid", "g.toml", "--epsilon", "3"]
+    given = runner(capsys)
+    return lambda *more: given("tune", *more, *both, "--set", "rounds=2", "--seed", "1")
+
+
+def test_private_records_are_tuned_under_the_ledger(run: Any) -> None:
+    code, said = run("r.csv", "--mean-runs", "1.5", "--out", "m.dps", "--receipt", "r.json")
+    assert code == 0, said
+    assert "all runs together" in said
+    receipt = Receipt.from_json(Path("r.json").read_text())
+    assert isinstance(receipt.entries[0].event, RepeatedEvent)
+    assert len(receipt.entries) == 1
+    assert len(Synthesis.load("m.dps").sample(7)) == 7
+
+
+@pytest.mark.parametrize("option", [("--trials", "9"), ("--utility", "tvd_1way")])
+def test_naive_tuning_is_refused_with_its_reason(run: Any, option: tuple[str, str]) -> None:
+    code, said = run("r.csv", *option, "--out", "m.dps")
+    assert code == 2
+    assert option[0] in said
+    assert "which one wins tells of them" in said
+    assert not Path("m.dps").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ((), "records"),
+        (("r.csv", "--public", "r.csv"), "records"),
+        (("--public", "r.csv", "--mean-runs", "4"), "--mean-runs"),
+        (("--public", "r.csv", "--law", "poisson"), "--law"),
+    ],
+)
+def test_other_mixtures_are_refused(run: Any, arguments: tuple[str, ...], named: str) -> None:
+    code, said = run(*arguments, "--out", "m.dps")
+    assert code == 2
+    assert named in said
+
+
+def test_public_records_are_tuned_by_trials(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("optuna", reason="the extra 'tuning' is not installed")
+    code, said = run("--public", "r.csv", "--trials", "2", "--out", "p.toml")
+    assert code == 0, said
+    assert "simulated epsilon of 3" in Path("p.toml").read_text()
+    common = ["synthesize", "r.csv", "--schema", "s.toml", "--epsilon", "1", "--out", "o.csv"]
+    given = runner(capsys)
+    taken = [*common, "--parameters", "p.toml", "--seed", "0", "--model", "m.dps"]
+    code, said = given(*taken, "--generator", "mwem")
+    assert code == 0, said
+    generator: Any = Synthesis.load("m.dps").generator
+    assert generator.rounds == 2
+    assert generator.noise_weight in (0.3, 0.6)
+    code, said = given(*taken, "--generator", "aim")
+    assert code == 2
+    assert "'mwem', whose parameters are in p.toml" in said
