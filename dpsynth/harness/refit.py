@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dpsynth.privacy.budget import Neighbouring
 from dpsynth.synthesis import synthesize
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from dpsynth.data.table import Table
     from dpsynth.generators.base import Generator
 
