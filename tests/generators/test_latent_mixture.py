@@ -1,4 +1,4 @@
-"""The network of latent draws: its columns, its marginals, and what pulls it to independence."""
+"""The network of latent draws: its columns, its marginals, and what pulls pairs to a guess."""
 
 import numpy as np
 import pytest
@@ -39,10 +39,10 @@ def test_a_fit_reaches_a_pair_and_keeps_the_columns() -> None:
 
 
 def test_hearsay_leaves_what_is_known_and_pulls_the_rest() -> None:
-    laws = network().laws()
-    free = hearsay(DOMAIN, SHARES, [("a", "b", "c")], 0.01)
+    laws, guess = network().laws(), np.outer(SHARES, SHARES)
+    free = hearsay(DOMAIN, guess, [("a", "b", "c")], 0.01)
     assert float(free(laws).detach()) == 0.0
-    of_one = hearsay(DOMAIN, SHARES, [("a", "b"), ("c", "b")], 0.01)
+    of_one = hearsay(DOMAIN, guess, [("a", "b"), ("c", "b")], 0.01)
     gap = expected(laws, ("a", "c")).detach().numpy() - np.outer(SHARES[:2], SHARES[5:])
     assert float(of_one(laws).detach()) == pytest.approx(0.5 * (gap**2).sum() / 0.01**2, rel=1e-3)
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _BLOCKS = 2
 # Variance of a block's outputs over that of its inputs, at the start.
 _SPREAD = 0.33
-_LAST_ROUNDS = 20
 _FIRST_LOGITS = 0.2
 
 Laws: TypeAlias = "dict[str, Tensor]"
@@ -101,6 +100,10 @@ class LatentMixture:
     ) -> None:
         """Lower a loss of the laws by Adam; the rate falls to 0 along half a cosine.
 
+        So do the shifts that keep the columns. At full length to the end they would undo sharp
+        dependences: where a component holds one code only, as its twin in another attribute, a code
+        whose share is no multiple of a component's gets the rest by making others less sure.
+
         Args:
             loss: of what `laws` returns.
             steps: number of steps at most.
@@ -111,27 +114,24 @@ class LatentMixture:
 
         optimiser = torch.optim.Adam([p for layer in self._layers for p in layer])
         for step in range(steps):
+            fading = 0.5 * (1 + cos(pi * step / steps))
             for group in optimiser.param_groups:
-                group["lr"] = 0.5 * learning_rate * (1 + cos(pi * step / steps))
-            self._calibrate(1)
+                group["lr"] = learning_rate * fading
+            self._calibrate(fading)
             value = loss(self.laws())
             if float(value.detach()) <= enough:
                 break
             optimiser.zero_grad()
             value.backward()  # pyright: ignore[reportUnknownMemberType]
             optimiser.step()
-        self._calibrate(_LAST_ROUNDS)
 
-    def _calibrate(self, rounds: int) -> None:
-        """Shift the logits until the columns' laws are those given."""
+    def _calibrate(self, part: float) -> None:
+        """Shift the logits towards the columns' laws, a part of a step of proportional fitting."""
         import torch
 
         with torch.no_grad():
-            logits = self._logits()
-            for _ in range(rounds):
-                means = torch.cat([law.mean(0) for law in self._split(logits)])
-                shift = (self._shares / means.clamp(min=1e-9)).log()
-                self._shift, logits = self._shift + shift, logits + shift
+            means = torch.cat([law.mean(0) for law in self._split(self._logits())])
+            self._shift = self._shift + part * (self._shares / means.clamp(min=1e-9)).log()
 
     def mixture(self, total: float) -> ProductMixture:
         """Return the mixture that the network is now.
@@ -180,19 +180,19 @@ def misfit(measured: Sequence[NoisyMarginal], total: float) -> "Callable[[Laws],
 
 
 def hearsay(
-    domain: Domain, shares: NDArray[np.float64], known: Collection[Clique], doubt: float
+    domain: Domain, pairs: NDArray[np.float64], known: Collection[Clique], doubt: float
 ) -> "Callable[[Laws], Tensor]":
-    """Return a loss that pulls every pair outside of `known` towards independence.
+    """Return a loss that pulls every pair outside of `known` towards a law that is guessed.
 
     A mixture that is fitted to some numbers is free to tie all else together, and does: of all laws
     that fit it does not find the one of largest entropy, as a graphical model would.
 
     Args:
         domain: the attributes.
-        shares: each attribute's law, all side by side.
+        pairs: probabilities of pairs of codes, blocks as `OneHot` lays them out.
         known: cliques; pairs inside them are left alone.
-        doubt: standard deviation of a cell's probability around that of independent columns; half
-            the sum of squares is in units of its square.
+        doubt: standard deviation of a cell's probability around the guess; half the sum of squares
+            is in units of its square.
     """
     import torch
 
@@ -202,10 +202,10 @@ def hearsay(
         one, other = layout.columns[first], layout.columns[second]
         free[one, other] = free[other, one] = False
     weights = torch.as_tensor(0.25 / doubt**2 * free, dtype=torch.float32)  # each pair stands twice
-    product = torch.as_tensor(np.outer(shares, shares), dtype=torch.float32)
+    guess = torch.as_tensor(pairs, dtype=torch.float32)
 
     def loss(laws: Laws) -> "Tensor":
         flat = torch.cat(list(laws.values()), 1)
-        return (weights * (flat.T @ flat / len(flat) - product).square()).sum()
+        return (weights * (flat.T @ flat / len(flat) - guess).square()).sum()
 
     return loss

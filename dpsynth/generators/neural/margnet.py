@@ -19,6 +19,7 @@ from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
 from dpsynth.generators.mixture import MixtureSyntheticModel
 from dpsynth.generators.neural.latent_mixture import LatentMixture, Laws, hearsay, misfit
 from dpsynth.generators.neural.spending import one_way_laws
+from dpsynth.generators.neural.tree_pairs import tree_pairs
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
 from dpsynth.pgm.product_mixture import ProductMixture
 
@@ -42,9 +43,11 @@ class MargNet(Generator):
     in the variances of the noise. Rounds become `4` times as expensive where a measurement moves
     the network by less than its own expected noise; a rest below two rounds is one round.
 
-    Pairs that nobody measured are pulled towards independence, as weakly as noise is strong:
-    without that a mixture that is fitted to some pairs ties all others together, since it has no
-    entropy to keep. A pair that is pulled away from the records fits badly, and is picked.
+    Pairs that nobody measured are pulled towards what a tree of measured pairs says of them, as
+    weakly as noise is strong: without that a mixture that is fitted to some pairs ties all others
+    together, since it has no entropy to keep; and pulled to independence, it would not fit a chain
+    of measured pairs, which makes their ends depend. A pair that is pulled away from the records
+    fits badly, and is picked.
 
     What is released is the mixture of the draws: NumPy, exact conditional laws, any marginal.
 
@@ -56,7 +59,8 @@ class MargNet(Generator):
     the accountant's filter; training, annealing and stopping are post-processing.
     Cost: the whole budget.
 
-    Defaults come from simulated mixtures of 12 columns (docs/research/neural_noise_once.md).
+    Defaults come from simulated mixtures of 12 columns, the numbers of steps from how well the
+    network fits its own noisy marginals (docs/research/neural_noise_once.md).
 
     Args:
         one_way_share: part of the budget for one-way marginals.
@@ -65,8 +69,8 @@ class MargNet(Generator):
         degree: attributes of the largest candidates.
         largest_marginal: most cells of a candidate.
         most_sets: most sets of `degree` attributes; beyond, candidates are smaller.
-        hearsay: weight of a cell of an unmeasured pair, which is pulled to independence, over that
-            of a cell measured last.
+        hearsay: weight of a cell of an unmeasured pair, which is pulled to a tree's, over that of
+            a cell measured last.
         steps: of training after each round but the last.
         last_steps: of training after the last one.
         learning_rate: Adam's.
@@ -88,8 +92,8 @@ class MargNet(Generator):
     largest_marginal: int = 2**14
     most_sets: int = 1000
     hearsay: float = 1.0
-    steps: int = 40
-    last_steps: int = 500
+    steps: int = 100
+    last_steps: int = 1000
     learning_rate: float = 0.01
     hidden: int = 128
     latent: int = 16
@@ -205,5 +209,6 @@ class MargNet(Generator):
         known = [marginal.clique for marginal in bought]
         doubt = bought[-1].sigma / total / self.hearsay**0.5
         of_known = misfit(bought, total)
-        of_others = hearsay(private.domain, shares, known, doubt)
+        guess = tree_pairs(private.domain, shares, bought, total)
+        of_others = hearsay(private.domain, guess, known, doubt)
         return lambda laws: of_known(laws) + of_others(laws)

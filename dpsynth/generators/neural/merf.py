@@ -124,7 +124,10 @@ class DpMerf(Generator):
         )
         of_features = _misfit(private.domain, query, embedded / total, sigma / total)
         of_pairs = hearsay(
-            private.domain, shares, [], sigma / total / sqrt(self.features * self.hearsay)
+            private.domain,
+            np.outer(shares, shares),
+            [],
+            sigma / total / sqrt(self.features * self.hearsay),
         )
         network.fit(
             lambda laws: of_features(laws) + of_pairs(laws),
