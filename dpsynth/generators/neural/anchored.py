@@ -13,8 +13,14 @@ from scipy.stats import chi2
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
-from dpsynth.errors import InvalidValueError, MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
+from dpsynth.errors import InvalidValueError
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_shares,
+)
 from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.generators.neural.chain import Chain
 from dpsynth.generators.neural.chain_model import ChainModel, Outputs, chain_loss
@@ -105,10 +111,7 @@ class Anchored(Generator):
         check_sgd(self)
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> ChainModel:
-        try:
-            import torch  # noqa: F401 - missing is said before anything is spent
-        except ImportError:
-            raise MissingExtraError("the generator 'anchored'", "neural") from None
+        check_installed(self)
         part = GdpEvent(mu=mu_for(private, self.marginal_share))
         plan = planned(
             private,

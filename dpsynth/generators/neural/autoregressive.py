@@ -10,8 +10,13 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.errors import MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_shares,
+)
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.chain import Chain
@@ -87,10 +92,9 @@ class DpAutoregressive(Generator):
         _ = self._training
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> ChainModel:
-        try:
-            import torch
-        except ImportError:
-            raise MissingExtraError("the generator 'dpar'", "neural") from None
+        check_installed(self)
+        import torch
+
         device, domain = device_of(self.device), private.domain
         measured, plan = marginals_then_plan(
             private,

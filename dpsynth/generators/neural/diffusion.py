@@ -14,8 +14,13 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
-from dpsynth.errors import MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_shares,
+)
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.calibrating import shift_to
@@ -221,10 +226,9 @@ class DpDiffusion(Generator):
         _ = self._training
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DiffusionModel:
-        try:
-            import torch
-        except ImportError:
-            raise MissingExtraError("the generator 'dpdiffusion'", "neural") from None
+        check_installed(self)
+        import torch
+
         device = device_of(self.device)
         measured, plan = marginals_then_plan(
             private,

@@ -6,7 +6,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
@@ -17,8 +16,14 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
-from dpsynth.errors import InvalidValueError, MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
+from dpsynth.errors import InvalidValueError
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_shares,
+)
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.adversarial import (
@@ -323,8 +328,7 @@ class DpCtgan(Generator):
         _ = game_of(self)
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> CtganModel:
-        if find_spec("torch") is None:
-            raise MissingExtraError("the generator 'dpctgan'", "neural")
+        check_installed(self)
         measured, plan = marginals_then_plan(
             private,
             [(a,) for a in informative(private.domain)],

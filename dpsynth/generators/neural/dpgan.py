@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, ClassVar, final
 import numpy as np
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.errors import InvalidValueError, MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
+from dpsynth.errors import InvalidValueError
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_shares,
+)
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.adversarial import (
@@ -140,10 +146,9 @@ class DpGan(Generator):
         _ = game_of(self)
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:
-        try:
-            import torch
-        except ImportError:
-            raise MissingExtraError("the generator 'dpgan'", "neural") from None
+        check_installed(self)
+        import torch
+
         measured, plan = marginals_then_plan(
             private,
             [(a,) for a in informative(private.domain)],

@@ -4,7 +4,6 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING, ClassVar, final
 
@@ -14,8 +13,14 @@ from numpy.typing import NDArray
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.teachers import VotePlan, check_votes
 from dpsynth.data.domain import Domain
-from dpsynth.errors import InvalidValueError, MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
+from dpsynth.errors import InvalidValueError
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_shares,
+)
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.adversarial import largest, perturbed, stack, straight_through
@@ -109,8 +114,7 @@ class PateGan(Generator):
         _ = Training(learning_rate=self.learning_rate)
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:
-        if find_spec("torch") is None:
-            raise MissingExtraError("the generator 'pate_gan'", "neural")
+        check_installed(self)
         check_votes(private.ledger.accountant)
         columns = [(a,) for a in informative(private.domain)]
         amount = private.remaining * self.one_way_share

@@ -10,8 +10,13 @@ import numpy as np
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Domain
-from dpsynth.errors import MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_shares,
+)
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.calibrating import calibrated
@@ -86,10 +91,9 @@ class DpVae(Generator):
         _ = self._training
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:
-        try:
-            import torch
-        except ImportError:
-            raise MissingExtraError("the generator 'dpvae'", "neural") from None
+        check_installed(self)
+        import torch
+
         device = device_of(self.device)
         measured, plan = marginals_then_plan(
             private,
