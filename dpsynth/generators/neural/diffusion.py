@@ -21,13 +21,11 @@ from dpsynth.generators.base import (
     check_installed,
     check_shares,
 )
-from dpsynth.generators.graphical import total_of
-from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.calibrating import shift_to
 from dpsynth.generators.neural.noising import Noising
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import cross_entropy, drawn_from, one_hot, parts, softmax
-from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
+from dpsynth.generators.neural.spending import check_sgd, start_of
 from dpsynth.generators.neural.training import Training, device_of, train
 
 if TYPE_CHECKING:
@@ -230,15 +228,7 @@ class DpDiffusion(Generator):
         import torch
 
         device = device_of(self.device)
-        measured, plan = marginals_then_plan(
-            private,
-            [(a,) for a in informative(private.domain)],
-            share=self.one_way_share,
-            sample_rate=self.sample_rate,
-            steps=self.steps,
-            clipping_norm=self.clipping_norm,
-        )
-        total, shares = total_of(private, measured), one_way_laws(private, measured)
+        total, shares, plan = start_of(private, self)
         noising = Noising(
             laws=tuple(parts(shares, private.domain)),
             ordered=tuple(

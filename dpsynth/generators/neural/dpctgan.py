@@ -24,8 +24,6 @@ from dpsynth.generators.base import (
     check_installed,
     check_shares,
 )
-from dpsynth.generators.graphical import total_of
-from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.neural.adversarial import (
     game_of,
     largest,
@@ -38,7 +36,7 @@ from dpsynth.generators.neural.calibrating import shift_to
 from dpsynth.generators.neural.modes import Modes, blocks
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import drawn_rows, one_hot, parts
-from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
+from dpsynth.generators.neural.spending import check_sgd, start_of
 
 if TYPE_CHECKING:
     import torch
@@ -329,16 +327,8 @@ class DpCtgan(Generator):
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> CtganModel:
         check_installed(self)
-        measured, plan = marginals_then_plan(
-            private,
-            [(a,) for a in informative(private.domain)],
-            share=self.one_way_share,
-            sample_rate=self.sample_rate,
-            steps=self.steps,
-            clipping_norm=self.clipping_norm,
-        )
-        total = total_of(private, measured)
-        shares = parts(one_way_laws(private, measured), private.domain)
+        total, side_by_side, plan = start_of(private, self)
+        shares = parts(side_by_side, private.domain)
         layout = Layout(modes=tuple(self._modes(private, shares)))
         laws = np.concatenate(blocks(layout.modes, shares))
         players = _Conditional(self, layout, laws, rng=rng)

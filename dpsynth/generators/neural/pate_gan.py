@@ -22,7 +22,7 @@ from dpsynth.generators.base import (
     check_shares,
 )
 from dpsynth.generators.graphical import total_of
-from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.marginal.one_ways import measure_one_ways
 from dpsynth.generators.neural.adversarial import largest, perturbed, stack, straight_through
 from dpsynth.generators.neural.calibrating import calibrated
 from dpsynth.generators.neural.decoder_model import DecoderModel
@@ -116,10 +116,7 @@ class PateGan(Generator):
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:
         check_installed(self)
         check_votes(private.ledger.accountant)
-        columns = [(a,) for a in informative(private.domain)]
-        amount = private.remaining * self.one_way_share
-        sigma = private.sigma_for(amount, queries=len(columns))
-        measured = private.marginals(columns, sigmas=[sigma] * len(columns))
+        measured = measure_one_ways(private, amount=private.remaining * self.one_way_share)
         total, shares = total_of(private, measured), one_way_laws(private, measured)
         teachers = max(1, round(total / self.part))
         plan = VotePlan(teachers=teachers, rounds=self.rounds, rows=self.rows)
