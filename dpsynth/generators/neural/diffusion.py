@@ -24,7 +24,14 @@ from dpsynth.generators.base import (
 from dpsynth.generators.neural.calibrating import shift_to
 from dpsynth.generators.neural.noising import Noising
 from dpsynth.generators.neural.perceptron import Perceptron
-from dpsynth.generators.neural.softmax import cross_entropy, drawn_from, one_hot, parts, softmax
+from dpsynth.generators.neural.softmax import (
+    cross_entropy,
+    drawn_from,
+    in_batches,
+    one_hot,
+    parts,
+    softmax,
+)
 from dpsynth.generators.neural.spending import check_sgd, start_of
 from dpsynth.generators.neural.training import Training, device_of, train
 
@@ -35,7 +42,6 @@ if TYPE_CHECKING:
     from dpsynth.curator.gradients import PerSampleLoss
 
 Array = NDArray[np.float64]
-_BATCH = 2**13
 # Least probability of a code given its own noisy one, in logarithms.
 _LEAST = 1e-12
 _CALIBRATION_ROWS, _CALIBRATION_ROUNDS = 2**13, 3
@@ -62,8 +68,7 @@ class DiffusionModel(SyntheticModel):
     shifts: Array
 
     def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
-        batches = [min(_BATCH, n - start) for start in range(0, n, _BATCH)]
-        return np.concatenate([self._batch(size, rng=rng) for size in batches])
+        return in_batches(n, lambda rows: self._batch(rows, rng=rng))
 
     def _batch(self, n: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
         codes = start(self.noising, n, rng=rng)

@@ -35,7 +35,7 @@ from dpsynth.generators.neural.adversarial import (
 from dpsynth.generators.neural.calibrating import shift_to
 from dpsynth.generators.neural.modes import Modes, blocks
 from dpsynth.generators.neural.perceptron import Perceptron
-from dpsynth.generators.neural.softmax import drawn_rows, one_hot, parts
+from dpsynth.generators.neural.softmax import drawn_rows, in_batches, one_hot, parts
 from dpsynth.generators.neural.spending import check_sgd, start_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Array = NDArray[np.float64]
-_BATCH, _CALIBRATION_ROWS = 2**13, 2**13
+_CALIBRATION_ROWS = 2**13
 # What a condition adds to its mode's logit, so that the generator obeys before it has learned to.
 _OBEYED = 12.0
 
@@ -126,8 +126,7 @@ class CtganModel(SyntheticModel):
     cuts: tuple[Array, ...]
 
     def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
-        batches = [min(_BATCH, n - start) for start in range(0, n, _BATCH)]
-        return np.concatenate([self._batch(size, rng=rng) for size in batches])
+        return in_batches(n, lambda rows: self._batch(rows, rng=rng))
 
     def _batch(self, n: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
         logits, numbers = outputs(self.maker, self.layout, self.laws, n, rng=rng)
