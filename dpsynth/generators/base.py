@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
@@ -198,36 +199,52 @@ def check_installed(generator: Generator) -> None:
         raise MissingExtraError(f"the generator {generator.name!r}", "neural")
 
 
-def check_counts(generator: Generator, *fields: str) -> None:
+def check_counts(owner: object, *fields: str) -> None:
     """Refuse a hyperparameter that counts something and is below 1.
 
     Args:
-        generator: whose hyperparameters they are.
+        owner: whose hyperparameters they are.
         fields: their names.
 
     Raises:
         InvalidValueError: the first one below.
     """
     for field in fields:
-        value = getattr(generator, field)
+        value = getattr(owner, field)
         if value < 1:
             raise InvalidValueError(field, value, "at least 1")
 
 
-def check_shares(generator: Generator, *fields: str) -> None:
+def check_shares(owner: object, *fields: str) -> None:
     """Refuse a part of the budget, or any other fraction, that is not strictly between 0 and 1.
 
     Args:
-        generator: whose hyperparameters they are.
+        owner: whose hyperparameters they are.
         fields: their names.
 
     Raises:
         InvalidValueError: the first one outside.
     """
     for field in fields:
-        value = getattr(generator, field)
+        value = getattr(owner, field)
         if not 0 < value < 1:
             raise InvalidValueError(field, value, "above 0 and below 1")
+
+
+def check_positive(owner: object, *fields: str) -> None:
+    """Refuse a hyperparameter that is not a finite number above 0.
+
+    Args:
+        owner: whose hyperparameters they are.
+        fields: their names.
+
+    Raises:
+        InvalidValueError: the first one that is none.
+    """
+    for field in fields:
+        value = getattr(owner, field)
+        if not 0 < value < inf:
+            raise InvalidValueError(field, value, "a finite number above 0")
 
 
 def check_usable(generator: Generator, *, public: object) -> None:

@@ -6,7 +6,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
@@ -16,12 +15,12 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
-from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import (
     Generator,
     SyntheticModel,
     check_counts,
     check_installed,
+    check_positive,
     check_shares,
 )
 from dpsynth.generators.neural.adversarial import (
@@ -320,8 +319,7 @@ class DpCtgan(Generator):
         check_shares(self, "one_way_share")
         check_counts(self, "most_modes", "hidden", "latent")
         check_sgd(self)
-        if not (isfinite(self.temperature) and self.temperature > 0):
-            raise InvalidValueError("temperature", self.temperature, "a finite number above 0")
+        check_positive(self, "temperature")
         _ = game_of(self)
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> CtganModel:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, ClassVar, final
 import numpy as np
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import (
     Generator,
     SyntheticModel,
     check_counts,
     check_installed,
+    check_positive,
     check_shares,
 )
 from dpsynth.generators.neural.adversarial import (
@@ -139,8 +139,7 @@ class DpGan(Generator):
         check_shares(self, "one_way_share")
         check_counts(self, "hidden", "latent")
         check_sgd(self)
-        if not 0 < self.temperature < np.inf:
-            raise InvalidValueError("temperature", self.temperature, "a finite number above 0")
+        check_positive(self, "temperature")
         _ = game_of(self)
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:

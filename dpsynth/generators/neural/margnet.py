@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite, prod
+from math import prod
 from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
@@ -16,6 +16,7 @@ from dpsynth.generators.base import (
     SyntheticModel,
     check_counts,
     check_installed,
+    check_positive,
     check_shares,
 )
 from dpsynth.generators.graphical import total_of, without_zeros
@@ -117,9 +118,7 @@ class MargNet(Generator):
         check_counts(self, "hidden", "latent", "draws")
         if self.degree < 2:
             raise InvalidValueError("degree", self.degree, "at least 2")
-        for field in ("hearsay", "learning_rate"):
-            if not (isfinite(getattr(self, field)) and getattr(self, field) > 0):
-                raise InvalidValueError(field, getattr(self, field), "a finite number above 0")
+        check_positive(self, "hearsay", "learning_rate")
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> MixtureSyntheticModel:
         check_installed(self)

@@ -4,7 +4,7 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.teachers import VotePlan, check_votes
 from dpsynth.data.domain import Domain
-from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import (
     Generator,
     SyntheticModel,
     check_counts,
     check_installed,
+    check_positive,
     check_shares,
 )
 from dpsynth.generators.graphical import total_of
@@ -109,8 +109,7 @@ class PateGan(Generator):
         check_shares(self, "one_way_share")
         check_counts(self, "part", "rounds", "rows", "features")
         check_counts(self, "inner_steps", "hidden", "latent", "batch")
-        if not (isfinite(self.temperature) and self.temperature > 0):
-            raise InvalidValueError("temperature", self.temperature, "a finite number above 0")
+        check_positive(self, "temperature")
         _ = Training(learning_rate=self.learning_rate)
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:
