@@ -261,6 +261,7 @@ def synthesize(
         DataError: records that do not fit the schema.
         ClusterError: the cluster does not answer.
         RecordsElsewhereError: the generator needs records in memory, and they are not.
+        MissingExtraError: what the generator requires is not installed.
         PrivacyError: the accountant cannot express what the generator needs.
         FileError: the checkpoint is damaged or of another run.
 
@@ -269,13 +270,13 @@ def synthesize(
         >>> model.sample(1000).frame  # doctest: +SKIP
     """
     from dpsynth.checkpoint import check_resumable, fitted_from
-    from dpsynth.generators.base import check_public
+    from dpsynth.generators.base import check_usable
     from dpsynth.generators.limits import Limits, check_constraints, resized, running
     from dpsynth.generators.progress import watched
     from dpsynth.opening import door
 
     chosen = build_generator(generator)
-    check_public(chosen, public)
+    check_usable(chosen, public=public)
     budget = Budget(epsilon=epsilon, delta=delta, relation=parse_relation(relation))
     noise, rng, sampling_seed = random_streams(seed)
     ceilings = limits or Limits()

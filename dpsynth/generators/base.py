@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
@@ -13,7 +15,7 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
 from dpsynth.data.encoding import Codec, Codes
 from dpsynth.data.schema import Schema
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import InvalidValueError, MissingExtraError
 from dpsynth.pgm.blocks import BLOCK_ROWS
 from dpsynth.pgm.evidence import Evidence
 from dpsynth.pgm.repair import Repair
@@ -184,40 +186,75 @@ class Generator(ABC):
         """
 
 
-def check_counts(generator: Generator, *fields: str) -> None:
+def check_installed(generator: Generator) -> None:
+    """Refuse to fit without the modules that a generator requires, before anything is spent.
+
+    Args:
+        generator: whose class says what it requires, all of it of the extra "neural".
+
+    Raises:
+        MissingExtraError: one is not installed.
+    """
+    if any(find_spec(module) is None for module in generator.requires):
+        raise MissingExtraError(f"the generator {generator.name!r}", "neural")
+
+
+def check_counts(owner: object, *fields: str) -> None:
     """Refuse a hyperparameter that counts something and is below 1.
 
     Args:
-        generator: whose hyperparameters they are.
+        owner: whose hyperparameters they are.
         fields: their names.
 
     Raises:
         InvalidValueError: the first one below.
     """
     for field in fields:
-        value = getattr(generator, field)
+        value = getattr(owner, field)
         if value < 1:
             raise InvalidValueError(field, value, "at least 1")
 
 
-def check_shares(generator: Generator, *fields: str) -> None:
+def check_shares(owner: object, *fields: str) -> None:
     """Refuse a part of the budget, or any other fraction, that is not strictly between 0 and 1.
 
     Args:
-        generator: whose hyperparameters they are.
+        owner: whose hyperparameters they are.
         fields: their names.
 
     Raises:
         InvalidValueError: the first one outside.
     """
     for field in fields:
-        value = getattr(generator, field)
+        value = getattr(owner, field)
         if not 0 < value < 1:
             raise InvalidValueError(field, value, "above 0 and below 1")
 
 
-def check_public(generator: Generator, public: object) -> None:
-    """Refuse a public table for a generator that would not use it."""
+def check_positive(owner: object, *fields: str) -> None:
+    """Refuse a hyperparameter that is not a finite number above 0.
+
+    Args:
+        owner: whose hyperparameters they are.
+        fields: their names.
+
+    Raises:
+        InvalidValueError: the first one that is none.
+    """
+    for field in fields:
+        value = getattr(owner, field)
+        if not 0 < value < inf:
+            raise InvalidValueError(field, value, "a finite number above 0")
+
+
+def check_usable(generator: Generator, *, public: object) -> None:
+    """Refuse what a fit would not get far with, before columns are bought for it.
+
+    Raises:
+        InvalidValueError: a public table for a generator that would not use it.
+        MissingExtraError: as of `check_installed`.
+    """
     if public is not None and not generator.uses_public:
         rule = f"left out for {generator.name!r}, which has no use for one; 'public_prior' has"
         raise InvalidValueError("public", "a table", rule)
+    check_installed(generator)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dpsynth.curator.knowledge import known_zeros
+from dpsynth.generators.base import check_installed
 from dpsynth.generators.marginal.pairs_first import PairsFirst
 from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.pgm.junction_tree import JunctionTree
@@ -25,7 +26,9 @@ def check_generator(generator: "Generator", schema: "Schema", budget: "Budget") 
         UnknownNameError: a label, or an attribute of a pair, that the table lacks.
         InvalidValueError: pairs whose junction tree has too many cells.
         ContradictionError: constraints that leave no possible record.
+        MissingExtraError: what it requires is not installed.
     """
+    check_installed(generator)
     zeros = known_zeros(schema, budget)
     if isinstance(generator, TwoStage) and generator.label is not None:
         schema.domain.canonical((generator.label,))

@@ -15,7 +15,7 @@ from dpsynth.data.columns import IntegerColumn
 from dpsynth.data.constraints import Forbidden, Ordered, Within
 from dpsynth.data.open_columns import OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema, parse_schema
-from dpsynth.errors import DpsynthError, InvalidValueError, SchemaError
+from dpsynth.errors import DpsynthError, InvalidValueError, MissingExtraError, SchemaError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.noise import ResearchNoise
 from tests.doors import counted_charges
@@ -95,6 +95,16 @@ def test_records_leave_before_rows_of_a_unit_are_sampled(opened: bool) -> None:
         frame, schema=schema, generator="independent", epsilon=50.0, delta=1e-6, seed=0
     ).model
     assert model.total == pytest.approx(units, abs=5)
+
+
+@pytest.mark.parametrize("name", ["margnet", "dpmerf", "pate_gan", "dpvae"])
+def test_a_generator_whose_modules_are_missing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    charges = counted_charges(monkeypatch)
+    monkeypatch.setattr("dpsynth.generators.base.find_spec", lambda module: None)
+    schema = OpenSchema(columns=(OPEN, B, C))
+    with pytest.raises(MissingExtraError, match=rf"'{name}'.*dpsynth\[neural\]"):
+        dpsynth.synthesize(FRAME, schema=schema, generator=name, epsilon=1.0)
+    assert charges == []
 
 
 def test_constraints_on_texts_of_which_there_may_be_too_many(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import inf, sqrt
+from math import sqrt
 from typing import ClassVar, final
 
 import numpy as np
@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_positive,
+    check_shares,
+)
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted, total_of
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways_by_size
 from dpsynth.generators.marginal.purchase import bought
@@ -75,8 +81,7 @@ class PairsFirst(Generator):
         if spent >= 1:
             rule = "below 1"
             raise InvalidValueError("one_way_share + pair_share + selection_share", spent, rule)
-        if not 0 < self.least_ratio < inf:
-            raise InvalidValueError("least_ratio", self.least_ratio, "a finite number above 0")
+        check_positive(self, "least_ratio")
         check_counts(self, "largest_tree")
         for pair in self.pairs:
             if len(set(pair)) != 2:

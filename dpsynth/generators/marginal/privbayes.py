@@ -11,7 +11,7 @@ import numpy as np
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts
+from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_positive
 from dpsynth.generators.graphical import TOTAL_CEILING, total_of, without_zeros
 from dpsynth.generators.marginal.bayesian_network import BayesianNetworkModel, conditional
 from dpsynth.pgm.measurement import MEAN_SIZE
@@ -78,8 +78,7 @@ class PrivBayes(Generator):
         if not 0 < self.structure_share < 1 - _COUNT_SHARE:
             rule = f"above 0 and below {1 - _COUNT_SHARE}"
             raise InvalidValueError("structure_share", self.structure_share, rule)
-        if not 0 < self.usefulness < inf:
-            raise InvalidValueError("usefulness", self.usefulness, "a finite number above 0")
+        check_positive(self, "usefulness")
         if not 0 <= self.noise_weight < inf:
             raise InvalidValueError("noise_weight", self.noise_weight, "a finite number from 0")
         check_counts(self, "degree", "candidates")

@@ -13,7 +13,6 @@ spectral norm, which is post-processing.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 import numpy as np
@@ -21,8 +20,7 @@ import numpy as np
 from dpsynth.curator.gradients import GhostClippedSum
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
-from dpsynth.errors import InvalidValueError
-from dpsynth.generators.base import Generator
+from dpsynth.generators.base import Generator, check_counts, check_positive
 from dpsynth.generators.neural.networks import WeightAverage
 from dpsynth.generators.neural.training import Training, gradient_norm
 from dpsynth.generators.progress import Reporter
@@ -58,13 +56,8 @@ class Game:
     spectral_norm: float
 
     def __post_init__(self) -> None:
-        for field in ("critic_steps", "batch"):
-            if getattr(self, field) < 1:
-                raise InvalidValueError(field, getattr(self, field), "at least 1")
-        for field in ("critic_rate", "spectral_norm"):
-            value = getattr(self, field)
-            if not (isfinite(value) and value > 0):
-                raise InvalidValueError(field, value, "a finite number above 0")
+        check_counts(self, "critic_steps", "batch")
+        check_positive(self, "critic_rate", "spectral_norm")
 
 
 def game_of(generator: Generator) -> Game:

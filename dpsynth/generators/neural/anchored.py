@@ -4,7 +4,7 @@
 # pyright: reportMissingTypeStubs=false
 
 from dataclasses import dataclass, replace
-from math import inf, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
@@ -13,8 +13,14 @@ from scipy.stats import chi2
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
-from dpsynth.errors import InvalidValueError, MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_positive,
+    check_shares,
+)
 from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.generators.neural.chain import Chain
 from dpsynth.generators.neural.chain_model import ChainModel, Outputs, chain_loss
@@ -99,16 +105,11 @@ class Anchored(Generator):
     def __post_init__(self) -> None:
         check_shares(self, "marginal_share")
         check_counts(self, "features")
-        for field in ("noise_in_logits", "false_features"):
-            if not 0 < getattr(self, field) < inf:
-                raise InvalidValueError(field, getattr(self, field), "a finite number above 0")
+        check_positive(self, "noise_in_logits", "false_features")
         check_sgd(self)
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> ChainModel:
-        try:
-            import torch  # noqa: F401 - missing is said before anything is spent
-        except ImportError:
-            raise MissingExtraError("the generator 'anchored'", "neural") from None
+        check_installed(self)
         part = GdpEvent(mu=mu_for(private, self.marginal_share))
         plan = planned(
             private,

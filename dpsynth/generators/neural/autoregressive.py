@@ -10,16 +10,19 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.errors import MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
-from dpsynth.generators.graphical import total_of
-from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_shares,
+)
 from dpsynth.generators.neural.chain import Chain
 from dpsynth.generators.neural.chain_model import ChainModel, chain_loss
 from dpsynth.generators.neural.graphical_chain import Margins, calibrated
 from dpsynth.generators.neural.nade import Nade, nade_network, nade_outputs
 from dpsynth.generators.neural.softmax import parts
-from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
+from dpsynth.generators.neural.spending import check_sgd, start_of
 from dpsynth.generators.neural.training import Training, device_of, train
 
 _CALIBRATION_ROWS = 2**14
@@ -87,21 +90,12 @@ class DpAutoregressive(Generator):
         _ = self._training
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> ChainModel:
-        try:
-            import torch
-        except ImportError:
-            raise MissingExtraError("the generator 'dpar'", "neural") from None
+        check_installed(self)
+        import torch
+
         device, domain = device_of(self.device), private.domain
-        measured, plan = marginals_then_plan(
-            private,
-            [(a,) for a in informative(domain)],
-            share=self.one_way_share,
-            sample_rate=self.sample_rate,
-            steps=self.steps,
-            clipping_norm=self.clipping_norm,
-        )
-        total = total_of(private, measured)
-        laws = parts(one_way_laws(private, measured), domain)
+        total, side_by_side, plan = start_of(private, self)
+        laws = parts(side_by_side, domain)
         order = sorted(range(len(laws)), key=lambda a: len(laws[a]))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         network: Any = nade_network(domain.shape, order, hidden=self.hidden, generator=generator)

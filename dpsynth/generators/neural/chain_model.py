@@ -16,6 +16,7 @@ from dpsynth.generators.base import SyntheticModel
 from dpsynth.generators.neural.chain import Chain
 from dpsynth.generators.neural.interactions import Interactions
 from dpsynth.generators.neural.nade import Nade
+from dpsynth.generators.neural.softmax import in_batches
 
 if TYPE_CHECKING:
     import torch
@@ -45,8 +46,9 @@ class ChainModel(SyntheticModel):
     correction: Interactions | Nade
 
     def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
-        batches = [min(_BATCH, n - start) for start in range(0, n, _BATCH)]
-        return np.concatenate([self.chain.rows(k, self.correction, rng=rng) for k in batches])
+        return in_batches(
+            n, lambda rows: self.chain.rows(rows, self.correction, rng=rng), most=_BATCH
+        )
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         name = "nade" if isinstance(self.correction, Nade) else "interactions"

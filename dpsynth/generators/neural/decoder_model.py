@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from dpsynth.data.schema import Schema
 from dpsynth.generators.base import SyntheticModel
 from dpsynth.generators.neural.perceptron import Perceptron
-from dpsynth.generators.neural.softmax import drawn_rows
-
-_BATCH = 2**13
+from dpsynth.generators.neural.softmax import drawn_rows, in_batches
 
 
 @final
@@ -31,8 +29,7 @@ class DecoderModel(SyntheticModel):
     decoder: Perceptron
 
     def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
-        batches = [min(_BATCH, n - start) for start in range(0, n, _BATCH)]
-        return np.concatenate([self._batch(size, rng=rng) for size in batches])
+        return in_batches(n, lambda rows: self._batch(rows, rng=rng))
 
     def _batch(self, n: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
         logits = self.decoder(rng.standard_normal((n, self.decoder.inputs)))

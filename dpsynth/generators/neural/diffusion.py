@@ -14,15 +14,25 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
-from dpsynth.errors import MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
-from dpsynth.generators.graphical import total_of
-from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_shares,
+)
 from dpsynth.generators.neural.calibrating import shift_to
 from dpsynth.generators.neural.noising import Noising
 from dpsynth.generators.neural.perceptron import Perceptron
-from dpsynth.generators.neural.softmax import cross_entropy, drawn_from, one_hot, parts, softmax
-from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
+from dpsynth.generators.neural.softmax import (
+    cross_entropy,
+    drawn_from,
+    in_batches,
+    one_hot,
+    parts,
+    softmax,
+)
+from dpsynth.generators.neural.spending import check_sgd, start_of
 from dpsynth.generators.neural.training import Training, device_of, train
 
 if TYPE_CHECKING:
@@ -32,7 +42,6 @@ if TYPE_CHECKING:
     from dpsynth.curator.gradients import PerSampleLoss
 
 Array = NDArray[np.float64]
-_BATCH = 2**13
 # Least probability of a code given its own noisy one, in logarithms.
 _LEAST = 1e-12
 _CALIBRATION_ROWS, _CALIBRATION_ROUNDS = 2**13, 3
@@ -59,8 +68,7 @@ class DiffusionModel(SyntheticModel):
     shifts: Array
 
     def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
-        batches = [min(_BATCH, n - start) for start in range(0, n, _BATCH)]
-        return np.concatenate([self._batch(size, rng=rng) for size in batches])
+        return in_batches(n, lambda rows: self._batch(rows, rng=rng))
 
     def _batch(self, n: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
         codes = start(self.noising, n, rng=rng)
@@ -221,20 +229,11 @@ class DpDiffusion(Generator):
         _ = self._training
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DiffusionModel:
-        try:
-            import torch
-        except ImportError:
-            raise MissingExtraError("the generator 'dpdiffusion'", "neural") from None
+        check_installed(self)
+        import torch
+
         device = device_of(self.device)
-        measured, plan = marginals_then_plan(
-            private,
-            [(a,) for a in informative(private.domain)],
-            share=self.one_way_share,
-            sample_rate=self.sample_rate,
-            steps=self.steps,
-            clipping_norm=self.clipping_norm,
-        )
-        total, shares = total_of(private, measured), one_way_laws(private, measured)
+        total, shares, plan = start_of(private, self)
         noising = Noising(
             laws=tuple(parts(shares, private.domain)),
             ordered=tuple(

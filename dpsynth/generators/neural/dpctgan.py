@@ -6,8 +6,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
-from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
@@ -17,10 +15,14 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
-from dpsynth.errors import InvalidValueError, MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
-from dpsynth.generators.graphical import total_of
-from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_positive,
+    check_shares,
+)
 from dpsynth.generators.neural.adversarial import (
     game_of,
     largest,
@@ -32,15 +34,15 @@ from dpsynth.generators.neural.adversarial import (
 from dpsynth.generators.neural.calibrating import shift_to
 from dpsynth.generators.neural.modes import Modes, blocks
 from dpsynth.generators.neural.perceptron import Perceptron
-from dpsynth.generators.neural.softmax import drawn_rows, one_hot, parts
-from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
+from dpsynth.generators.neural.softmax import drawn_rows, in_batches, one_hot, parts
+from dpsynth.generators.neural.spending import check_sgd, start_of
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
 Array = NDArray[np.float64]
-_BATCH, _CALIBRATION_ROWS = 2**13, 2**13
+_CALIBRATION_ROWS = 2**13
 # What a condition adds to its mode's logit, so that the generator obeys before it has learned to.
 _OBEYED = 12.0
 
@@ -123,8 +125,7 @@ class CtganModel(SyntheticModel):
     cuts: tuple[Array, ...]
 
     def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
-        batches = [min(_BATCH, n - start) for start in range(0, n, _BATCH)]
-        return np.concatenate([self._batch(size, rng=rng) for size in batches])
+        return in_batches(n, lambda rows: self._batch(rows, rng=rng))
 
     def _batch(self, n: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
         logits, numbers = outputs(self.maker, self.layout, self.laws, n, rng=rng)
@@ -318,23 +319,13 @@ class DpCtgan(Generator):
         check_shares(self, "one_way_share")
         check_counts(self, "most_modes", "hidden", "latent")
         check_sgd(self)
-        if not (isfinite(self.temperature) and self.temperature > 0):
-            raise InvalidValueError("temperature", self.temperature, "a finite number above 0")
+        check_positive(self, "temperature")
         _ = game_of(self)
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> CtganModel:
-        if find_spec("torch") is None:
-            raise MissingExtraError("the generator 'dpctgan'", "neural")
-        measured, plan = marginals_then_plan(
-            private,
-            [(a,) for a in informative(private.domain)],
-            share=self.one_way_share,
-            sample_rate=self.sample_rate,
-            steps=self.steps,
-            clipping_norm=self.clipping_norm,
-        )
-        total = total_of(private, measured)
-        shares = parts(one_way_laws(private, measured), private.domain)
+        check_installed(self)
+        total, side_by_side, plan = start_of(private, self)
+        shares = parts(side_by_side, private.domain)
         layout = Layout(modes=tuple(self._modes(private, shares)))
         laws = np.concatenate(blocks(layout.modes, shares))
         players = _Conditional(self, layout, laws, rng=rng)

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, ClassVar, final
 import numpy as np
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.errors import InvalidValueError, MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
-from dpsynth.generators.graphical import total_of
-from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_positive,
+    check_shares,
+)
 from dpsynth.generators.neural.adversarial import (
     game_of,
     largest,
@@ -26,7 +30,7 @@ from dpsynth.generators.neural.calibrating import calibrated
 from dpsynth.generators.neural.decoder_model import DecoderModel
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import one_hot
-from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
+from dpsynth.generators.neural.spending import check_sgd, start_of
 
 if TYPE_CHECKING:
     import torch
@@ -135,24 +139,14 @@ class DpGan(Generator):
         check_shares(self, "one_way_share")
         check_counts(self, "hidden", "latent")
         check_sgd(self)
-        if not 0 < self.temperature < np.inf:
-            raise InvalidValueError("temperature", self.temperature, "a finite number above 0")
+        check_positive(self, "temperature")
         _ = game_of(self)
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:
-        try:
-            import torch
-        except ImportError:
-            raise MissingExtraError("the generator 'dpgan'", "neural") from None
-        measured, plan = marginals_then_plan(
-            private,
-            [(a,) for a in informative(private.domain)],
-            share=self.one_way_share,
-            sample_rate=self.sample_rate,
-            steps=self.steps,
-            clipping_norm=self.clipping_norm,
-        )
-        total, shares = total_of(private, measured), one_way_laws(private, measured)
+        check_installed(self)
+        import torch
+
+        total, shares, plan = start_of(private, self)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         players = _OneHot(
             critic=stack((shares.size, self.hidden, 1), generator=generator),

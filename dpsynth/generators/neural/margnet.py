@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite, prod
+from math import prod
 from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
@@ -10,8 +10,15 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
-from dpsynth.errors import InvalidValueError, MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
+from dpsynth.errors import InvalidValueError
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_positive,
+    check_shares,
+)
 from dpsynth.generators.graphical import total_of, without_zeros
 from dpsynth.generators.marginal.candidates import weighted_candidates
 from dpsynth.generators.marginal.noise_cost import noise_cost
@@ -111,15 +118,10 @@ class MargNet(Generator):
         check_counts(self, "hidden", "latent", "draws")
         if self.degree < 2:
             raise InvalidValueError("degree", self.degree, "at least 2")
-        for field in ("hearsay", "learning_rate"):
-            if not (isfinite(getattr(self, field)) and getattr(self, field) > 0):
-                raise InvalidValueError(field, getattr(self, field), "a finite number above 0")
+        check_positive(self, "hearsay", "learning_rate")
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> MixtureSyntheticModel:
-        try:
-            import torch  # noqa: F401  # pyright: ignore[reportUnusedImport]
-        except ImportError:
-            raise MissingExtraError("the generator 'margnet'", "neural") from None
+        check_installed(self)
         candidates = self._candidates(private)
         share = self.one_way_share if candidates else 1.0
         singles = measure_one_ways(private, amount=private.remaining * share)

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite, pi, sqrt
+from math import pi, sqrt
 from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
@@ -16,8 +16,14 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
-from dpsynth.errors import InvalidValueError, MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_positive,
+    check_shares,
+)
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import measure_one_ways
 from dpsynth.generators.mixture import MixtureSyntheticModel
@@ -99,15 +105,10 @@ class DpMerf(Generator):
     def __post_init__(self) -> None:
         check_shares(self, "one_way_share")
         check_counts(self, "features", "steps", "hidden", "latent", "draws")
-        for field in ("bandwidth", "hearsay", "learning_rate"):
-            if not (isfinite(getattr(self, field)) and getattr(self, field) > 0):
-                raise InvalidValueError(field, getattr(self, field), "a finite number above 0")
+        check_positive(self, "bandwidth", "hearsay", "learning_rate")
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> MixtureSyntheticModel:
-        try:
-            import torch  # noqa: F401  # pyright: ignore[reportUnusedImport]
-        except ImportError:
-            raise MissingExtraError("the generator 'dpmerf'", "neural") from None
+        check_installed(self)
         # First what may be refused.
         query = EmbeddingQuery(phases=self._phases(private.schema, rng=rng), label=self.label)
         amount = private.remaining * (1 - self.one_way_share)

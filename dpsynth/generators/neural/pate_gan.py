@@ -4,8 +4,7 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 from dataclasses import dataclass
-from importlib.util import find_spec
-from math import isfinite, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
@@ -14,10 +13,16 @@ from numpy.typing import NDArray
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.teachers import VotePlan, check_votes
 from dpsynth.data.domain import Domain
-from dpsynth.errors import InvalidValueError, MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_positive,
+    check_shares,
+)
 from dpsynth.generators.graphical import total_of
-from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.marginal.one_ways import measure_one_ways
 from dpsynth.generators.neural.adversarial import largest, perturbed, stack, straight_through
 from dpsynth.generators.neural.calibrating import calibrated
 from dpsynth.generators.neural.decoder_model import DecoderModel
@@ -104,18 +109,13 @@ class PateGan(Generator):
         check_shares(self, "one_way_share")
         check_counts(self, "part", "rounds", "rows", "features")
         check_counts(self, "inner_steps", "hidden", "latent", "batch")
-        if not (isfinite(self.temperature) and self.temperature > 0):
-            raise InvalidValueError("temperature", self.temperature, "a finite number above 0")
+        check_positive(self, "temperature")
         _ = Training(learning_rate=self.learning_rate)
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:
-        if find_spec("torch") is None:
-            raise MissingExtraError("the generator 'pate_gan'", "neural")
+        check_installed(self)
         check_votes(private.ledger.accountant)
-        columns = [(a,) for a in informative(private.domain)]
-        amount = private.remaining * self.one_way_share
-        sigma = private.sigma_for(amount, queries=len(columns))
-        measured = private.marginals(columns, sigmas=[sigma] * len(columns))
+        measured = measure_one_ways(private, amount=private.remaining * self.one_way_share)
         total, shares = total_of(private, measured), one_way_laws(private, measured)
         teachers = max(1, round(total / self.part))
         plan = VotePlan(teachers=teachers, rounds=self.rounds, rows=self.rows)

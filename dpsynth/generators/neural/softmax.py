@@ -3,8 +3,8 @@
 # torch states its types only in part.
 # pyright: reportMissingTypeStubs=false
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,3 +77,16 @@ def drawn_from(cumulative: Array, *, uniform: Array) -> NDArray[np.int64]:
     """
     passed = cumulative[:, :-1] <= (uniform * cumulative[:, -1])[:, None]
     return passed.sum(axis=1)
+
+
+def in_batches(
+    n: int, draw: Callable[[int], NDArray[Any]], *, most: int = 2**13
+) -> NDArray[np.integer[Any]]:
+    """Return n rows that are drawn `most` at a time, so that their logits stay small.
+
+    Args:
+        n: number of rows.
+        draw: from a number of rows to their codes.
+        most: rows of a batch.
+    """
+    return np.concatenate([draw(min(most, n - start)) for start in range(0, n, most)])

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
-from dpsynth.data.domain import Clique
 from dpsynth.generators.base import Generator
-from dpsynth.generators.graphical import fitted
+from dpsynth.generators.graphical import fitted, total_of
+from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.privacy.calibration import dpsgd_noise_multiplier, gdp_mu
 from dpsynth.privacy.events import Event
@@ -70,37 +71,32 @@ def planned(
     return plan
 
 
-def marginals_then_plan(
-    private: PrivateData,
-    cliques: Sequence[Clique],
-    *,
-    share: float,
-    sample_rate: float,
-    steps: int,
-    clipping_norm: float,
-) -> tuple[list[NoisyMarginal], SgdPlan]:
-    """Return noisy marginals, bought with `share` of the budget's mu^2, and the plan of the rest.
+def start_of(
+    private: PrivateData, generator: Generator
+) -> tuple[float, NDArray[np.float64], SgdPlan]:
+    """Reserve noisy one-way marginals and then DP-SGD, and buy the former.
 
     Args:
         private: as of `planned`; errors too.
-        cliques: what to measure, all with the same noise.
-        share: above 0 and below 1.
-        sample_rate, steps, clipping_norm: as of `SgdPlan`.
+        generator: has the fields `one_way_share`, part of the budget's mu^2 for the marginals,
+            `sample_rate`, `steps` and `clipping_norm`.
+
+    Returns:
+        The number of records, public or bought; the laws that the marginals tell (`one_way_laws`);
+        and the plan of the training, which is reserved.
     """
-    sigma = private.budget.l2_sensitivity * sqrt(len(cliques)) / mu_for(private, share)
-    labels = [f"marginal {' x '.join(clique)}" for clique in cliques]
-    before = [
-        (label, private.marginal_event(clique, sigma=sigma))
-        for label, clique in zip(labels, cliques, strict=True)
-    ]
+    hyper: Any = generator
+    columns, mu = informative(private.domain), mu_for(private, hyper.one_way_share)
+    sigma = private.budget.l2_sensitivity * sqrt(len(columns)) / mu
     plan = planned(
-        private, before, sample_rate=sample_rate, steps=steps, clipping_norm=clipping_norm
+        private,
+        [(f"marginal {a}", private.marginal_event((a,), sigma=sigma)) for a in columns],
+        sample_rate=hyper.sample_rate,
+        steps=hyper.steps,
+        clipping_norm=hyper.clipping_norm,
     )
-    measured = [
-        private.marginal(clique, sigma=sigma, label=label)
-        for label, clique in zip(labels, cliques, strict=True)
-    ]
-    return measured, plan
+    measured = [private.marginal((a,), sigma=sigma) for a in columns]
+    return total_of(private, measured), one_way_laws(private, measured), plan
 
 
 def one_way_laws(private: PrivateData, measured: Sequence[NoisyMarginal]) -> NDArray[np.float64]:
@@ -125,9 +121,10 @@ def check_sgd(generator: Generator) -> None:
     Raises:
         InvalidValueError: the first one outside.
     """
+    hyper: Any = generator
     SgdPlan(
-        sample_rate=generator.sample_rate,  # pyright: ignore
-        steps=generator.steps,  # pyright: ignore
-        clipping_norm=generator.clipping_norm,  # pyright: ignore
+        sample_rate=hyper.sample_rate,
+        steps=hyper.steps,
+        clipping_norm=hyper.clipping_norm,
         noise_multiplier=1.0,
     )

@@ -4,7 +4,7 @@
 # pyright: reportMissingTypeStubs=false
 
 from dataclasses import dataclass
-from math import cos, isfinite, pi
+from math import cos, pi
 from typing import TYPE_CHECKING, final
 
 import numpy as np
@@ -13,6 +13,7 @@ from dpsynth.curator.gradients import PerSampleLoss
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.errors import InvalidValueError
+from dpsynth.generators.base import check_positive, check_shares
 from dpsynth.generators.neural.networks import WeightAverage
 from dpsynth.generators.neural.snapshots import Snapshots
 from dpsynth.generators.progress import Reporter
@@ -43,13 +44,10 @@ class Training:
     average_decay: float = 0.98
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.learning_rate) and self.learning_rate > 0):
-            rule = "a finite number above 0"
-            raise InvalidValueError("learning_rate", self.learning_rate, rule)
+        check_positive(self, "learning_rate")
         if not 0 <= self.warm_up < 1:
             raise InvalidValueError("warm_up", self.warm_up, "at least 0 and below 1")
-        if not 0 < self.average_decay < 1:
-            raise InvalidValueError("average_decay", self.average_decay, "above 0 and below 1")
+        check_shares(self, "average_decay")
 
     def rate(self, step: int, steps: int) -> float:
         """Return the factor of the learning rate at a step, from 0, of so many."""

@@ -10,16 +10,19 @@ import numpy as np
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Domain
-from dpsynth.errors import MissingExtraError
-from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
-from dpsynth.generators.graphical import total_of
-from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.base import (
+    Generator,
+    SyntheticModel,
+    check_counts,
+    check_installed,
+    check_shares,
+)
 from dpsynth.generators.neural.calibrating import calibrated
 from dpsynth.generators.neural.decoder_model import DecoderModel
 from dpsynth.generators.neural.networks import autoencoder
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import cross_entropy, one_hot
-from dpsynth.generators.neural.spending import check_sgd, marginals_then_plan, one_way_laws
+from dpsynth.generators.neural.spending import check_sgd, start_of
 from dpsynth.generators.neural.training import Training, device_of, train
 
 if TYPE_CHECKING:
@@ -86,20 +89,11 @@ class DpVae(Generator):
         _ = self._training
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:
-        try:
-            import torch
-        except ImportError:
-            raise MissingExtraError("the generator 'dpvae'", "neural") from None
+        check_installed(self)
+        import torch
+
         device = device_of(self.device)
-        measured, plan = marginals_then_plan(
-            private,
-            [(a,) for a in informative(private.domain)],
-            share=self.one_way_share,
-            sample_rate=self.sample_rate,
-            steps=self.steps,
-            clipping_norm=self.clipping_norm,
-        )
-        total, shares = total_of(private, measured), one_way_laws(private, measured)
+        total, shares, plan = start_of(private, self)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         network = autoencoder(
             width=shares.size, hidden=self.hidden, latent=self.latent, generator=generator

@@ -1,0 +1,50 @@
+"""What families of DP-SGD that begin with noisy one-ways share: one plan, and those columns."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the extra 'neural' is not installed")
+
+from dpsynth.data.encoding import Codec
+from dpsynth.generators.base import Generator
+from dpsynth.generators.neural.autoregressive import DpAutoregressive
+from dpsynth.generators.neural.diffusion import DpDiffusion
+from dpsynth.generators.neural.dpctgan import DpCtgan
+from dpsynth.generators.neural.dpgan import DpGan
+from dpsynth.generators.neural.vae import DpVae
+from tests.generators.planted import SIZES, fit, planted_table
+
+TABLE = planted_table()
+VAE, CHAIN = DpVae(steps=3, hidden=8, latent=2), DpAutoregressive(steps=3, hidden=8)
+FAMILIES = (
+    VAE,
+    CHAIN,
+    DpGan(steps=3, hidden=8, latent=2, batch=16),
+    DpCtgan(steps=3, hidden=8, latent=2, batch=16),
+    DpDiffusion(steps=3, hidden=8, diffusion_steps=3),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", FAMILIES, ids=lambda generator: generator.name)
+def test_the_whole_plan_is_reserved_before_anything_is_drawn(generator: Generator) -> None:
+    _, private, seen = fit(generator, TABLE, epsilon=1.0)
+    labels = [entry.label for entry in private.ledger.entries]
+    assert labels == [*(f"marginal c{i}" for i in range(len(SIZES))), "dpsgd"]
+    first, *others = [entry.cost for entry in private.ledger.entries]
+    assert first == private.ledger.spent, "the plan is paid for as a whole, at its first entry"
+    assert not any(others)
+    assert 0.9 < private.ledger.epsilon_spent() <= 1.0
+    assert len(seen) == len(labels)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", [VAE, CHAIN], ids=lambda generator: generator.name)
+def test_one_way_laws_are_those_measured(generator: Generator) -> None:
+    # Three steps have taught the network nothing yet; its columns come from the marginals.
+    model, _, _ = fit(generator, TABLE, epsilon=20.0)
+    known = Codec(schema=TABLE.schema).encode(TABLE)
+    drawn = model.sample_codes(20_000, rng=np.random.default_rng(0))
+    for i, size in enumerate(SIZES):
+        real, made = (np.bincount(c[:, i], minlength=size) / len(c) for c in (known, drawn))
+        assert 0.5 * np.abs(real - made).sum() < 0.02
