@@ -96,7 +96,7 @@ def door(
         if accountant is None and name not in ADAPTIVE:
             name = "zcdp"  # what is bought of an open schema depends on answers
         adaptive(name, budget)
-    if chosen.trains and name in ADAPTIVE and chosen.accountant not in ADAPTIVE:
+    if chosen.needs_plan and name in ADAPTIVE:
         # Else columns would be bought before it turns out.
         rule = "training needs one of plans, as 'pld', and these cannot close an open schema"
         raise UnsupportedEventError(name, "DP-SGD", rule)

@@ -2,11 +2,12 @@
 
 Of a column of few distinct numbers memory holds them all, with counts; of more they go to a
 temporary file without a name, in sorted runs that are merged when all are there. Then the files are
-read a second time, under the schema that was closed.
+read a second time, under the schema that was closed; of one that was closed before, what is bought
+changes no code, and codes are kept in the first reading.
 """
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from os import stat_result
 from pathlib import Path
@@ -17,9 +18,10 @@ import numpy as np
 from dpsynth.curator.blocks import StoredRecords
 from dpsynth.curator.number_spool import NumberSpool
 from dpsynth.curator.raw_columns import RawColumns
-from dpsynth.curator.spool import spooled
+from dpsynth.curator.spool import Spool, spooled, temporary
 from dpsynth.curator.tally import BLOCK
 from dpsynth.curator.unit import check_rows
+from dpsynth.data.encoding import Codec
 from dpsynth.data.identity import countable_unit
 from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.parts import read_blocks
@@ -27,6 +29,7 @@ from dpsynth.data.raw import RawTexts
 from dpsynth.data.raw_block import RawBlock
 from dpsynth.data.raw_numbers import RawNumbers
 from dpsynth.data.schema import Schema
+from dpsynth.data.table import Table
 from dpsynth.errors import DataError, FileError, NoRecordsError
 from dpsynth.privacy.budget import Budget
 
@@ -52,6 +55,21 @@ def raw_spooled(paths: Sequence[Path], schema: OpenSchema) -> Generator[RawColum
         InvalidValueError: of a unit's column, as of `countable_unit`.
         UnknownNameError, DataError: records that do not fit the schema.
     """
+    with ExitStack() as codes:
+        if schema.open_columns:
+            make, reading = block_of(schema), _again(paths)
+        else:
+            spool = Spool(codes.enter_context(temporary()), schema.declared.domain)
+            make, reading = _encoding(schema.declared, block_of(schema), spool), _held(spool)
+        blocks = (
+            block for path in paths for block in read_blocks(path, schema.columns, make, rows=BLOCK)
+        )
+        with gathered(blocks, schema, reading) as columns:
+            yield columns
+
+
+def _again(paths: Sequence[Path]) -> Reading:
+    """Return what reads files a second time; they must not change from now on."""
     states = [_state(path) for path in paths]
 
     @contextmanager
@@ -62,13 +80,27 @@ def raw_spooled(paths: Sequence[Path], schema: OpenSchema) -> Generator[RawColum
                     raise FileError(path, "it changed while its records were counted")
             yield stored
 
-    blocks = (
-        block
-        for path in paths
-        for block in read_blocks(path, schema.columns, block_of(schema), rows=BLOCK)
-    )
-    with gathered(blocks, schema, reading) as columns:
-        yield columns
+    return reading
+
+
+def _encoding(
+    schema: Schema, make: Callable[[Any], RawBlock], spool: Spool
+) -> Callable[[Any], RawBlock]:
+    """Return what makes a block of a frame, and keeps the codes of its records as well."""
+    codec = Codec(schema=schema)
+
+    def made(frame: Any) -> RawBlock:
+        block = make(frame)
+        if block.kept:
+            spool.append(codec.encode(Table.from_frame(schema, frame)))
+        return block
+
+    return made
+
+
+def _held(spool: Spool) -> Reading:
+    """Return what has the records already: only how values spread within bins is new."""
+    return lambda closed: nullcontext(StoredRecords(schema=closed, blocks=spool))
 
 
 @contextmanager

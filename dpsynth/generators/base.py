@@ -20,6 +20,7 @@ from dpsynth.pgm.blocks import BLOCK_ROWS
 from dpsynth.pgm.evidence import Evidence
 from dpsynth.pgm.repair import Repair
 from dpsynth.pgm.support import essential
+from dpsynth.privacy.accountant import ADAPTIVE
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
@@ -172,6 +173,12 @@ class Generator(ABC):
     requires: ClassVar[tuple[str, ...]] = ()
     uses_public: ClassVar[bool] = False
     trains: ClassVar[bool] = False
+
+    @property
+    @final
+    def needs_plan(self) -> bool:
+        """Whether `fit` reserves a plan that no adaptive accountant can price: that of DP-SGD."""
+        return self.trains and self.accountant not in ADAPTIVE
 
     @abstractmethod
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> SyntheticModel:

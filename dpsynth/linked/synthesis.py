@@ -168,7 +168,7 @@ def synthesize_linked(
         delta: in (0, 1), or 0 under "pure".
         generator: of the events, whose model must be graphical: most of the registry. The pairs of
             "pairs_first", unless they are given, are each column with what it was before.
-        units_generator: of the units, any.
+        units_generator: of the units, any but one of DP-SGD.
         units_share: part of the budget for the units and the numbers of their events.
         seed: asks for research mode, reproducible and not for release; None is release mode.
         relation: "add_remove" (the number of units is secret) or "replace" (it is public).
@@ -200,7 +200,7 @@ def synthesize_linked(
     )
     linked_accountant(accountant, budget)  # refuses what no ledger could hold, before reading data
     for one, table in ((of_units, schema.starts), (chosen, schema.transitions)):
-        check_generator(one, table, budget)
+        check_generator(one, table, budget, accountant)
     noise, rng, sampling_seed = random_streams(seed)
     private = LinkedPrivateData(
         read_linked(events, units, schema=schema),

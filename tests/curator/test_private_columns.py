@@ -13,6 +13,7 @@ from dpsynth.curator import private_columns
 from dpsynth.curator.cells import Cells, magnitude_edges
 from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.curator.private_tree import PrivateTree
+from dpsynth.curator.raw_columns import FrameColumns
 from dpsynth.data.columns import CategoricalColumn, IntegerColumn
 from dpsynth.data.open_columns import OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema
@@ -120,13 +121,26 @@ def test_answers_are_near_and_each_is_charged() -> None:
     ],
     ids=["histogram", "decimals", "frequent", "tree"],
 )
-def test_a_spent_budget_refuses_everything(ask: Callable[[PrivateColumns], object]) -> None:
+def test_a_spent_budget_refuses_everything(
+    ask: Callable[[PrivateColumns], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = door(np.arange(500.0))
     opened.histogram("x", CELLS, sigma=opened.sigma_for(opened.remaining * 0.999999), label="all")
     spent = opened.ledger.entries
+    touched = list[str]()
+    for owner, names in ((ResearchNoise, ("gaussian", "laplace")), (FrameColumns, ("numbers",))):
+        for name in names:
+            whole = getattr(owner, name)
+
+            def watched(*of: Any, whole: Any = whole, name: str = name, **named: Any) -> Any:
+                touched.append(name)
+                return whole(*of, **named)
+
+            monkeypatch.setattr(owner, name, watched)
     with pytest.raises(BudgetExceededError):
         ask(opened)
     assert opened.ledger.entries == spent
+    assert touched == [], "no record was looked at, and nothing drawn"
 
 
 @pytest.mark.parametrize(("value", "end"), [(-20.0, 0.0), (20.0, 8.0), (8.0, 8.0), (0.0, 0.0)])

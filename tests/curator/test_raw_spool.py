@@ -15,6 +15,7 @@ import pytest
 import dpsynth
 from dpsynth.curator import number_spool, raw_spool
 from dpsynth.curator.raw_spool import raw_spooled
+from dpsynth.data import parts as data_parts
 from dpsynth.data.clock import Clock
 from dpsynth.data.columns import CategoricalColumn, Column, FloatColumn, IntegerColumn
 from dpsynth.data.constraints import Forbidden
@@ -37,6 +38,21 @@ COLUMNS: tuple[Column | OpenColumn, ...] = (
     CategoricalColumn(name="sex", categories=("f", "m")),
 )
 SCHEMA = OpenSchema(columns=COLUMNS)
+CLOSED = Schema(
+    columns=(
+        CategoricalColumn(
+            name="city", categories=("Rome", "else"), on_invalid="other", other="else", missing=True
+        ),
+        IntegerColumn(name="visits", lower=0, upper=1500, on_invalid="clip"),
+        FloatColumn(name="pay", lower=0, upper=3000, on_invalid="clip", missing=True),
+        FloatColumn(name="weight", lower=-9, upper=9, on_invalid="clip"),
+        IntegerColumn(name="day", lower=18000, upper=19000, clock=Clock(kind="date"), missing=True),
+        IntegerColumn(name="score", lower=0, upper=999),
+        FloatColumn(name="share", lower=0, upper=1, missing=True),
+        CategoricalColumn(name="sex", categories=("f", "m")),
+    ),
+    on_violation="drop",
+)
 
 
 def records(rows: int = ROWS) -> pd.DataFrame:
@@ -127,6 +143,27 @@ def test_records_that_a_constraint_leaves_out_are_asked_nothing(
     memory = fit(whole, schema, out_of_core=False)
     check_same(fit(whole, schema, out_of_core=True), memory)
     assert memory.model.total < 0.9 * ROWS
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["open", "closed"])
+def test_files_are_read_again_only_where_what_is_bought_makes_the_codes(
+    opened: bool, whole: Path, parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The one record of a part is left out, and others.
+    rule = Forbidden(when={"sex": str(records()["sex"][2500]), "score": "0..900"})
+    schema = SCHEMA if opened else replace(CLOSED, constraints=(rule,))
+    memory = fit(whole, schema, out_of_core=False)
+    assert "spread of pay" in [entry.label for entry in memory.receipt.entries]
+    monkeypatch.setattr(raw_spool, "BLOCK", 700)
+    read, reading = list[str](), data_parts.opened_to_read
+
+    def watched(path: Path) -> Any:
+        read.append(path.name)
+        return reading(path)
+
+    monkeypatch.setattr(data_parts, "opened_to_read", watched)
+    check_same(fit(parts, schema), memory)
+    assert read == [path.name for path in sorted(parts.iterdir())] * (2 if opened else 1)
 
 
 def test_without_a_delta_and_with_bounds(whole: Path) -> None:

@@ -287,6 +287,7 @@ WIDE = IntegerColumn(name="day", lower=0, upper=9_999, bins=5_000)
         ({"units_generator": TwoStage(label="colour")}, UnknownNameError, "colour"),
         ({"generator": PairsFirst(pairs=(("ward", "colour"),))}, UnknownNameError, "colour"),
         ({"wide": True}, InvalidValueError, "cells of the junction tree"),
+        ({"units_generator": "dpvae"}, UnsupportedEventError, "another generator than 'dpvae'"),
     ],
 )
 def test_what_a_fit_refuses_is_refused_before_anything_is_bought(
