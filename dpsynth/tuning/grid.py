@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
 
 from dpsynth.errors import FileError, InvalidValueError
 from dpsynth.parameters import check_keys, construct
-from dpsynth.registry import GENERATORS
+from dpsynth.synthesis import build_generator
 
 if TYPE_CHECKING:
     from dpsynth.generators.base import Generator
@@ -101,12 +101,7 @@ def candidates_of(
     if count > _MOST_CANDIDATES:
         raise InvalidValueError("grid", f"{count} candidates", f"at most {_MOST_CANDIDATES}")
     chosen = (dict(zip(lists, values, strict=True)) for values in product(*lists.values()))
-    return tuple(generator_with(name, {**(fixed or {}), **settings}) for settings in chosen)
-
-
-def generator_with(name: str, settings: Mapping[str, Any]) -> "Generator":
-    """Return the generator called `name` with these hyperparameters."""
-    return construct(GENERATORS.get(name), settings, owner=name)
+    return tuple(build_generator(name, {**(fixed or {}), **settings}) for settings in chosen)
 
 
 def stated(grid: Grid) -> str:

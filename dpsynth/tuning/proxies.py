@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from dpsynth.errors import DpsynthError, InvalidValueError, MissingExtraError, NoModelError
 from dpsynth.privacy.budget import Neighbouring
-from dpsynth.tuning.grid import Range, Values, generator_with, parameters_toml, parse_grid
+from dpsynth.tuning.grid import Range, Values, parameters_toml, parse_grid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,7 @@ def tune_on_public(
     """
     optuna = _optuna()
     from dpsynth.evaluation.metric import make_metrics
-    from dpsynth.synthesis import random_streams, synthesize
+    from dpsynth.synthesis import build_generator, random_streams, synthesize
 
     if trials < 1:
         raise InvalidValueError("trials", trials, "at least 1")
@@ -104,7 +104,7 @@ def tune_on_public(
         try:
             made = synthesize(
                 train,
-                generator=generator_with(generator, settings),
+                generator=build_generator(generator, settings),
                 epsilon=epsilon,
                 delta=delta,
                 seed=seed + trial.number,
