@@ -8,6 +8,7 @@ from math import isfinite, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
 
+from dpsynth.data.schema_toml import write_keys
 from dpsynth.errors import FileError, InvalidValueError
 from dpsynth.parameters import check_keys, construct
 from dpsynth.synthesis import build_generator
@@ -133,22 +134,10 @@ def read_parameters(path: str | Path, generator: str) -> dict[str, Any]:
     return cast("dict[str, Any]", parameters)
 
 
-def parameters_toml(generator: str, parameters: Mapping[str, Any], remarks: Sequence[str]) -> str:
-    """Return the text that `read_parameters` reads, with remarks at its head."""
-    lines = [*(f"# {remark}" for remark in remarks), f'generator = "{generator}"', ""]
-    values = [f"{name} = {_literal(value)}" for name, value in parameters.items()]
-    return "\n".join([*lines, "[parameters]", *values, ""])
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_literal, cast('Sequence[Any]', value)))}]"
-    return repr(value)
+def parameters_toml(generator: str, parameters: Mapping[str, Any], remark: str) -> str:
+    """Return the text that `read_parameters` reads, with a remark at its head."""
+    head = f"# {remark}\n" + write_keys({"generator": generator})
+    return head + "\n[parameters]\n" + write_keys(parameters)
 
 
 def _toml(path: str | Path) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class TunedParameters:
             f"tuned on public records: {self.utility} {self.value:.6g} on their hold-out, "
             f"at a simulated epsilon of {self.epsilon:g}, best of {self.trials} trials"
         )
-        return parameters_toml(self.generator, self.parameters, [remark])
+        return parameters_toml(self.generator, self.parameters, remark)
 
 
 def tune_on_public(
