@@ -33,8 +33,8 @@ class Range:
         InvalidValueError: ends out of order, or not above 0 for a logarithm.
     """
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     log: bool = False
 
     def __post_init__(self) -> None:

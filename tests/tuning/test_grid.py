@@ -37,6 +37,10 @@ def test_a_grid_is_lists_and_ranges(tmp_path: Path) -> None:
         "b": Range(low=1, high=9, log=True),
         "c": Range(low=1, high=2.5),
     }
+    assert isinstance(grid["b"], Range)
+    assert grid["b"].whole
+    assert isinstance(grid["c"], Range)
+    assert not grid["c"].whole
 
 
 @pytest.mark.parametrize(
