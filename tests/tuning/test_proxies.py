@@ -11,6 +11,7 @@ from tests.generators.planted import planted_table
 from tests.tuning.toy import NAME
 
 pytest.importorskip("optuna", reason="the extra 'tuning' is not installed")
+pytestmark = pytest.mark.filterwarnings("ignore:a run was fitted")
 
 # nine rows in ten are one and the same, which is far from uniform
 TABLE = planted_table(400).take(np.r_[np.zeros(360, dtype=np.intp), np.arange(40)])
