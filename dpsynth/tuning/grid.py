@@ -62,10 +62,17 @@ def read_grid(path: str | Path) -> Grid:
     return parse_grid(_toml(path))
 
 
-def parse_grid(record: Mapping[str, Any]) -> Grid:
-    """Return the grid that plain values state; errors as of `read_grid`."""
+def parse_grid(record: Mapping[str, Any], fixed: Mapping[str, Any] | None = None) -> Grid:
+    """Return the grid that plain values state; errors as of `read_grid`.
+
+    Args:
+        record: hyperparameter -> its values.
+        fixed: other hyperparameters, which all candidates share.
+    """
     if not record:
         raise InvalidValueError("grid", dict(record), "at least one hyperparameter")
+    for name in record.keys() & (fixed or {}).keys():
+        raise InvalidValueError("grid", name, "of hyperparameters that are not fixed beside it")
     return {name: _values(name, stated) for name, stated in record.items()}
 
 

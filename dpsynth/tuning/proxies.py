@@ -104,7 +104,7 @@ def tune_on_public(
 
     if trials < 1:
         raise InvalidValueError("trials", trials, "at least 1")
-    values, (metric,) = parse_grid(grid), make_metrics([utility], target=target)
+    values, (metric,) = parse_grid(grid, fixed), make_metrics([utility], target=target)
     train, holdout = _split(_closed_table(data, schema), random_streams(seed)[1])
 
     def objective(trial: Any) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dpsynth.errors import NoModelError, UnknownNameError
+from dpsynth.errors import InvalidValueError, NoModelError, UnknownNameError
 from dpsynth.tuning.proxies import TunedParameters, tune_on_public
 from tests.generators.planted import planted_table
 from tests.tuning.toy import NAME
@@ -45,6 +45,11 @@ def test_a_trial_that_diverges_is_left_out_and_what_is_fixed_is_told() -> None:
 def test_a_misspelt_name_is_told_and_not_tried() -> None:
     with pytest.raises(UnknownNameError, match="smoothing"):
         tuned({"smothing": [0.1]})
+
+
+def test_what_is_fixed_is_not_tried() -> None:
+    with pytest.raises(InvalidValueError, match="grid is 'smoothing', but it must be of"):
+        tuned({"smoothing": [0.1]}, fixed={"smoothing": 0.5})
 
 
 def test_where_every_trial_fails_a_reason_is_told() -> None:

@@ -241,6 +241,11 @@ def test_a_candidate_with_other_events_is_refused(runs: list[Any]) -> None:
         ({"generator": "uniform", "grid": {"largest_tree": [9]}}, UnknownNameError, "uniform"),
         ({"grid": {"smoothing": ["much"]}}, InvalidValueError, "smoothing"),
         ({"grid": {"smoothing": {"low": 0.1, "high": 3}}}, InvalidValueError, "list of values"),
+        (
+            {"fixed": {"smoothing": 0.1}},
+            InvalidValueError,
+            "grid is 'smoothing', but it must be of",
+        ),
         ({"grid": {}}, InvalidValueError, "at least one hyperparameter"),
         ({"mean_runs": 1.0}, InvalidValueError, "mean_runs"),
         ({"law": "fixed"}, InvalidValueError, "law"),
