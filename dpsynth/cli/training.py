@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, TextIO, final
 
+from dpsynth.privacy.rounding import rounded_up
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
@@ -43,9 +45,10 @@ class TrainingDisplay:
             self._told = monotonic()
             left = f"about {progress.seconds_left:.0f} s left"
             where = f"training: step {progress.step} of {progress.steps}"
+            spent = rounded_up(progress.epsilon, digits=4)
             signals = (
                 f"loss on trial rows {progress.trial_loss:.4g}, noisy gradient "
-                f"{progress.gradient_norm:.3g}, epsilon so far {progress.epsilon:.4g}"
+                f"{progress.gradient_norm:.3g}, epsilon so far {spent}"
             )
             print(f"{where}, {signals}, {left}", file=self._stream, flush=True)
 
@@ -57,7 +60,7 @@ class TrainingDisplay:
             self._task = self._bars.add_task("training", total=progress.steps, note="")
         note = (
             f"trial loss {progress.trial_loss:.3g}, gradient {progress.gradient_norm:.3g}, "
-            f"ε {progress.epsilon:.3g}"
+            f"ε {rounded_up(progress.epsilon, digits=3)}"
         )
         self._bars.update(self._task, completed=progress.step, note=note)
         if progress.step == progress.steps:

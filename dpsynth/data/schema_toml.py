@@ -6,7 +6,7 @@ lists and tables in one line only, so the few lines here write it, and no depend
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from dpsynth.data.column_kinds import KEYS, column_keys, read_column
@@ -87,13 +87,14 @@ def write(
     constraints: Iterable[Constraint] = (),
 ) -> str:
     """Return TOML for a schema; keys that are None are left out."""
-    blocks = [_write_keys(top)]
-    blocks += ["[[column]]\n" + _write_keys(column_keys(column)) for column in columns]
-    blocks += ["[[constraint]]\n" + _write_keys(constraint_keys(one)) for one in constraints]
+    blocks = [write_keys(top)]
+    blocks += ["[[column]]\n" + write_keys(column_keys(column)) for column in columns]
+    blocks += ["[[constraint]]\n" + write_keys(constraint_keys(one)) for one in constraints]
     return "\n".join(blocks)
 
 
-def _write_keys(keys: TomlTable) -> str:
+def write_keys(keys: TomlTable) -> str:
+    """Return the lines of one TOML table; keys that are None are left out."""
     return "".join(f"{key} = {_value(value)}\n" for key, value in keys.items() if value is not None)
 
 
@@ -103,8 +104,8 @@ def _value(value: object) -> str:
     if isinstance(value, str):
         # JSON and TOML quote texts alike, except that TOML wants the delete character escaped.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, tuple):
-        return f"[{', '.join(_value(item) for item in cast('tuple[object, ...]', value))}]"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, cast('Sequence[object]', value)))}]"
     if isinstance(value, dict):
         items = cast("dict[str, object]", value).items()
         return f"{{ {', '.join(f'{_value(key)} = {_value(item)}' for key, item in items)} }}"

@@ -214,7 +214,7 @@ class Receipt:
 
 def _by_step(run: Trajectory) -> str:
     points = zip(run.steps, run.epsilon, strict=True)
-    told = ", ".join(f"{steps}: {epsilon:.4g}" for steps, epsilon in points)
+    told = ", ".join(f"{steps}: {rounded_up(epsilon, digits=4)}" for steps, epsilon in points)
     return f"       epsilon with all before it, after so many steps: {told}"
 
 

@@ -2,13 +2,13 @@
 
 from decimal import ROUND_CEILING, Context
 
-_DIGITS = Context(prec=6, rounding=ROUND_CEILING)
 
-
-def rounded_up(value: float) -> str:
-    """Return `value` in at most six digits, rounded up: what is stated of a loss still holds.
+def rounded_up(value: float, *, digits: int = 6) -> str:
+    """Return `value` in few digits, rounded up: what is stated of a loss still holds.
 
     Args:
         value: finite; what its shortest decimal spelling says is what is rounded.
+        digits: at most so many.
     """
-    return f"{float(_DIGITS.create_decimal(repr(float(value)))):.6g}"
+    exact = Context(prec=digits, rounding=ROUND_CEILING)
+    return f"{float(exact.create_decimal(repr(float(value)))):.{digits}g}"

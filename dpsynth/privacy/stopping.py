@@ -12,8 +12,9 @@ DRAW_DISTANCE: Final = 2.0**-150
 """Total-variation distance, at most, of the law of `drawn_runs` from the stated one.
 
 A boundary of the cumulative law is off by its rounding and by the fineness of the uniform number:
-there are fewer than 2**25 of them, each sum of so many terms has an error below 2**25 * 1e-78, and
-the tail that is cut has less than 2**25 * 1e-75, together below 1e-60.
+there are fewer than 2**28 of them (the logarithmic law has the longest tail), each sum of so many
+terms has an error below 2**28 * 1e-78, and the tail that is cut has less than 2**28 * 1e-75,
+together below 1e-60.
 """
 _DIGITS, _LEAST = 80, Decimal("1e-75")
 _LARGEST_MEAN = 1e5

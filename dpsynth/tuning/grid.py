@@ -8,9 +8,10 @@ from math import isfinite, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
 
+from dpsynth.data.schema_toml import write_keys
 from dpsynth.errors import FileError, InvalidValueError
 from dpsynth.parameters import check_keys, construct
-from dpsynth.registry import GENERATORS
+from dpsynth.synthesis import build_generator
 
 if TYPE_CHECKING:
     from dpsynth.generators.base import Generator
@@ -32,8 +33,8 @@ class Range:
         InvalidValueError: ends out of order, or not above 0 for a logarithm.
     """
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     log: bool = False
 
     def __post_init__(self) -> None:
@@ -61,10 +62,17 @@ def read_grid(path: str | Path) -> Grid:
     return parse_grid(_toml(path))
 
 
-def parse_grid(record: Mapping[str, Any]) -> Grid:
-    """Return the grid that plain values state; errors as of `read_grid`."""
+def parse_grid(record: Mapping[str, Any], fixed: Mapping[str, Any] | None = None) -> Grid:
+    """Return the grid that plain values state; errors as of `read_grid`.
+
+    Args:
+        record: hyperparameter -> its values.
+        fixed: other hyperparameters, which all candidates share.
+    """
     if not record:
         raise InvalidValueError("grid", dict(record), "at least one hyperparameter")
+    for name in record.keys() & (fixed or {}).keys():
+        raise InvalidValueError("grid", name, "of hyperparameters that are not fixed beside it")
     return {name: _values(name, stated) for name, stated in record.items()}
 
 
@@ -101,12 +109,7 @@ def candidates_of(
     if count > _MOST_CANDIDATES:
         raise InvalidValueError("grid", f"{count} candidates", f"at most {_MOST_CANDIDATES}")
     chosen = (dict(zip(lists, values, strict=True)) for values in product(*lists.values()))
-    return tuple(generator_with(name, {**(fixed or {}), **settings}) for settings in chosen)
-
-
-def generator_with(name: str, settings: Mapping[str, Any]) -> "Generator":
-    """Return the generator called `name` with these hyperparameters."""
-    return construct(GENERATORS.get(name), settings, owner=name)
+    return tuple(build_generator(name, {**(fixed or {}), **settings}) for settings in chosen)
 
 
 def stated(grid: Grid) -> str:
@@ -138,22 +141,10 @@ def read_parameters(path: str | Path, generator: str) -> dict[str, Any]:
     return cast("dict[str, Any]", parameters)
 
 
-def parameters_toml(generator: str, parameters: Mapping[str, Any], remarks: Sequence[str]) -> str:
-    """Return the text that `read_parameters` reads, with remarks at its head."""
-    lines = [*(f"# {remark}" for remark in remarks), f'generator = "{generator}"', ""]
-    values = [f"{name} = {_literal(value)}" for name, value in parameters.items()]
-    return "\n".join([*lines, "[parameters]", *values, ""])
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_literal, cast('Sequence[Any]', value)))}]"
-    return repr(value)
+def parameters_toml(generator: str, parameters: Mapping[str, Any], remark: str) -> str:
+    """Return the text that `read_parameters` reads, with a remark at its head."""
+    head = f"# {remark}\n" + write_keys({"generator": generator})
+    return head + "\n[parameters]\n" + write_keys(parameters)
 
 
 def _toml(path: str | Path) -> dict[str, Any]:

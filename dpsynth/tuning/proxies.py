@@ -4,9 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
-from dpsynth.errors import DpsynthError, InvalidValueError, MissingExtraError, NoModelError
+from dpsynth.errors import (
+    DpsynthError,
+    InvalidValueError,
+    MissingExtraError,
+    NoModelError,
+    UnknownNameError,
+)
 from dpsynth.privacy.budget import Neighbouring
-from dpsynth.tuning.grid import Range, Values, generator_with, parameters_toml, parse_grid
+from dpsynth.tuning.grid import Range, Values, parameters_toml, parse_grid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +23,10 @@ if TYPE_CHECKING:
     from dpsynth.data.datasets import Target
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
+    from dpsynth.synthesis import Synthesis
 
 _HOLDOUT = 0.2
+_REFUSAL = "refusal"
 
 
 @final
@@ -48,7 +56,7 @@ class TunedParameters:
             f"tuned on public records: {self.utility} {self.value:.6g} on their hold-out, "
             f"at a simulated epsilon of {self.epsilon:g}, best of {self.trials} trials"
         )
-        return parameters_toml(self.generator, self.parameters, [remark])
+        return parameters_toml(self.generator, self.parameters, remark)
 
 
 def tune_on_public(
@@ -90,28 +98,28 @@ def tune_on_public(
 
     Reference: Akiba et al. 2019 (Optuna; its tree-structured Parzen estimator).
     """
-    optuna = _optuna()
+    _optuna()
     from dpsynth.evaluation.metric import make_metrics
-    from dpsynth.synthesis import random_streams, synthesize
+    from dpsynth.synthesis import build_generator, random_streams, synthesize
 
     if trials < 1:
         raise InvalidValueError("trials", trials, "at least 1")
-    values, (metric,) = parse_grid(grid), make_metrics([utility], target=target)
+    values, (metric,) = parse_grid(grid, fixed), make_metrics([utility], target=target)
     train, holdout = _split(_closed_table(data, schema), random_streams(seed)[1])
 
     def objective(trial: Any) -> float:
         settings = {**(fixed or {}), **{n: _proposed(trial, n, v) for n, v in values.items()}}
-        try:
-            made = synthesize(
+        made = _fitted(
+            trial,
+            lambda: synthesize(
                 train,
-                generator=generator_with(generator, settings),
+                generator=build_generator(generator, settings),
                 epsilon=epsilon,
                 delta=delta,
                 seed=seed + trial.number,
                 relation=relation,
-            )
-        except DpsynthError as error:
-            raise optuna.TrialPruned(str(error)) from error
+            ),
+        )
         rows = made.sample(len(train))
         return metric(holdout, rows, rng=random_streams(seed)[1]).value
 
@@ -127,6 +135,17 @@ def tune_on_public(
     )
 
 
+def _fitted(trial: Any, fit: "Callable[[], Synthesis]") -> "Synthesis":
+    """Return what `fit` returns; where it is refused the trial ends, and keeps the reason."""
+    try:
+        return fit()
+    except UnknownNameError:
+        raise  # a name is as unknown to every other trial
+    except DpsynthError as error:
+        trial.set_user_attr(_REFUSAL, str(error))
+        raise _optuna().TrialPruned(str(error)) from error
+
+
 def _best_trial(
     objective: Callable[[Any], float], trials: int, *, seed: int, maximised: bool
 ) -> Any:
@@ -138,7 +157,9 @@ def _best_trial(
     try:
         return study.best_trial
     except ValueError:
-        raise NoModelError("every trial on the public records failed", 0.0, None) from None
+        last = study.trials[-1].user_attrs[_REFUSAL].removesuffix(".")
+        rule = f"every trial on the public records failed, the last one thus: {last}"
+        raise NoModelError(rule, 0.0, None) from None
 
 
 def _optuna() -> Any:

@@ -146,7 +146,7 @@ def tune(
     from dpsynth.opening import door
     from dpsynth.synthesis import parse_relation, random_streams
 
-    values = parse_grid(grid)
+    values = parse_grid(grid, fixed)
     candidates = candidates_of(generator, values, fixed)
     budget = Budget(epsilon=epsilon, delta=delta, relation=parse_relation(relation))
     stopping = Stopping(mean_runs=mean_runs, law=_parse_law(law), score_share=score_share)

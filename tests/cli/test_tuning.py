@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dpsynth.privacy.events import RepeatedEvent
+from dpsynth.privacy.events import RepeatedEvent, StoppingLaw
 from dpsynth.privacy.receipt import Receipt
 from dpsynth.synthesis import Synthesis
 from tests.cli.running import runner
@@ -25,13 +25,27 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def test_private_records_are_tuned_under_the_ledger(run: Any) -> None:
-    code, said = run("r.csv", "--mean-runs", "1.5", "--out", "m.dps", "--receipt", "r.json")
+    written = ["--out", "m.dps", "--receipt", "r.json"]
+    code, said = run("r.csv", "--mean-runs", "1.5", "--law", "geometric", *written)
     assert code == 0, said
     assert "all runs together" in said
     receipt = Receipt.from_json(Path("r.json").read_text())
-    assert isinstance(receipt.entries[0].event, RepeatedEvent)
+    event = receipt.entries[0].event
+    assert isinstance(event, RepeatedEvent)
+    assert (event.mean_runs, event.stopping) == (1.5, StoppingLaw.GEOMETRIC)
     assert len(receipt.entries) == 1
     assert len(Synthesis.load("m.dps").sample(7)) == 7
+
+
+@pytest.mark.parametrize("places", [("--out", "p"), ("--out", "m.dps", "--receipt", "p")])
+def test_a_place_that_cannot_be_written_is_refused_before_the_runs(
+    run: Any, places: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("p").mkdir()
+    monkeypatch.setattr("dpsynth.tuning.random_stopping.tune", None)
+    code, said = run("r.csv", *places)
+    assert code == 2
+    assert said.startswith("dpsynth: p: ")
 
 
 @pytest.mark.parametrize("option", [("--trials", "9"), ("--utility", "tvd_1way")])
@@ -60,9 +74,12 @@ def test_other_mixtures_are_refused(run: Any, arguments: tuple[str, ...], named:
 
 def test_public_records_are_tuned_by_trials(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("optuna", reason="the extra 'tuning' is not installed")
-    code, said = run("--public", "r.csv", "--trials", "2", "--out", "p.toml")
+    chosen = ["--utility", "tvd_1way", "--out", "p.toml"]
+    code, said = run("--public", "r.csv", "--trials", "2", *chosen)
     assert code == 0, said
-    assert "simulated epsilon of 3" in Path("p.toml").read_text()
+    head = Path("p.toml").read_text()
+    assert "tvd_1way" in head
+    assert "simulated epsilon of 3, best of 2 trials" in head
     common = ["synthesize", "r.csv", "--schema", "s.toml", "--epsilon", "1", "--out", "o.csv"]
     given = runner(capsys)
     taken = [*common, "--parameters", "p.toml", "--seed", "0", "--model", "m.dps"]

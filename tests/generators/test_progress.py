@@ -1,7 +1,7 @@
 """What watchers of training are told, and that watching changes nothing."""
 
 import io
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,19 @@ def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.Mon
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "said"), [(io.StringIO(), "epsilon so far 0.7501,"), (Terminal(), "ε 0.751")]
+)
+def test_epsilon_is_shown_rounded_up(
+    monkeypatch: pytest.MonkeyPatch, stream: Any, said: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(display, "_LINES_APART", 0.0)
+    with TrainingDisplay(stream).showing() as watcher:
+        watcher(replace(reported(5), epsilon=0.75001))
+    assert said in stream.getvalue()
 
 
 def test_on_a_terminal_there_is_a_bar_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:

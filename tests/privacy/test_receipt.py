@@ -107,6 +107,11 @@ def test_numbers_are_rounded_up(value: float, text: str) -> None:
     assert rounded_up(value) == text
 
 
+def test_digits_may_be_fewer() -> None:
+    assert rounded_up(0.750001, digits=4) == "0.7501"
+    assert rounded_up(0.7501, digits=4) == "0.7501"
+
+
 def test_the_statement_answers_every_question_of_a_claim(receipt: Receipt) -> None:
     statement = claim_statement(receipt)
     assert set(statement) == {

@@ -22,10 +22,18 @@ from dpsynth.generators.base import Generator
 from dpsynth.generators.progress import watched
 from dpsynth.privacy.accountant import make_accountant
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.events import GaussianEvent, GdpEvent, RepeatedEvent, StoppingLaw
+from dpsynth.privacy.calibration import gdp_mu
+from dpsynth.privacy.events import (
+    ComposedEvent,
+    GaussianEvent,
+    GdpEvent,
+    RepeatedEvent,
+    StoppingLaw,
+)
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource, ResearchNoise
 from dpsynth.privacy.receipt import Receipt
+from dpsynth.privacy.stopping import DRAW_DISTANCE
 from dpsynth.privacy.tuning import tuning_epsilon
 from dpsynth.synthesis import Synthesis
 from dpsynth.tuning import random_stopping
@@ -92,6 +100,7 @@ def test_one_entry_holds_the_price_of_all_runs(runs: list[Any]) -> None:
     price = tuning_epsilon(event.run, 1e-9, mean_runs=3.0, law=StoppingLaw.LOGARITHMIC)
     assert made.receipt.epsilon_spent == pytest.approx(price, rel=1e-3)
     assert 3.99 < made.receipt.epsilon_spent <= 4.0, "the noise is no more than the budget asks"
+    assert event.sampling_distance == DRAW_DISTANCE, "the law of the runs is drawn to so much"
     one = make_accountant("rdp", Budget(epsilon=4.0, delta=1e-9)).epsilon(event.run)
     stated = float(entry.label.rpartition(" ")[2])
     assert one <= stated < 1.00001 * one
@@ -142,12 +151,30 @@ def test_a_rehearsal_draws_nothing() -> None:
     assert private.ledger.accountant.epsilon([found.event]) <= 4.0
 
 
+def test_the_score_costs_its_share_beside_the_fit() -> None:
+    private = opened(TABLE)
+    found = rehearsed(private, random_stopping.candidates_of(NAME, GRID), mean_runs=3.0)
+    whole = gdp_mu(found.budgets[0].epsilon, private.ledger.accountant.delta)
+    assert found.score.amount.mu**2 == pytest.approx(0.1 * whole**2)
+    assert found.event.run[1] == ComposedEvent(events=(found.score.event(private),))
+
+
 def test_nothing_tells_of_the_number_of_runs(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: Any
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: Any,
+    recwarn: pytest.WarningsRecorder,
 ) -> None:
     """One run or five: whatever leaves is of the same form, and no watcher is told of any."""
     told: list[Any] = []
     forms = []
+    streams: list[Any] = []
+
+    def interpolated(model: Any, *, rng: np.random.Generator) -> Any:
+        streams.append(rng.bit_generator.state)
+        return model
+
+    monkeypatch.setattr("dpsynth.sampling.interpolation.with_interpolated_values", interpolated)
     caplog.set_level(logging.DEBUG)
     for count in (1, 5):
         set_runs(monkeypatch, count)
@@ -167,7 +194,9 @@ def test_nothing_tells_of_the_number_of_runs(
             )
         )
     assert forms[0] == forms[1]
+    assert streams[0] == streams[1], "what closes the release goes on by how many runs there were"
     assert told == []
+    assert list(recwarn) == [], "a warning a run"
 
 
 def test_a_seeded_call_repeats_itself() -> None:
@@ -212,6 +241,11 @@ def test_a_candidate_with_other_events_is_refused(runs: list[Any]) -> None:
         ({"generator": "uniform", "grid": {"largest_tree": [9]}}, UnknownNameError, "uniform"),
         ({"grid": {"smoothing": ["much"]}}, InvalidValueError, "smoothing"),
         ({"grid": {"smoothing": {"low": 0.1, "high": 3}}}, InvalidValueError, "list of values"),
+        (
+            {"fixed": {"smoothing": 0.1}},
+            InvalidValueError,
+            "grid is 'smoothing', but it must be of",
+        ),
         ({"grid": {}}, InvalidValueError, "at least one hyperparameter"),
         ({"mean_runs": 1.0}, InvalidValueError, "mean_runs"),
         ({"law": "fixed"}, InvalidValueError, "law"),

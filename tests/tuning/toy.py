@@ -1,5 +1,6 @@
 """A generator that fits in a moment: noisy 1-way marginals under a plan, and columns apart."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, final
@@ -62,6 +63,7 @@ class Toy(Generator):
         cliques = [(a,) for a in private.domain.attributes[: self.columns]]
         sigmas = private.schedule(plan) * len(cliques)
         found = private.marginals(cliques, sigmas=sigmas, label=label)
+        warnings.warn("a run was fitted", UserWarning, stacklevel=2)
         if self.diverges:
             raise TrainingError(1, 3, 1.0, None)
         columns = []
