@@ -24,6 +24,12 @@ variance 2 v; two of width 2 h by 4 h**2 times it, and their noise has variance 
 """
 
 
+def bare(column: IntegerColumn | FloatColumn) -> bool:
+    """Return whether the column has bins in which nothing says where values lie."""
+    edges = _edges(column)
+    return column.binned and len(set(_given(column.pieces, edges)[1].tolist())) < len(edges) - 1
+
+
 def interpolated(column: IntegerColumn | FloatColumn, counts: Array) -> IntegerColumn | FloatColumn:
     """Return the column with pieces in the bins that had none, along a smooth curve of all bins.
 
@@ -33,19 +39,18 @@ def interpolated(column: IntegerColumn | FloatColumn, counts: Array) -> IntegerC
         column: the specification.
         counts: of its codes, that of missing values included; post-processing of what was bought.
     """
-    whole = isinstance(column, IntegerColumn)
-    edges = (integer_edges(column) if whole else float_edges(column)).astype(np.float64)
+    edges = _edges(column)
     bins = len(edges) - 1
     mass = np.maximum(np.asarray(counts, dtype=np.float64)[:bins], 0.0)
     given, home = _given(column.pieces, edges)
-    bare = mass > 0
-    bare[home] = False
-    if not column.binned or not bare.any() or trust(edges, mass) == 0:
+    open_bins = mass > 0
+    open_bins[home] = False
+    if not column.binned or not open_bins.any() or trust(edges, mass) == 0:
         return column
     ends = _ends(edges, _scale(column))
     shares, own = curve_shares(edges, mass, ends), bins_of(edges, ends)
     found = [*zip(home.tolist(), given, strict=True)]
-    for k in np.flatnonzero(bare[own]).tolist():
+    for k in np.flatnonzero(open_bins[own]).tolist():
         found.append((int(own[k]), (float(ends[k]), float(ends[k + 1]), float(shares[k]))))
     found.sort(key=lambda item: item[0])  # stable: pieces of one bin stay in order
     return replace(column, pieces=tuple(piece for _, piece in found))
@@ -146,6 +151,11 @@ def _ends(edges: Array, scale: float | None) -> Array:
         inner = np.ceil(inner * scale - 1e-9) / scale
     inside = np.clip(inner, edges[:-1, None], edges[1:, None])
     return np.unique(np.concatenate([edges, inside.ravel()]))
+
+
+def _edges(column: IntegerColumn | FloatColumn) -> Array:
+    whole = isinstance(column, IntegerColumn)
+    return (integer_edges(column) if whole else float_edges(column)).astype(np.float64)
 
 
 def _scale(column: IntegerColumn | FloatColumn) -> float | None:

@@ -113,6 +113,14 @@ class BlockSampler(ABC):
         """Yield `n` rows of integer codes in blocks of at most `BLOCK_ROWS`."""
 
 
+class KnownLaws(ABC):
+    """What a model also is whose single columns are known without drawing rows, and little else."""
+
+    @abstractmethod
+    def one_way(self, attribute: str) -> NDArray[np.float64]:
+        """Return expected counts of the codes of `attribute`, an attribute of the domain."""
+
+
 class TractableModel(SyntheticModel):
     """A model whose conditional laws and marginals are known, not only its samples.
 

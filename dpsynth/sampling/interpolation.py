@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.columns import FloatColumn, IntegerColumn
-from dpsynth.data.interpolation import interpolated
+from dpsynth.data.interpolation import bare, interpolated
 from dpsynth.data.schema import Schema
-from dpsynth.generators.base import SyntheticModel, TractableModel
+from dpsynth.generators.base import KnownLaws, SyntheticModel, TractableModel
 
 COUNTED_ROWS = 2**16
 """Rows of a model without known marginals whose codes are counted instead."""
@@ -28,7 +28,7 @@ def with_interpolated_values(model: SyntheticModel, *, rng: np.random.Generator)
     """
     schema = model.schema
     numbers = {
-        c.name: c for c in schema.columns if isinstance(c, IntegerColumn | FloatColumn) and c.binned
+        c.name: c for c in schema.columns if isinstance(c, IntegerColumn | FloatColumn) and bare(c)
     }
     if not numbers:
         return model
@@ -44,6 +44,8 @@ def _counts(
 ) -> dict[str, NDArray[np.float64]]:
     if isinstance(model, TractableModel) and model.tractable:
         return {name: model.marginal((name,)) for name in names}
+    if isinstance(model, KnownLaws) and not model.schema.constraints:
+        return {name: model.one_way(name) for name in names}
     rows = np.concatenate(list(model.codes_in_blocks(COUNTED_ROWS, rng=rng.spawn(1)[0])))
     schema: Schema = model.schema
     return {

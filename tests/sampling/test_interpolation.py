@@ -19,7 +19,7 @@ import dpsynth
 from dpsynth.data.columns import CategoricalColumn, FloatColumn, IntegerColumn
 from dpsynth.data.schema import Schema
 from dpsynth.data.values import value_law
-from dpsynth.generators.base import SyntheticModel
+from dpsynth.generators.base import KnownLaws, SyntheticModel
 from dpsynth.preparation.prepare import Preparation
 from dpsynth.sampling.interpolation import with_interpolated_values
 from dpsynth.synthesis import Synthesis
@@ -187,6 +187,38 @@ def test_a_model_that_only_draws_is_counted_and_the_stream_is_left_alone() -> No
     start = [weight for low, _, weight in income.pieces if low < 0.5]
     assert start == sorted(start, reverse=True)
     assert len(start) > 1
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Slow(SyntheticModel, KnownLaws):
+    """A law of single columns that is known, and whose rows are not to be drawn for it."""
+
+    schema: Schema = SCHEMA
+    total: float = 50.0
+
+    def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
+        raise AssertionError("drawn")
+
+    def one_way(self, attribute: str) -> NDArray[np.float64]:
+        return np.power(0.8, np.arange(self.schema.domain.sizes[attribute], dtype=np.float64))
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        return {}
+
+    @classmethod
+    def from_arrays(cls, schema: Schema, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        return cls(schema=schema)
+
+
+def test_no_rows_are_drawn_where_columns_are_known_or_have_pieces() -> None:
+    rng = np.random.default_rng(1)
+    slow = Slow()
+    found = with_interpolated_values(slow, rng=rng)
+    income: Any = found.schema.column("income")
+    assert len(income.pieces) > 1
+    # Once every bin has its pieces, nothing is asked for at all.
+    assert with_interpolated_values(found, rng=rng) is found
 
 
 def area(real: Any, drawn: Any) -> float:

@@ -16,6 +16,7 @@ from dpsynth.data.domain import Domain
 from dpsynth.data.schema import Schema
 from dpsynth.generators.base import (
     Generator,
+    KnownLaws,
     SyntheticModel,
     check_counts,
     check_installed,
@@ -49,8 +50,10 @@ _CALIBRATION_ROWS, _CALIBRATION_ROUNDS = 2**13, 3
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DiffusionModel(SyntheticModel):
+class DiffusionModel(SyntheticModel, KnownLaws):
     """A denoiser and the kernels that it undoes. NumPy suffices.
+
+    Its columns have the laws of `noising`, as `calibrated` sees to.
 
     Args:
         schema: the public description of the records.
@@ -69,6 +72,9 @@ class DiffusionModel(SyntheticModel):
 
     def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
         return in_batches(n, lambda rows: self._batch(rows, rng=rng))
+
+    def one_way(self, attribute: str) -> Array:
+        return self.total * self.noising.laws[self.schema.domain.axes((attribute,))[0]]
 
     def _batch(self, n: int, *, rng: np.random.Generator) -> NDArray[np.int64]:
         codes = start(self.noising, n, rng=rng)
