@@ -12,9 +12,14 @@ from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 from dpsynth.curator.private_data import PrivateData  # noqa: E402
 from dpsynth.errors import InvalidValueError  # noqa: E402
 from dpsynth.generators.neural import diffusion, vae  # noqa: E402
+from dpsynth.generators.neural.anchored import Anchored  # noqa: E402
 from dpsynth.generators.neural.autoregressive import DpAutoregressive  # noqa: E402
+from dpsynth.generators.neural.latent_mixture import LatentMixture, hearsay, misfit  # noqa: E402
+from dpsynth.generators.neural.margnet import MargNet  # noqa: E402
 from dpsynth.generators.neural.networks import autoencoder  # noqa: E402
 from dpsynth.generators.neural.noising import Noising  # noqa: E402
+from dpsynth.generators.neural.pate_gan import PateGan  # noqa: E402
+from dpsynth.pgm.measurement import NoisyMarginal  # noqa: E402
 from dpsynth.privacy.budget import Budget  # noqa: E402
 from dpsynth.privacy.noise import ResearchNoise  # noqa: E402
 from tests.generators.planted import SIZES, planted_table  # noqa: E402
@@ -23,12 +28,16 @@ TABLE = planted_table(50)
 
 
 @pytest.mark.parametrize("device", ["nowhere", "meta", "cuda:99"])
-@pytest.mark.parametrize("family", [vae.DpVae, diffusion.DpDiffusion, DpAutoregressive])
+@pytest.mark.parametrize(
+    "family", [vae.DpVae, diffusion.DpDiffusion, DpAutoregressive, Anchored, MargNet, PateGan]
+)
 def test_a_device_out_of_reach_is_refused_before_anything_is_bought(
     family: Any, device: str
 ) -> None:
     noise = ResearchNoise(rng=np.random.default_rng(0))
-    private = PrivateData(TABLE, Budget(epsilon=1.0, delta=1e-9), noise=noise, accountant="pld")
+    budget = Budget(epsilon=1.0, delta=1e-9)
+    private = PrivateData(TABLE, budget, noise=noise, accountant=family.accountant)
+    assert family().device == "auto"
     with pytest.raises(InvalidValueError, match=f"device is '{device}'"):
         family(device=device).fit(private, rng=np.random.default_rng(0))
     assert not private.ledger.entries
@@ -68,3 +77,26 @@ def test_losses_of_a_network_on_a_gpu_are_there(which: str) -> None:
         assert (found.device.type, tuple(found.shape)) == ("cuda", (7,))
         with pytest.raises(RuntimeError, match="same device"):
             loss(network, codes.cpu(), generator)
+
+
+def test_a_mixture_on_a_gpu_is_fitted_there() -> None:
+    domain = TABLE.schema.domain
+    shares = np.concatenate([np.full(size, 1.0 / size) for size in SIZES])
+    pair = domain.attributes[:2]
+    sizes = [domain.sizes[a] for a in pair]
+    bought = NoisyMarginal(clique=pair, values=np.ones(sizes), sigma=1.0)
+    guess = np.ones((shares.size, shares.size))
+    rng = np.random.default_rng(0)
+    network: Any = LatentMixture(domain, shares, draws=7, latent=2, hidden=4, rng=rng)
+
+    def moved(tensor: Any) -> Any:
+        return torch.empty(tensor.shape, device="cuda")
+
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        network._shares, network._shift = moved(network._shares), moved(network._shift)
+        network._latent = moved(network._latent)
+        network._layers = [(moved(weight), moved(bias)) for weight, bias in network._layers]
+        network._calibrate(1.0)
+        laws = network.laws()
+        for loss in (misfit([bought], 50.0), hearsay(domain, guess, [pair], 0.1)):
+            assert loss(laws).device.type == "cuda"

@@ -28,11 +28,12 @@ from dpsynth.generators.neural.graphical_chain import calibrated, chain_of
 from dpsynth.generators.neural.interactions import Interactions, linear_layers
 from dpsynth.generators.neural.softmax import softmax
 from dpsynth.generators.neural.spending import check_sgd, mu_for, planned
-from dpsynth.generators.neural.training import gradient_norm
+from dpsynth.generators.neural.training import device_of, gradient_norm
 from dpsynth.generators.progress import Reporter
 from dpsynth.privacy.events import GdpEvent
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 _PUBLIC_ROWS = 2**12
@@ -78,6 +79,7 @@ class Anchored(Generator):
         noise_in_logits: standard deviation that noise gives a logit through one feature, at the end
             and before thresholds; bounds the rate.
         false_features: expected number of features kept that are noise.
+        device: where to train; "auto" is a GPU where there is one.
 
     Raises:
         InvalidValueError: a hyperparameter out of its range.
@@ -94,6 +96,7 @@ class Anchored(Generator):
     clipping_norm: float = 1.0
     noise_in_logits: float = 0.3
     false_features: float = 0.1
+    device: str = "auto"
 
     name: ClassVar[str] = "anchored"
     accountant: ClassVar[str] = "pld"
@@ -110,6 +113,7 @@ class Anchored(Generator):
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> ChainModel:
         check_installed(self)
+        device = device_of(self.device)
         part = GdpEvent(mu=mu_for(private, self.marginal_share))
         plan = planned(
             private,
@@ -130,7 +134,7 @@ class Anchored(Generator):
             noise=scale.noise,
             false_features=self.false_features,
         )
-        found = descent.run(private, chain, blank, rows=bought.total, rng=rng)
+        found = descent.run(private, chain, blank, rows=bought.total, rng=rng, device=device)
         chain = calibrated(margins, found, rows=_CALIBRATION_ROWS, rng=rng)
         return ChainModel(schema=private.schema, total=bought.total, chain=chain, correction=found)
 
@@ -230,11 +234,12 @@ class _Descent:
         *,
         rows: float,
         rng: np.random.Generator,
+        device: "torch.device",
     ) -> Interactions:
         """Take all steps and return the weights."""
         import torch
 
-        layers: Any = linear_layers(blank)
+        layers: Any = linear_layers(blank).to(device)
         session = private.dpsgd(self.plan)
         session.attach(layers, chain_loss(chain, _outputs(blank)), rows=max(rows, 1.0), rng=rng)
         reporter = Reporter(private.ledger, self.plan.steps)
@@ -246,7 +251,7 @@ class _Descent:
             if not session.keeps:  # what is not kept may be drawn anew: it is shown to nobody
                 reporter.report(step, lambda: (session.trial_loss(), gradient_norm(layers)))
             for place, layer in layers.items():
-                sums[place] -= self.rate * layer.weight.grad.double().numpy()
+                sums[place] -= self.rate * layer.weight.grad.double().cpu().numpy()
                 threshold = self.rate * self.noise * sqrt(step) * quantiles[int(place)]
                 found = weights[int(place)] = _soft(sums[place], threshold)
                 layer.weight.data.copy_(torch.as_tensor(found))
@@ -270,8 +275,9 @@ def _outputs(blank: Interactions) -> Outputs:
     def outputs(network: "nn.Module", codes: "Tensor") -> "dict[int, Tensor]":
         import torch
 
-        features = blank.features(codes.numpy())
+        features = blank.features(codes.cpu().numpy())
         layers: Any = network
-        return {int(p): layer(torch.as_tensor(features[int(p)])) for p, layer in layers.items()}
+        seen = {p: torch.as_tensor(features[int(p)]).to(codes.device) for p in layers}
+        return {int(p): layer(seen[p]) for p, layer in layers.items()}
 
     return outputs

@@ -74,7 +74,7 @@ class DpAutoregressive(Generator):
     warm_up: float = 0.1
     hidden: int = 48
     average_decay: float = 0.95
-    device: str = "cpu"
+    device: str = "auto"
 
     name: ClassVar[str] = "dpar"
     accountant: ClassVar[str] = "pld"

@@ -219,7 +219,7 @@ class DpDiffusion(Generator):
     learning_rate: float = 0.01
     hidden: int = 128
     average_decay: float = 0.98
-    device: str = "cpu"
+    device: str = "auto"
 
     name: ClassVar[str] = "dpdiffusion"
     accountant: ClassVar[str] = "pld"

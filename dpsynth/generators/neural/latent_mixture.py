@@ -17,6 +17,7 @@ from dpsynth.pgm.one_hot import OneHot
 from dpsynth.pgm.product_mixture import ProductMixture
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 _BLOCKS = 2
@@ -47,6 +48,7 @@ class LatentMixture:
         latent: dimensions of a draw.
         hidden: units of each block.
         rng: source of the draws and of the first weights.
+        device: where it is trained.
     """
 
     def __init__(
@@ -58,19 +60,20 @@ class LatentMixture:
         latent: int,
         hidden: int,
         rng: np.random.Generator,
+        device: "torch.device | str" = "cpu",
     ) -> None:
         import torch
 
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         self._domain = domain
-        self._shares = torch.as_tensor(shares, dtype=torch.float32)
+        self._shares = torch.as_tensor(shares, dtype=torch.float32, device=device)
         self._shift = self._shares.log()
-        self._latent = torch.randn(draws, latent, generator=generator)
+        self._latent = torch.randn(draws, latent, generator=generator).to(device)
         widths = [(latent, hidden), *[(hidden, hidden)] * _BLOCKS, (hidden, shares.size)]
         self._layers: list[tuple[Tensor, Tensor]] = []
         for inputs, outputs in widths:
             weight = torch.randn(inputs, outputs, generator=generator) * (_SPREAD / inputs) ** 0.5
-            self._layers.append((weight, torch.zeros(outputs)))
+            self._layers.append((weight.to(device), torch.zeros(outputs, device=device)))
         self._layers[-1][0].mul_(_FIRST_LOGITS)
         for tensor in chain.from_iterable(self._layers):
             tensor.requires_grad_()
@@ -142,7 +145,7 @@ class LatentMixture:
         import torch
 
         with torch.no_grad():
-            found = torch.cat(list(self.laws().values()), 1).numpy()
+            found = torch.cat(list(self.laws().values()), 1).cpu().numpy()
         return ProductMixture(domain=self._domain, total=total, components=found)
 
 
@@ -170,11 +173,12 @@ def misfit(measured: Sequence[NoisyMarginal], total: float) -> "Callable[[Laws],
     weights = [0.5 * (total / m.sigma) ** 2 for m in measured]
 
     def loss(laws: Laws) -> "Tensor":
-        found = [
-            weight * (expected(laws, m.clique) - target).square().sum()
-            for m, target, weight in zip(measured, targets, weights, strict=True)
+        expected_now = [expected(laws, m.clique) for m in measured]
+        missed = [
+            weight * (found - target.to(found)).square().sum()
+            for found, target, weight in zip(expected_now, targets, weights, strict=True)
         ]
-        return torch.stack(found).sum()
+        return torch.stack(missed).sum()
 
     return loss
 
@@ -206,6 +210,7 @@ def hearsay(
 
     def loss(laws: Laws) -> "Tensor":
         flat = torch.cat(list(laws.values()), 1)
-        return (weights * (flat.T @ flat / len(flat) - guess).square()).sum()
+        missed = flat.T @ flat / len(flat) - guess.to(flat)
+        return (weights.to(flat) * missed.square()).sum()
 
     return loss

@@ -26,6 +26,7 @@ from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
 from dpsynth.generators.mixture import MixtureSyntheticModel
 from dpsynth.generators.neural.latent_mixture import LatentMixture, Laws, hearsay, misfit
 from dpsynth.generators.neural.spending import one_way_laws
+from dpsynth.generators.neural.training import device_of
 from dpsynth.generators.neural.tree_pairs import tree_pairs
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
 from dpsynth.pgm.product_mixture import ProductMixture
@@ -84,6 +85,7 @@ class MargNet(Generator):
         hidden: units of each block of the network.
         latent: dimensions of a draw.
         draws: components of the mixture.
+        device: where to train; "auto" is a GPU where there is one.
 
     Raises:
         InvalidValueError: a hyperparameter out of its range.
@@ -105,6 +107,7 @@ class MargNet(Generator):
     hidden: int = 128
     latent: int = 16
     draws: int = 400
+    device: str = "auto"
 
     name: ClassVar[str] = "margnet"
     accountant: ClassVar[str] = "zcdp"
@@ -122,6 +125,7 @@ class MargNet(Generator):
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> MixtureSyntheticModel:
         check_installed(self)
+        device = device_of(self.device)
         candidates = self._candidates(private)
         share = self.one_way_share if candidates else 1.0
         singles = measure_one_ways(private, amount=private.remaining * share)
@@ -133,6 +137,7 @@ class MargNet(Generator):
             latent=self.latent,
             hidden=self.hidden,
             rng=rng,
+            device=device,
         )
         total = total_of(private, singles)
         if candidates:

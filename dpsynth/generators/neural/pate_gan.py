@@ -29,12 +29,14 @@ from dpsynth.generators.neural.decoder_model import DecoderModel
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import cross_entropy
 from dpsynth.generators.neural.spending import one_way_laws
-from dpsynth.generators.neural.training import Training
+from dpsynth.generators.neural.training import Training, device_of
 from dpsynth.generators.neural.voting import drawn_features, side_by_side, taught
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
+Array = NDArray[np.float64]
 # Adam's moments, as GANs are usually trained.
 _BETAS = (0.5, 0.9)
 
@@ -78,6 +80,7 @@ class PateGan(Generator):
         latent: dimensions of the noise that it starts from.
         batch: rows in each of its steps.
         temperature: of the softmax whose gradients the draws are given.
+        device: where to train the generator; "auto" is a GPU where there is one.
 
     Raises:
         InvalidValueError: a hyperparameter out of its range.
@@ -97,6 +100,7 @@ class PateGan(Generator):
     latent: int = 16
     batch: int = 512
     temperature: float = 0.7
+    device: str = "auto"
 
     name: ClassVar[str] = "pate_gan"
     accountant: ClassVar[str] = "gdp"
@@ -114,13 +118,14 @@ class PateGan(Generator):
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:
         check_installed(self)
+        device = device_of(self.device)
         check_votes(private.ledger.accountant)
         measured = measure_one_ways(private, amount=private.remaining * self.one_way_share)
         total, shares = total_of(private, measured), one_way_laws(private, measured)
         teachers = max(1, round(total / self.part))
         plan = VotePlan(teachers=teachers, rounds=self.rounds, rows=self.rows)
         session = private.teachers(plan, amount=private.remaining)
-        maker = _Maker(self, shares, private.domain, rng=rng)
+        maker = _Maker(self, shares, private.domain, rng=rng, device=device)
         for held in range(self.rounds):
             made = maker.rows(self.rows)
             features = drawn_features(shares, private.domain, self.features, rng=rng)
@@ -128,15 +133,9 @@ class PateGan(Generator):
             weights, resolved = taught(features(made), votes, sigma=session.sigma)
             fading = 1.0 - held / self.rounds
             sides = (*side_by_side(features, private.domain), weights)
-            maker.follow(*map(_single, sides), rate=self.learning_rate * sqrt(resolved) * fading)
+            maker.follow(*sides, rate=self.learning_rate * sqrt(resolved) * fading)
         decoder = calibrated(Perceptron.of(maker.network), shares, private.domain, rng=rng)
         return DecoderModel(schema=private.schema, total=total, decoder=decoder)
-
-
-def _single(array: NDArray[np.float64]) -> "Tensor":
-    import torch
-
-    return torch.as_tensor(array, dtype=torch.float32)
 
 
 @final
@@ -148,36 +147,46 @@ class _Maker:
         shares: the law of each attribute, side by side.
         domain: the attributes and their numbers of codes.
         rng: source of weights and noise.
+        device: where the network is.
     """
 
     def __init__(
         self,
         chosen: PateGan,
-        shares: NDArray[np.float64],
+        shares: Array,
         domain: Domain,
         *,
         rng: np.random.Generator,
+        device: "torch.device",
     ) -> None:
         import torch
 
-        self._chosen, self._sizes, self._shares = chosen, domain.shape, _single(shares)
+        self._chosen, self._sizes, self._device = chosen, domain.shape, device
+        self._shares = self._there(shares)
         self._draws = torch.Generator().manual_seed(int(rng.integers(2**62)))
         widths = (chosen.latent, chosen.hidden, shares.size)
         self.network: nn.Sequential = stack(widths, generator=self._draws)
         self.network[-1].bias.data.copy_(torch.as_tensor(np.log(shares)))  # pyright: ignore
+        self.network.to(device)
         self._optimiser = torch.optim.Adam(self.network.parameters(), betas=_BETAS)
 
     def _logits(self, n: int) -> "Tensor":
         import torch
 
-        return self.network(torch.randn(n, self._chosen.latent, generator=self._draws))
+        latent = torch.randn(n, self._chosen.latent, generator=self._draws)
+        return self.network(latent.to(self._device))
+
+    def _there(self, array: Array) -> "Tensor":
+        import torch
+
+        return torch.as_tensor(array, dtype=torch.float32, device=self._device)
 
     def rows(self, n: int) -> NDArray[np.int64]:
         """Return so many rows of codes."""
         noisy = perturbed(self._logits(n).detach(), self._draws)
-        return largest(noisy, self._sizes).numpy()
+        return largest(noisy, self._sizes).cpu().numpy()
 
-    def follow(self, left: "Tensor", right: "Tensor", weights: "Tensor", *, rate: float) -> None:
+    def follow(self, left: Array, right: Array, weights: Array, *, rate: float) -> None:
         """Take the steps of a round towards what a student calls real.
 
         Args:
@@ -188,12 +197,13 @@ class _Maker:
         """
         import torch
 
+        lefts, rights, worth = map(self._there, (left, right, weights))
         self._optimiser.param_groups[0]["lr"] = rate
         for _ in range(self._chosen.inner_steps):
             logits = self._logits(self._chosen.batch)
             noisy = perturbed(logits, self._draws)
             ones = straight_through(noisy, self._sizes, self._chosen.temperature)
-            value = ((ones @ left) * (ones @ right)) @ weights
+            value = ((ones @ lefts) * (ones @ rights)) @ worth
             laws = [torch.softmax(part, 1).mean(0) for part in logits.split(list(self._sizes), 1)]
             lacking = cross_entropy(torch.cat(laws).log(), self._shares, self._sizes)
             self._optimiser.zero_grad()

@@ -73,7 +73,7 @@ class DpVae(Generator):
     hidden: int = 64
     latent: int = 8
     average_decay: float = 0.98
-    device: str = "cpu"
+    device: str = "auto"
 
     name: ClassVar[str] = "dpvae"
     accountant: ClassVar[str] = "pld"
