@@ -15,6 +15,7 @@ from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.schema import CategoricalColumn
 from dpsynth.registry import GENERATORS
 from dpsynth.synthesis import Synthesis
+from tests.conformance.short import short
 from tests.conformance.test_generators import DPSGD, NEURAL, needs_torch
 
 # What needs a fixed plan takes no schema of which something is bought.
@@ -87,7 +88,12 @@ def fit(name: str, epsilon: float) -> Synthesis:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # texts that no budget finds
         return dpsynth.synthesize(
-            records(), schema=SCHEMA, generator=name, epsilon=epsilon, accountant="zcdp", seed=2
+            records(),
+            schema=SCHEMA,
+            generator=short(name),
+            epsilon=epsilon,
+            accountant="zcdp",
+            seed=2,
         )
 
 
