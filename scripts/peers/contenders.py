@@ -64,7 +64,7 @@ OURS = (
     "dpctgan",
     "pate_gan",
 )
-NEURAL = ("dpgan", "dpctgan", "pate_gan", "patectgan")
+NEURAL = ("dpgan", "dpctgan", "dpctgan_one_pass", "pate_gan", "patectgan")
 CONTENDERS = (
     *(Contender(project="ours", mechanism=m) for m in OURS),
     *(Contender(project="dpmm", mechanism=m) for m in ("privbayes", "mst", "aim")),
