@@ -11,13 +11,14 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.generators.base import Generator
 from dpsynth.generators.graphical import fitted, total_of
-from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.marginal.one_ways import measure_one_ways
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.privacy.calibration import dpsgd_noise_multiplier, gdp_mu
-from dpsynth.privacy.events import Event
+from dpsynth.privacy.events import Event, GdpEvent
 
 # Least share of records that a code is given as a start: its logit stays finite.
 _LEAST_SHARE = 1e-4
+_ONE_WAYS = "one-way marginals"
 
 
 def mu_for(private: PrivateData, share: float) -> float:
@@ -74,7 +75,10 @@ def planned(
 def start_of(
     private: PrivateData, generator: Generator
 ) -> tuple[float, NDArray[np.float64], SgdPlan]:
-    """Reserve noisy one-way marginals and then DP-SGD, and buy the former.
+    """Reserve a part for noisy one-way marginals and then DP-SGD, and spend the former.
+
+    What the plan says of the marginals is their mu alone, so that it does not depend on how many
+    columns have something to tell: that may be an answer.
 
     Args:
         private: as of `planned`; errors too.
@@ -86,16 +90,16 @@ def start_of(
         and the plan of the training, which is reserved.
     """
     hyper: Any = generator
-    columns, mu = informative(private.domain), mu_for(private, hyper.one_way_share)
-    sigma = private.budget.l2_sensitivity * sqrt(len(columns)) / mu
+    part = GdpEvent(mu=mu_for(private, hyper.one_way_share))
     plan = planned(
         private,
-        [(f"marginal {a}", private.marginal_event((a,), sigma=sigma)) for a in columns],
+        [(_ONE_WAYS, part)],
         sample_rate=hyper.sample_rate,
         steps=hyper.steps,
         clipping_norm=hyper.clipping_norm,
     )
-    measured = [private.marginal((a,), sigma=sigma) for a in columns]
+    bought = private.allot(part, label=_ONE_WAYS)
+    measured = measure_one_ways(bought, amount=bought.remaining)
     return total_of(private, measured), one_way_laws(private, measured), plan
 
 
