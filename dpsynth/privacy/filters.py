@@ -238,7 +238,8 @@ def part_of(accountant: Accountant, allotment: Event) -> Filter:
     Of a filter it is one of the same kind. Of an accountant of plans it is a filter of Gaussian DP:
     whatever is asked of it, answer by answer, is mu-GDP as a whole, whatever the answers are. An
     event of a plan is a bound that holds for each value of the answers before it, so that such a
-    whole may stand in a plan, before or after others, as Gaussian noise of that mu does.
+    whole may stand in a plan, before or after others, as Gaussian noise of that mu does. Of delta
+    as much is set aside as of the plan's.
 
     Args:
         accountant: of the whole budget.
@@ -253,6 +254,6 @@ def part_of(accountant: Accountant, allotment: Event) -> Filter:
     if isinstance(accountant, Filter):
         return accountant.part(allotment)
     if isinstance(allotment, GdpEvent):
-        return GdpFilter(accountant.budget).part(allotment)
+        return GdpFilter(accountant.budget, set_aside=accountant.set_aside).part(allotment)
     rule = "a part of a plan is stated by its mu (GdpEvent)"
     raise UnsupportedEventError(accountant.name, allotment, rule)

@@ -232,6 +232,8 @@ class Ledger:
         }
         if self._accountant.set_aside > 0.0:
             header["set_aside"] = float(self._accountant.set_aside)
+        if self._accountant.failing > 0.0:
+            header["failing"] = float(self._accountant.failing)
         return header
 
     def _header_digest(self) -> str:
@@ -270,7 +272,7 @@ class Ledger:
         """
         record = object_from_text("ledger", text)
         fields = {"format", "accountant", "budget", "ceiling", "plan", "entries", "head"}
-        if set(record) - {"set_aside"} != fields or record["format"] != FORMAT:
+        if set(record) - {"set_aside", "failing"} != fields or record["format"] != FORMAT:
             raise LedgerError("header", f"it must be a {FORMAT} record with all its fields")
         ceiling = record["ceiling"]
         accountant = make_accountant(
@@ -278,6 +280,7 @@ class Ledger:
             budget_from_json(record["budget"]),
             ceiling=None if ceiling is None else float_from_json("ceiling", ceiling),
             set_aside=float_from_json("set_aside", record.get("set_aside", 0.0)),
+            failing=float_from_json("failing", record.get("failing", 0.0)),
         )
         ledger = cls(accountant)
         plan = _plan_from_json(record["plan"])

@@ -66,6 +66,7 @@ def planned(
             relation=budget.relation,
             also=[event for _, event in before],
             accountant=private.ledger.accountant.name,
+            set_aside=private.ledger.accountant.set_aside,
         ),
     )
     private.reserve([*before, (label, plan.event)])
