@@ -1,7 +1,7 @@
 """How a neural generator's budget is cut: answers to start from, then DP-SGD, in one plan."""
 
 from collections.abc import Sequence
-from math import sqrt
+from math import fsum, sqrt
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,17 @@ _ONE_WAYS = "one-way marginals"
 def mu_for(private: PrivateData, share: float) -> float:
     """Return the mu of a part of the budget.
 
+    With mu the whole budget as Gaussian noise, and mu_a what a plan begins with (`Ledger.ahead`),
+    that is sqrt(share (mu^2 - mu_a^2)).
+
     Args:
         private: its budget is cut.
-        share: part of the mu^2 that all of the budget is worth as Gaussian noise.
+        share: part of the mu^2 that is left of all that the budget is worth as Gaussian noise.
     """
-    accountant = private.ledger.accountant
-    return gdp_mu(private.budget.epsilon, accountant.delta) * sqrt(share)
+    ledger = private.ledger
+    whole = gdp_mu(private.budget.epsilon, ledger.accountant.delta)
+    ahead = fsum((part.mu / whole) ** 2 for _, part in ledger.ahead)
+    return whole * sqrt(share * max(0.0, 1.0 - ahead))
 
 
 def planned(
@@ -64,7 +69,7 @@ def planned(
             sample_rate=sample_rate,
             steps=steps,
             relation=budget.relation,
-            also=[event for _, event in before],
+            also=[event for _, event in (*private.ledger.ahead, *before)],
             accountant=private.ledger.accountant.name,
             set_aside=private.ledger.accountant.set_aside,
         ),
