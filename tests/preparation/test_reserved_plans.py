@@ -9,6 +9,8 @@ import pytest
 
 import dpsynth
 from dpsynth.curator.private_columns import PrivateColumns
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.curator.schedule import Measurements
 from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.schema import CategoricalColumn, IntegerColumn
@@ -245,6 +247,21 @@ def test_an_accountant_of_plans_needs_a_generator_that_has_one() -> None:
         dpsynth.synthesize(
             FRAME, schema=OPEN, generator="independent", epsilon=1.0, accountant="pld"
         )
+
+
+def test_a_schedule_behind_a_part_is_scaled_to_what_is_left() -> None:
+    private = columns_of(AGE)
+    steps = [Measurements(share=1.0, queries=3, label="some")]
+    by = Preparation(share=0.5, column_share=0.5)
+
+    def asked(door: PrivateData) -> object:
+        sigmas = door.schedule(steps) * 3
+        return door.marginals([("age",)] * 3, sigmas=sigmas, label="some")
+
+    by.reserve(private, asked)
+    accountant, plan = private.ledger.accountant, private.ledger.plan
+    assert [label for label, _ in plan][1:] == ["some"]
+    assert 0.99 < accountant.epsilon([event for _, event in plan]) <= 1.0
 
 
 def test_nothing_open_needs_no_part() -> None:
