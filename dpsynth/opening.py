@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.blocks import StoredRecords
 from dpsynth.curator.knowledge import check_possible, known_zeros
-from dpsynth.curator.private_columns import PrivateColumns, adaptive
+from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.public_records import PublicRecords
 from dpsynth.curator.raw_columns import RawColumns
@@ -82,7 +82,8 @@ def door(
     `read_schema`, `stored_files` and `opened`.
 
     Args:
-        accountant: its name; None: what suits the generator, unless an open schema rules it out.
+        accountant: its name; None: what suits the generator, unless an open schema rules it out,
+            as it does for plans without DP-SGD.
         chosen: the generator that will be fitted.
 
     Raises:
@@ -92,13 +93,13 @@ def door(
     name = accountant or chosen.accountant
     make_accountant(name, budget)  # refuses what no ledger could hold, before the data are read
     rules = read_schema(data, schema)
-    if isinstance(rules, OpenSchema):
-        if accountant is None and name not in ADAPTIVE:
-            name = "zcdp"  # what is bought of an open schema depends on answers
-        adaptive(name, budget)
+    if isinstance(rules, OpenSchema) and not chosen.needs_plan and name not in ADAPTIVE:
+        if accountant is not None:
+            raise _fixed_plans(name)
+        name = "zcdp"  # what is bought of an open schema depends on answers
     if chosen.needs_plan and name in ADAPTIVE:
         # Else columns would be bought before it turns out.
-        rule = "training needs one of plans, as 'pld', and these cannot close an open schema"
+        rule = "training needs one of fixed plans, 'pld' or 'rdp'"
         raise UnsupportedEventError(name, "DP-SGD", rule)
     files = stored_files(data, out_of_core=out_of_core, cluster=cluster)
     if chosen.trains and files is not None:
@@ -111,7 +112,16 @@ def door(
             records = held.enter_context(raw_records(files, _as_open(rules), cluster))
         else:
             records = held.enter_context(stored_records(files, rules, cluster))
-        yield opened(records, rules, budget, noise=noise, accountant=name, by=by, public=public)
+        yield opened(
+            records,
+            rules,
+            budget,
+            noise=noise,
+            accountant=name,
+            by=by,
+            public=public,
+            chosen=chosen if chosen.needs_plan else None,
+        )
 
 
 def stored_files(
@@ -166,11 +176,13 @@ def opened(
     accountant: str,
     by: Preparation | None,
     public: "DataFrame | Table | str | Path | None" = None,
+    chosen: "Algorithm | None" = None,
 ) -> PrivateData:
     """Return the door to the records, after what their schema leaves open was bought.
 
     Of a closed schema that is how values spread within bins; under an accountant of fixed plans
-    nothing is bought, and a fitted model's counts have to say it.
+    nothing is bought, and a fitted model's counts have to say it. What an open schema leaves open
+    is then bought in a part of the generator's own plan (`PrivateColumns.reserve`).
 
     Args:
         data: records; a Table is under `schema`.
@@ -180,10 +192,13 @@ def opened(
         accountant: its name.
         by: how much of the budget may be spent here; by default, what `Preparation` says.
         public: records of the same columns that were declared public.
+        chosen: the generator that will be fitted, where the accountant is one of plans.
 
     Raises:
         FileError: a missing file, or one that is neither CSV nor Parquet.
         UnknownNameError, DataError: records that do not fit the schema.
+        UnsupportedEventError: an open schema under an accountant of plans without a generator's.
+        PrivacyError, InvalidValueError: that generator has no plan which fits the budget.
     """
     if isinstance(data, StoredRecords):
         return _counted(data, budget, noise, accountant, public)
@@ -218,8 +233,27 @@ def opened(
         units=units,
         set_aside=preparation.set_aside(wanted.open_columns, budget.delta),
     )
+    if accountant not in ADAPTIVE:
+        _reserve(columns, preparation, chosen)
     closed = preparation.closed(columns)
     return columns.private_data(closed, public=known or read_public(public, closed))
+
+
+def _reserve(columns: PrivateColumns, preparation: Preparation, chosen: "Algorithm | None") -> None:
+    """Reserve what columns and generator will cost together, before either asks."""
+    if chosen is None:
+        raise _fixed_plans(columns.ledger.accountant.name)
+    # Whatever a rehearsal draws: a plan that depends on it is refused when the fit states it.
+    rng = np.random.Generator(np.random.PCG64(0))
+    preparation.reserve(columns, lambda private: chosen.fit(private, rng=rng))
+
+
+def _fixed_plans(accountant: str) -> UnsupportedEventError:
+    rule = (
+        "it serves fixed plans only; an open schema needs 'zcdp', 'gdp' or 'pure', or a generator "
+        "that trains by DP-SGD"
+    )
+    return UnsupportedEventError(accountant, "a column to be bought", rule)
 
 
 def _keeping(

@@ -102,7 +102,7 @@ def test_killed_at_any_draw_it_goes_on_with_the_same_bits(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("nth", [1, 2, 6, 7, 8])
+@pytest.mark.parametrize("nth", [1, 2, 3])
 def test_killed_before_or_after_a_write_it_goes_on_with_the_same_bits(
     nth: int, whole: Synthesis, tmp_path: Path
 ) -> None:
@@ -150,7 +150,7 @@ def test_release_mode_draws_nothing_again_that_was_kept(tmp_path: Path) -> None:
     for name, array in again.model.arrays().items():
         np.testing.assert_array_equal(array, first.model.arrays()[name])
     labels = [entry.label for entry in first.receipt.entries]
-    assert len(labels) == len(set(labels)) == 7, "each charge stands there once"
+    assert labels == ["one-way marginals", "dpsgd"], "each charge stands there once"
 
 
 @pytest.mark.slow

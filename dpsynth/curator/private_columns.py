@@ -1,6 +1,7 @@
 """The door to raw columns: what a schema leaves open is bought here, before records have codes."""
 
 from collections.abc import Callable, Iterator, Sequence
+from math import sqrt
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, final
 
 import numpy as np
@@ -8,12 +9,14 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.cells import Cells
 from dpsynth.curator.frequent import FrequentValues
+from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing, share
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.private_tree import tree_for
 from dpsynth.curator.public_records import PublicRecords
 from dpsynth.curator.queries import ROW_CEILING, MarginalQuery
 from dpsynth.curator.raw_columns import FrameColumns, RawColumns
+from dpsynth.curator.rehearsal import rehearse
 from dpsynth.curator.unit import check_unit, kept_rows
 from dpsynth.data.domain import Domain
 from dpsynth.data.identity import unit_numbers
@@ -21,11 +24,12 @@ from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import check_names
 from dpsynth.data.values import DECIMAL_CELLS, decimals_needed
-from dpsynth.errors import DataError, NoRecordsError, PrivacyError, UnsupportedEventError
-from dpsynth.privacy.accountant import Filter, make_accountant
+from dpsynth.errors import DataError, NoRecordsError, PrivacyError
+from dpsynth.privacy.accountant import make_accountant
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.events import NoiseLaw, PureEvent
+from dpsynth.privacy.events import GdpEvent, NoiseLaw, PureEvent
 from dpsynth.privacy.failure import allowed_failure
+from dpsynth.privacy.filters import part_of, whole_filter
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource
 
@@ -51,13 +55,13 @@ class PrivateColumns:
         schema: what is public about them.
         budget: the guarantee that everything bought here and later keeps together.
         noise: source of all privacy noise.
-        accountant: "zcdp", "gdp" or "pure": what is bought depends on what was seen.
+        accountant: its name: "zcdp", "gdp" or "pure", as what is bought depends on what was seen;
+            or one of plans, of which a part has to be reserved first (`reserve`).
         units: as of `Table`, of a frame.
         set_aside: delta that pays for frequent values (`Accountant`).
 
     Raises:
         UnknownNameError, DataError: records that do not fit the schema.
-        UnsupportedEventError: an accountant of fixed plans.
         InvalidValueError: the budget's unit of privacy is not the schema's, or has fewer rows.
     """
 
@@ -72,7 +76,6 @@ class PrivateColumns:
         units: NDArray[np.int64] | None = None,
         set_aside: float = 0.0,
     ) -> None:
-        priced = adaptive(accountant, budget, set_aside=set_aside)
         check_unit(schema.declared, budget)
         if not isinstance(records, RawColumns):
             records = _bounded(records, schema, budget, noise=noise, units=units)
@@ -81,24 +84,69 @@ class PrivateColumns:
         records.check_units(budget)
         self._records = records
         self.schema, self.budget = schema, budget
-        self._accountant, self._noise = priced, noise
-        self.ledger = Ledger(priced)
+        self._noise = noise
+        self.ledger = Ledger(make_accountant(accountant, budget, set_aside=set_aside))
+        self._paying = self.ledger
 
     def __repr__(self) -> str:
-        return f"PrivateColumns({self.schema.names}, {self.budget}, {self._accountant.name})"
+        name = self.ledger.accountant.name
+        return f"PrivateColumns({self.schema.names}, {self.budget}, {name})"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise PrivacyError("private data cannot be copied or pickled: its ledger must stay unique")
 
     @property
     def remaining(self) -> float:
-        """What is left of the budget, in the accountant's currency."""
-        return self.ledger.remaining
+        """What is left of what columns can be bought with, in that currency."""
+        return self._paying.remaining
+
+    @property
+    def capacity(self) -> float:
+        """What all of the budget is worth in the currency that columns are bought in: of Gaussian
+        DP where there is a plan (`reserve`), else of the ledger."""
+        return whole_filter(self.ledger.accountant).capacity
 
     @property
     def selects(self) -> bool:
         """Whether frequent values can be asked for: without a delta nothing pays for them."""
-        return allowed_failure(self._accountant, 1) > 0
+        return allowed_failure(self.ledger.accountant, 1) > 0
+
+    def reserve(
+        self, amount: float, fit: Callable[[PrivateData], object], *, label: str, selects: bool
+    ) -> None:
+        """Reserve a part of a plan for what is bought here, and behind it what `fit` will reserve.
+
+        The fit is rehearsed with stand-ins for the open columns (`OpenSchema.declared`), and later
+        has to reserve the very same: its plan must follow from public facts alone, since the bound
+        of a plan holds for events that are fixed beforehand.
+
+        Cost: the part is one mu-GDP event, whatever is asked within and however that depends on
+        answers (`part_of`); all frequent values that will be asked for fail with the part's own
+        probability at most, which is charged with it, once (`privacy.failure`).
+
+        Args:
+            amount: what may be spent here, as mu^2.
+            fit: reserves a plan and asks, under the same accountant.
+            label: the ledger's.
+            selects: whether frequent values will be asked for.
+
+        Raises:
+            PrivacyError, InvalidValueError: the fit has no plan, or none that fits beside the part;
+                nothing was spent.
+        """
+        accountant = self.ledger.accountant
+        failing = allowed_failure(accountant, 1) if selects else 0.0
+        part = GdpEvent(mu=sqrt(amount), failure=failing)
+        trial, ledger = (Ledger(accountant, ahead=((label, part),)) for _ in range(2))
+        records = self._records.under(self.schema.declared)
+
+        def rehearsal(stop: Callable[[Observation], None]) -> object:
+            own = PrivateData(records, self.budget, noise=self._noise, ledger=trial, observer=stop)
+            return fit(own)
+
+        rehearse(rehearsal)
+        ledger.reserve(trial.plan[len(trial.ahead) :])
+        self.ledger, self._paying = ledger, Ledger(part_of(accountant, part))
 
     def sigma_for(self, amount: float) -> float:
         """Return the standard deviation of the noise of a histogram that costs `amount`."""
@@ -139,9 +187,10 @@ class PrivateColumns:
             BudgetExceededError: the budget does not cover it; nothing has changed.
         """
         pricing = self._pricing(1)
-        asked = FrequentValues(sigma=sigma, failure=allowed_failure(self._accountant, parts))
+        failure = allowed_failure(self._paying.accountant, parts)
+        asked = FrequentValues(sigma=sigma, failure=failure)
         event = asked.event(pricing)
-        self.ledger.charge(f"frequent values of {name}", event)
+        self._paying.charge(f"frequent values of {name}", event)
 
         def released(counts: NDArray[np.int64]) -> tuple[NDArray[np.intp], Array]:
             noise: Array = pricing.draw(event, counts.shape)
@@ -174,10 +223,10 @@ class PrivateColumns:
             BudgetExceededError: the budget does not cover it; nothing has changed.
         """
         discrete = self._noise.mode == "release"
-        epsilon = 1.0 / self._accountant.laplace_scale(amount, sensitivity=1.0)
+        epsilon = 1.0 / self._pricing(1).filter.laplace_scale(amount, sensitivity=1.0)
         tree = tree_for(epsilon, self.budget, discrete=discrete)
         law = NoiseLaw.DISCRETE if discrete else NoiseLaw.CONTINUOUS
-        self.ledger.charge(f"tree of {name}", PureEvent(epsilon=epsilon))
+        self._paying.charge(f"tree of {name}", PureEvent(epsilon=epsilon))
         numbers = self._records.numbers(name)
 
         def below(number: float) -> int:
@@ -220,32 +269,14 @@ class PrivateColumns:
     ) -> Array:
         pricing = self._pricing(size, name)
         event = pricing.event(MarginalQuery(clique=(name,)), sigma)
-        self.ledger.charge(label, event)
+        self._paying.charge(label, event)
         counts = self._records.numbers(name).tallied(codes, size)
         noise: Array = pricing.draw(event, counts.shape)
         return counts + noise
 
     def _pricing(self, size: int, name: str = "value") -> Pricing:
         domain = Domain(sizes={name: size})
-        return Pricing(accountant=self._accountant, noise=self._noise, domain=domain)
-
-
-def adaptive(accountant: str, budget: Budget, *, set_aside: float = 0.0) -> Filter:
-    """Return the accountant of a name, which must allow purchases that depend on answers.
-
-    Args:
-        accountant: its name.
-        budget: the whole guarantee.
-        set_aside: as of `Accountant`.
-
-    Raises:
-        UnsupportedEventError: it serves fixed plans only.
-    """
-    priced = make_accountant(accountant, budget, set_aside=set_aside)
-    if not isinstance(priced, Filter):
-        rule = "it serves fixed plans only; an open schema needs 'zcdp', 'gdp' or 'pure'"
-        raise UnsupportedEventError(accountant, "a column to be bought", rule)
-    return priced
+        return Pricing(accountant=self._paying.accountant, noise=self._noise, domain=domain)
 
 
 def _bounded(

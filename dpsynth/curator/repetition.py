@@ -1,26 +1,19 @@
 """Runs of which only the best leaves: paid for at once, each part sold through a door of its own.
 
-A run is a few parts, each a plan of its own. What a part will ask is learned by rehearsing it: the
-fit is stopped at its first access, when its plan is reserved and nothing has been drawn.
+A run is a few parts, each a plan of its own. What a part will ask is learned by rehearsing it.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import final
 
 from dpsynth.curator.answering import Answering
-from dpsynth.curator.observation import Observation
+from dpsynth.curator.rehearsal import rehearse
 from dpsynth.errors import LedgerError
 from dpsynth.privacy.accountant import make_accountant
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.events import ComposedEvent, Event, RepeatedEvent
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.stopping import drawn_runs
-
-
-@final
-class _PlanReservedError(Exception):
-    """Ends a rehearsal."""
 
 
 def rehearsed(
@@ -42,16 +35,10 @@ def rehearsed(
         PrivacyError, InvalidValueError: the fit cannot reserve a plan under this budget.
     """
 
-    def stop(seen: Observation) -> None:
-        del seen
-        raise _PlanReservedError
-
     own = _bound(answering, budget, only=None)
-    try:
-        fit(replace(own, observer=stop))
-    except _PlanReservedError:
-        return ComposedEvent(events=tuple(event for _, event in own.ledger.plan))
-    return None
+    if not rehearse(lambda stop: fit(replace(own, observer=stop))):
+        return None
+    return ComposedEvent(events=tuple(event for _, event in own.ledger.plan))
 
 
 def repeated(

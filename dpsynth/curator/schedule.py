@@ -85,7 +85,7 @@ def buy_schedule(pricing: Pricing, ledger: Ledger, steps: Sequence[Step]) -> lis
 
     def events(scale: float) -> list[Event]:
         levels = _levels(rates, steps, whole * scale)
-        return [event for _, event in _plan(pricing, steps, levels)]
+        return [event for _, event in (*ledger.ahead, *_plan(pricing, steps, levels))]
 
     levels = _levels(rates, steps, whole * largest_scale(pricing.accountant, events))
     ledger.reserve(_plan(pricing, steps, levels))

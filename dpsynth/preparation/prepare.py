@@ -1,10 +1,12 @@
 """Closing an open schema: what it leaves open is bought, column by column, before the model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 from typing import final
 
 from dpsynth.curator.private_columns import PrivateColumns
+from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import CategoricalColumn, Column
 from dpsynth.data.open_columns import OpenColumn, OpenNumber, OpenText
 from dpsynth.data.schema import Schema
@@ -73,7 +75,7 @@ class Preparation:
             InvalidValueError: an open set of texts without a delta to pay for finding them.
             BudgetExceededError: the budget was spent already.
         """
-        steps = {c.name: _steps(c, selects=private.selects) for c in private.schema.columns}
+        steps = _all_steps(private)
         selections = sum("values" in needed for needed in steps.values())
         amounts = self._amounts(private, steps)
         found: list[Column] = []
@@ -89,6 +91,21 @@ class Preparation:
                 found.append(column)
         return private.schema.closed(found)
 
+    def reserve(self, private: PrivateColumns, fit: Callable[[PrivateData], object]) -> None:
+        """Reserve one plan of what `closed` may cost and of what a fit will reserve after it.
+
+        Args:
+            private: the door to the raw columns, under an accountant of plans.
+            fit: of the generator; errors as of `PrivateColumns.reserve`, before anything is spent.
+        """
+        amounts = self._amounts(private, _all_steps(private))
+        if not amounts:
+            return
+        kinds = sorted({step for paid in amounts.values() for step in paid})
+        label = f"preparation of {len(amounts)} columns ({', '.join(kinds)})"
+        total = fsum(each for paid in amounts.values() for each in paid.values())
+        private.reserve(total, fit, label=label, selects="values" in kinds)
+
     def _amounts(
         self, private: PrivateColumns, steps: Mapping[str, tuple[str, ...]]
     ) -> dict[str, dict[str, float]]:
@@ -101,11 +118,16 @@ class Preparation:
             (binned, self.most_spread, self.spread_share),
         ):
             total = sum(WEIGHTS[step] for name in names for step in steps[name])
-            amount = private.ledger.capacity * min(most, each * len(names))
+            amount = private.capacity * min(most, each * len(names))
             if amount > 0:
                 for name in names:
                     found[name] = {s: amount * WEIGHTS[s] / total for s in steps[name]}
         return found
+
+
+def _all_steps(private: PrivateColumns) -> dict[str, tuple[str, ...]]:
+    """Return what may have to be bought of each column."""
+    return {c.name: _steps(c, selects=private.selects) for c in private.schema.columns}
 
 
 def _steps(column: Column | OpenColumn, *, selects: bool) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ class Accountant(ABC):
         ceiling: capacity of a part of the budget, in the currency; None for the whole of it.
         set_aside: a part of the budget's delta that pays for answers which can fail
             (`Event.failure`); the events themselves are held to what is left of delta.
+        failing: of a part of the budget, the failure that its allotment was charged for.
 
     Attributes:
         capacity: what may be spent, in the currency; the safe side of what the budget allows.
@@ -45,7 +46,8 @@ class Accountant(ABC):
 
     Raises:
         InvalidValueError: a budget that the accountant cannot keep (delta 0, most often), or a
-            ceiling above the budget's capacity, or all of delta set aside.
+            ceiling above the budget's capacity, or all of delta set aside, or a failure paid for
+            that is none of a part.
     """
 
     name: ClassVar[str]
@@ -57,12 +59,16 @@ class Accountant(ABC):
     budget: Budget
     ceiling: float | None = field(default=None, kw_only=True)
     set_aside: float = field(default=0.0, kw_only=True)
+    failing: float = field(default=0.0, kw_only=True)
     capacity: float = field(init=False)
 
     def __post_init__(self) -> None:
         most = self.budget.delta * (1.0 - SAMPLING_SHARE)
         if self.set_aside != 0.0 and not 0.0 < self.set_aside < most:
             raise InvalidValueError("set_aside", self.set_aside, f"at least 0 and below {most!r}")
+        if self.failing != 0.0 and (self.ceiling is None or not 0.0 < self.failing < 1.0):
+            rule = "at least 0 and below 1, and 0 for the whole of a budget"
+            raise InvalidValueError("failing", self.failing, rule)
         capacity = self._whole_capacity()
         if self.ceiling is not None:
             if not 0.0 < self.ceiling <= capacity:
@@ -79,8 +85,9 @@ class Accountant(ABC):
 
     @property
     def failure_delta(self) -> float:
-        """Delta that pays for answers which can fail; as of `sampling_delta`, a part has none."""
-        return self.set_aside if self.ceiling is None else 0.0
+        """What the failures of all answers may add up to: the delta set aside for them; of a part
+        what its allotment states, which whoever sold it was charged for (`privacy.failure`)."""
+        return self.set_aside if self.ceiling is None else self.failing
 
     @property
     def sampling_delta(self) -> float:
@@ -126,10 +133,14 @@ class Filter(Accountant):
 
     def part(self, allotment: Event) -> "Filter":
         """Return the accountant of the part that `allotment` bought: the same budget, but no more
-        to spend than the allotment says (its cost was rounded up; the part is rounded down), and
-        no sampler that is not exact."""
-        ceiling = self.cost(allotment) * (1.0 - 2.0**-48)
-        return type(self)(self.budget, ceiling=ceiling, set_aside=self.set_aside)
+        to spend than the allotment says (its cost was rounded up; the part is rounded down), no
+        more failure than it states, and no sampler that is not exact."""
+        return type(self)(
+            self.budget,
+            ceiling=self.cost(allotment) * (1.0 - 2.0**-48),
+            set_aside=self.set_aside,
+            failing=allotment.failure,
+        )
 
     @abstractmethod
     def gaussian_sigma(self, amount: float, *, sensitivity: float) -> float:
@@ -237,7 +248,12 @@ _ACCOUNTANTS = {
 
 
 def make_accountant(
-    name: str, budget: Budget, *, ceiling: float | None = None, set_aside: float = 0.0
+    name: str,
+    budget: Budget,
+    *,
+    ceiling: float | None = None,
+    set_aside: float = 0.0,
+    failing: float = 0.0,
 ) -> Accountant:
     """Return the accountant called `name` for `budget`.
 
@@ -247,6 +263,7 @@ def make_accountant(
         budget: the guarantee to keep.
         ceiling: capacity of a part of the budget; None for the whole.
         set_aside: delta that pays for answers which can fail.
+        failing: of a part, the failure that its allotment was charged for.
 
     Raises:
         UnknownNameError: no such accountant; the message lists close matches.
@@ -256,7 +273,7 @@ def make_accountant(
         raise UnknownNameError("accountant", name, _ACCOUNTANTS)
     module, _, attribute = _ACCOUNTANTS[name].partition(":")
     cls = getattr(import_module(module), attribute)
-    made: Accountant = cls(budget, ceiling=ceiling, set_aside=set_aside)
+    made: Accountant = cls(budget, ceiling=ceiling, set_aside=set_aside, failing=failing)
     return made
 
 

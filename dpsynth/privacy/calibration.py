@@ -79,6 +79,7 @@ def dpsgd_noise_multiplier(
     relation: Neighbouring,
     also: Sequence[Event] = (),
     accountant: str = "pld",
+    set_aside: float = 0.0,
 ) -> float:
     """Return the least noise multiplier for which DP-SGD and `also` together fit the budget.
 
@@ -92,13 +93,14 @@ def dpsgd_noise_multiplier(
         relation: the neighbour relation.
         also: what else the plan holds (a noisy count, marginals).
         accountant: "pld" or "rdp".
+        set_aside: part of delta that pays for answers which can fail (`Accountant`).
 
     Raises:
         InvalidValueError: `also` alone exceeds the budget; the least epsilon that would do is
             named.
     """
     budget = Budget(epsilon=epsilon, delta=delta, relation=relation)
-    priced = make_accountant(accountant, budget)
+    priced = make_accountant(accountant, budget, set_aside=set_aside)
 
     @cache  # the bracket's ends are asked for twice
     def excess(log_multiplier: float) -> float:
@@ -108,7 +110,7 @@ def dpsgd_noise_multiplier(
 
     low, high = _bracket(excess, start=log(max(1.0, 2.0 * sample_rate * sqrt(steps) / epsilon)))
     if high > _LARGEST:
-        least = _least_epsilon(budget, [*also, _run(exp(_LARGEST), sample_rate, steps)], accountant)
+        least = _least_epsilon(priced, [*also, _run(exp(_LARGEST), sample_rate, steps)])
         rule = f"at least {least:.4g} for this plan, however much noise is added to gradients"
         raise InvalidValueError("epsilon", epsilon, rule)
     return exp(_decreasing_root(excess, low, high))
@@ -118,13 +120,13 @@ def _run(multiplier: float, sample_rate: float, steps: int) -> DpSgdEvent:
     return DpSgdEvent(noise_multiplier=multiplier, sample_rate=sample_rate, steps=steps)
 
 
-def _least_epsilon(budget: Budget, plan: Sequence[Event], accountant: str) -> float:
+def _least_epsilon(accountant: Accountant, plan: Sequence[Event]) -> float:
     """Return an epsilon that allows `plan`, near the least, to four digits rounded up."""
-    spent = make_accountant(accountant, budget).epsilon(plan)
+    spent = accountant.epsilon(plan)
     while isfinite(spent):
         least = _rounded_up(spent)
         # another epsilon may choose another grid, on which the plan costs another amount
-        spent = make_accountant(accountant, replace(budget, epsilon=least)).epsilon(plan)
+        spent = replace(accountant, budget=replace(accountant.budget, epsilon=least)).epsilon(plan)
         if spent <= least:
             return least
     return inf

@@ -28,6 +28,13 @@ def failure(events: Iterable[Event]) -> float:
 
     the same with D and D' exchanged, and under either neighbour relation: (epsilon, d + F).
 
+    Parts: the answers of an allotment, which has a ledger of its own, are together one answer of
+    the ledger that sold it. By the composition above, within the part, that answer fails with at
+    most the F that the part's ledger lets its own failures add up to, and then keeps what the
+    allotment states. So F is the allotment's `failure`: it is charged once, where the part is sold,
+    whether the part is sold adaptively or stands in a fixed plan, whose bound is one for P' and Q'
+    whatever the answers before are. A part's ledger lets no distance pass: nobody would pay it.
+
     It needs that neither law lacks what P' or Q' has. A law that is only within total variation f
     of one that keeps the guarantee costs (1 + e) f.
     """
@@ -44,8 +51,9 @@ def failure(events: Iterable[Event]) -> float:
 def allowed_failure(accountant: Accountant, parts: int) -> float:
     """Return the probability with which each of `parts` answers may fail.
 
-    It is a part of the delta that was set aside. Where none was, samplers' delta pays, at the price
-    of an arbitrary distance, and half of it is left to them.
+    It is a part of the delta that was set aside, or of what an allotment states. Where there is
+    neither, samplers' delta pays, at the price of an arbitrary distance, and half of it is left to
+    them.
     """
     if accountant.failure_delta > 0:
         return accountant.failure_delta / parts * (1.0 - 2.0**-40)

@@ -232,13 +232,22 @@ class PureFilter(Filter):
         return PureEvent(epsilon=amount * (1.0 - ALLOWANCE))
 
 
+def whole_filter(accountant: Accountant) -> Filter:
+    """Return what the whole of a budget is spent in, answer by answer: a filter itself; of an
+    accountant of plans, which sells parts by their mu, one of Gaussian DP."""
+    if isinstance(accountant, Filter):
+        return accountant
+    return GdpFilter(accountant.budget, set_aside=accountant.set_aside)
+
+
 def part_of(accountant: Accountant, allotment: Event) -> Filter:
     """Return the accountant of the part of a budget that `allotment` buys.
 
     Of a filter it is one of the same kind. Of an accountant of plans it is a filter of Gaussian DP:
     whatever is asked of it, answer by answer, is mu-GDP as a whole, whatever the answers are. An
     event of a plan is a bound that holds for each value of the answers before it, so that such a
-    whole may stand in a plan, before or after others, as Gaussian noise of that mu does.
+    whole may stand in a plan, before or after others, as Gaussian noise of that mu does. Of delta
+    as much is set aside as of the plan's.
 
     Args:
         accountant: of the whole budget.
@@ -250,9 +259,7 @@ def part_of(accountant: Accountant, allotment: Event) -> Filter:
     Reference: Koskela, Tobaben & Honkela 2023 (the filter); Zhu, Dong & Wang 2022,
         Theorem 10 (adaptive composition of dominating pairs).
     """
-    if isinstance(accountant, Filter):
-        return accountant.part(allotment)
-    if isinstance(allotment, GdpEvent):
-        return GdpFilter(accountant.budget).part(allotment)
+    if isinstance(accountant, Filter) or isinstance(allotment, GdpEvent):
+        return whole_filter(accountant).part(allotment)
     rule = "a part of a plan is stated by its mu (GdpEvent)"
     raise UnsupportedEventError(accountant.name, allotment, rule)

@@ -33,7 +33,7 @@ from dpsynth.privacy.event_json import (
     sequence_from_json,
     text_from_json,
 )
-from dpsynth.privacy.events import ComposedEvent, Event
+from dpsynth.privacy.events import ComposedEvent, Event, GdpEvent
 from dpsynth.privacy.failure import failure
 from dpsynth.privacy.trajectory import Trajectory, trajectories
 
@@ -44,6 +44,11 @@ FORMAT = "dpsynth-ledger-1"
 # Costs that were computed on another machine, or with other versions, may differ by this much.
 _AGREEMENT = 1e-6
 Plan = tuple[tuple[str, Event], ...]
+Parts = tuple[tuple[str, GdpEvent], ...]
+_CHANGED = (
+    "the plan is not the one that was reserved before the first answer, so that it depends on "
+    "answers, which no bound of a fixed plan allows"
+)
 
 
 @final
@@ -76,12 +81,16 @@ class Ledger:
     Args:
         accountant: prices events, and holds the budget.
         only: what was paid for elsewhere: the one plan that may be reserved; None: any.
+        ahead: what every plan of this ledger begins with, for somebody else than whoever reserves
+            the rest: charged as soon as that is reserved, before there is an answer.
     """
 
-    __slots__ = ("_accountant", "_entries", "_lock", "_only", "_plan", "_plan_cost")
+    __slots__ = ("_accountant", "_ahead", "_entries", "_lock", "_only", "_plan", "_plan_cost")
 
-    def __init__(self, accountant: Accountant, *, only: Event | None = None) -> None:
-        self._accountant, self._only = accountant, only
+    def __init__(
+        self, accountant: Accountant, *, only: Event | None = None, ahead: Parts = ()
+    ) -> None:
+        self._accountant, self._only, self._ahead = accountant, only, ahead
         self._entries: tuple[Entry, ...] = ()
         self._plan: Plan = ()
         self._plan_cost = 0.0
@@ -105,6 +114,11 @@ class Ledger:
         return self._plan
 
     @property
+    def ahead(self) -> Parts:
+        """The parts that a plan begins with, whoever reserves the rest."""
+        return self._ahead
+
+    @property
     def capacity(self) -> float:
         return self._accountant.capacity
 
@@ -126,12 +140,15 @@ class Ledger:
     def reserve(self, plan: Sequence[tuple[str, Event]]) -> None:
         """Commit the ledger to a plan that is fixed before the first answer.
 
+        Behind parts that were sold ahead, what was reserved may be stated once more by whoever
+        follows it; that changes nothing.
+
         Args:
             plan: labels and events in the order in which they will be charged.
 
         Raises:
             LedgerError: the accountant is a filter, the plan is empty, one is reserved already, or
-                another was paid for.
+                another was paid for, or the answers of a part ahead have changed it.
             BudgetExceededError: the plan as a whole does not fit; nothing is reserved.
             UnsupportedEventError: the accountant has no bound for one of the events.
         """
@@ -141,15 +158,22 @@ class Ledger:
                 raise LedgerError(first, f"the {self._accountant.name} accountant takes no plan")
             if not plan:
                 raise LedgerError(first, "a reserved plan must have at least one event")
+            if self._ahead and self._plan:
+                if self._plan[len(self._entries) :] == tuple(plan):
+                    return
+                raise LedgerError(first, _CHANGED)
             if self._plan:
                 raise LedgerError(first, "a plan is reserved already")
-            events = [event for _, event in plan]
+            whole = (*self._ahead, *plan)
+            events = [event for _, event in whole]
             if self._only not in (None, ComposedEvent(events=tuple(events))):
                 raise LedgerError(first, "the plan is not the one that was paid for")
             self._check_sampling(first, events)
             cost = float(self._accountant.epsilon(events))
             self._check_capacity(first, cost)
-            self._plan, self._plan_cost = tuple(plan), cost
+            self._plan, self._plan_cost = whole, cost
+            for label, event in self._ahead:
+                self._append(label, event, self._planned_cost(label, event))
 
     def charge(self, label: str, event: Event) -> None:
         """Record `event`, provided that the budget covers it; call this before drawing any noise.
@@ -232,6 +256,8 @@ class Ledger:
         }
         if self._accountant.set_aside > 0.0:
             header["set_aside"] = float(self._accountant.set_aside)
+        if self._accountant.failing > 0.0:
+            header["failing"] = float(self._accountant.failing)
         return header
 
     def _header_digest(self) -> str:
@@ -270,7 +296,7 @@ class Ledger:
         """
         record = object_from_text("ledger", text)
         fields = {"format", "accountant", "budget", "ceiling", "plan", "entries", "head"}
-        if set(record) - {"set_aside"} != fields or record["format"] != FORMAT:
+        if set(record) - {"set_aside", "failing"} != fields or record["format"] != FORMAT:
             raise LedgerError("header", f"it must be a {FORMAT} record with all its fields")
         ceiling = record["ceiling"]
         accountant = make_accountant(
@@ -278,6 +304,7 @@ class Ledger:
             budget_from_json(record["budget"]),
             ceiling=None if ceiling is None else float_from_json("ceiling", ceiling),
             set_aside=float_from_json("set_aside", record.get("set_aside", 0.0)),
+            failing=float_from_json("failing", record.get("failing", 0.0)),
         )
         ledger = cls(accountant)
         plan = _plan_from_json(record["plan"])

@@ -135,7 +135,8 @@ def tune(
         relation: "add_remove"; "replace" for generators without DP-SGD.
 
     Raises:
-        InvalidValueError: a parameter outside its range, or a candidate whose events differ.
+        InvalidValueError: a parameter outside its range, an open schema, or a candidate whose
+            events differ.
         UnknownNameError: no such generator or hyperparameter.
         NoModelError: no run was drawn, or none ended; the budget is spent.
         PrivacyError: the generator needs what Renyi DP has no bound for.
@@ -151,6 +152,7 @@ def tune(
     budget = Budget(epsilon=epsilon, delta=delta, relation=parse_relation(relation))
     stopping = Stopping(mean_runs=mean_runs, law=_parse_law(law), score_share=score_share)
     noise, rng, sampling_seed = random_streams(seed)
+    _check_closed(data, schema)
     opened = door(
         data,
         schema,
@@ -172,6 +174,18 @@ def tune(
         best = _best_run(private, runs, candidates, noise, rng=rng)
         declared = f"candidates of tuning ({stated(values)})"
         return _released(private, best, declared, sampling_seed, rng=closing)
+
+
+def _check_closed(
+    data: "DataFrame | Table | str | Path", schema: "Schema | str | Path | None"
+) -> None:
+    """Refuse an open schema: what is bought before the runs would be none of theirs."""
+    from dpsynth.data.open_schema import OpenSchema
+    from dpsynth.opening import read_schema
+
+    if isinstance(read_schema(data, schema), OpenSchema):
+        rule = "closed for tuning: `dpsynth schema of` writes one of a fitted model"
+        raise InvalidValueError("schema", "open", rule)
 
 
 def repetition(

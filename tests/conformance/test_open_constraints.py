@@ -16,14 +16,8 @@ from dpsynth.data.schema import CategoricalColumn
 from dpsynth.registry import GENERATORS
 from dpsynth.synthesis import Synthesis
 from tests.conformance.short import short
-from tests.conformance.test_generators import DPSGD, NEURAL, needs_torch
+from tests.conformance.test_generators import DPSGD, NAMES, NEURAL, needs_torch
 
-# What needs a fixed plan takes no schema of which something is bought.
-NAMES = [
-    pytest.param(name, marks=pytest.mark.slow) if name in NEURAL else name
-    for name in GENERATORS
-    if name not in DPSGD
-]
 LANDS = {"Oslo": "Norway", "Bergen": "Norway", "Rome": "Italy"}
 
 SCHEMA = OpenSchema(
@@ -92,7 +86,7 @@ def fit(name: str, epsilon: float) -> Synthesis:
             schema=SCHEMA,
             generator=short(name),
             epsilon=epsilon,
-            accountant="zcdp",
+            accountant="pld" if name in DPSGD else "zcdp",
             seed=2,
         )
 
@@ -105,6 +99,7 @@ def test_every_row_keeps_every_constraint(name: str, epsilon: float, tmp_path) -
     model.save(tmp_path / "model")
     assert not broken(Synthesis.load(tmp_path / "model").sample(500).frame).any()
     assert model.receipt.epsilon_spent <= epsilon
+    assert model.receipt.accountant == ("pld" if name in DPSGD else "zcdp")
 
 
 @pytest.mark.parametrize("name", [name for name in GENERATORS if name not in NEURAL])

@@ -23,6 +23,7 @@ from dpsynth.errors import (
     BudgetExceededError,
     DataError,
     InvalidValueError,
+    LedgerError,
     PrivacyError,
     UnknownNameError,
     UnsupportedEventError,
@@ -193,9 +194,14 @@ def test_the_model_goes_on_with_the_same_ledger() -> None:
 
 
 @pytest.mark.parametrize("accountant", ["pld", "bounded_range", "rdp"])
-def test_plans_are_refused(accountant: str) -> None:
-    with pytest.raises(UnsupportedEventError, match="open schema needs"):
-        door([1.0], accountant=accountant)
+def test_plans_are_reserved_first(accountant: str) -> None:
+    opened = door([1.0], accountant=accountant)
+    with pytest.raises(UnsupportedEventError, match="fixed plans only"):
+        opened.sigma_for(0.1)
+    cells = Cells(edges=np.array([0.0, 1.0, 2.0]), atoms=np.array([]))
+    with pytest.raises(LedgerError, match="reserved first"):
+        opened.histogram("x", cells, sigma=5.0, label="x")
+    assert opened.ledger.entries == ()
 
 
 @pytest.mark.parametrize(

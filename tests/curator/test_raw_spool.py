@@ -279,8 +279,8 @@ def test_an_accountant_of_plans_is_refused_before_anything_is_read(tmp_path: Pat
 @pytest.mark.parametrize(
     ("schema", "options", "said"),
     [
-        (SCHEMA, {}, "cannot bound 'DP-SGD'"),
-        (SCHEMA, {"out_of_core": True}, "cannot bound 'DP-SGD'"),
+        (SCHEMA, {"accountant": "gdp"}, "cannot bound 'DP-SGD'"),
+        (SCHEMA, {"out_of_core": True}, "they are in a file"),
         (Schema(columns=(COLUMNS[-2],)), {"accountant": "gdp"}, "cannot bound 'DP-SGD'"),  # type: ignore[arg-type]
         (Schema(columns=(COLUMNS[-2],)), {"out_of_core": True}, "they are in a file"),  # type: ignore[arg-type]
     ],

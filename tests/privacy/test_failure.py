@@ -1,6 +1,7 @@
 """Answers that fail cost delta their probability: exact divergences of small mechanisms."""
 
 import itertools
+from dataclasses import replace
 from math import exp, inf
 
 import numpy as np
@@ -9,9 +10,17 @@ import pytest
 from dpsynth.errors import BudgetExceededError, InvalidValueError
 from dpsynth.privacy.accountant import Filter, make_accountant
 from dpsynth.privacy.budget import Budget, Neighbouring
+from dpsynth.privacy.calibration import dpsgd_noise_multiplier
 from dpsynth.privacy.event_json import event_from_json, event_to_json
-from dpsynth.privacy.events import ComposedEvent, GaussianEvent, LaplaceEvent
+from dpsynth.privacy.events import (
+    ComposedEvent,
+    DpSgdEvent,
+    GaussianEvent,
+    GdpEvent,
+    LaplaceEvent,
+)
 from dpsynth.privacy.failure import allowed_failure, failure
+from dpsynth.privacy.filters import part_of
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.receipt import Receipt, make_receipt
 
@@ -189,3 +198,75 @@ def test_impossible_failures_and_shares_are_refused(wrong: float) -> None:
         make_accountant("zcdp", ADD_REMOVE, set_aside=wrong)
     with pytest.raises(InvalidValueError, match="set_aside"):
         make_accountant("pure", Budget(epsilon=1.0, delta=0.0), set_aside=1e-9)
+
+
+@pytest.mark.parametrize("name", ["gdp", "zcdp"])
+def test_a_part_fails_as_its_allotment_was_charged_for(name: str) -> None:
+    accountant = make_accountant(name, ADD_REMOVE, set_aside=1e-7)
+    assert isinstance(accountant, Filter)
+    paid = allowed_failure(accountant, 2)
+    whole = accountant.allotment(0.3 * accountant.capacity)
+    part, ledger = replace(whole, failure=paid), Ledger(accountant)
+    for _ in range(2):
+        ledger.charge("part", part)
+    with pytest.raises(BudgetExceededError, match="delta"):
+        ledger.charge("third", replace(whole, failure=1e-3 * paid))
+    inner = Ledger(accountant.part(part))
+    assert isinstance(inner.accountant, Filter)
+    noise = inner.accountant.gaussian_sigma(0.1 * inner.capacity, sensitivity=1.0)
+    once = GaussianEvent(sigma=noise, failure=allowed_failure(inner.accountant, 2))
+    for _ in range(2):
+        inner.charge("selection", once)
+    for more in ({"failure": 1e-3 * paid}, {"sampling_distance": 1e-300}):
+        with pytest.raises(BudgetExceededError, match="delta"):
+            inner.charge("too much", GaussianEvent(sigma=noise, **more))
+    assert failure(e.event for e in inner.entries) <= paid
+    again = Ledger.from_json(inner.to_json())
+    assert (again.to_json(), again.accountant) == (inner.to_json(), inner.accountant)
+
+
+@pytest.mark.parametrize("name", ["pld", "rdp"])
+@pytest.mark.parametrize("set_aside", [0.0, 1e-7])
+def test_a_plan_pays_once_for_the_failures_of_its_part(name: str, set_aside: float) -> None:
+    accountant = make_accountant(name, ADD_REMOVE, set_aside=set_aside)
+    paid = allowed_failure(accountant, 1)
+    assert paid > 0
+    part = GdpEvent(mu=0.1, failure=paid)
+    run = DpSgdEvent(noise_multiplier=8.0, sample_rate=0.1, steps=10)
+    plan = [("part", part), ("dpsgd", run)]
+    with pytest.raises(BudgetExceededError, match="delta"):
+        Ledger(accountant).reserve([*plan, ("more", replace(part, failure=paid)), *plan])
+    ledger = Ledger(accountant)
+    ledger.reserve(plan)
+    for label, event in plan:
+        ledger.charge(label, event)
+    inner = part_of(accountant, part)
+    assert (inner.failure_delta, inner.set_aside) == (paid, set_aside)
+    assert inner.capacity <= part.mu**2
+    receipt = make_receipt(ledger, mode="release")
+    assert Receipt.from_json(receipt.to_json()) == receipt
+    # epsilon is that at what is left of delta
+    left = replace(ADD_REMOVE, delta=ADD_REMOVE.delta - set_aside)
+    alone = make_accountant(name, left).epsilon([part, run])
+    assert ledger.epsilon_spent() == pytest.approx(alone, rel=1e-6)
+
+
+def test_only_a_part_has_failures_paid_elsewhere() -> None:
+    for ceiling, failing in ((None, 1e-9), (0.01, 1.0), (0.01, -0.1), (0.01, float("nan"))):
+        with pytest.raises(InvalidValueError, match="failing"):
+            make_accountant("gdp", ADD_REMOVE, ceiling=ceiling, failing=failing)
+
+
+def test_gradient_noise_is_calibrated_to_what_is_left_of_delta() -> None:
+    aside, run = 0.5 * ADD_REMOVE.delta, {"sample_rate": 0.1, "steps": 5}
+
+    def reserve(set_aside: float) -> None:
+        multiplier = dpsgd_noise_multiplier(
+            1.0, ADD_REMOVE.delta, relation=ADD_REMOVE.relation, set_aside=set_aside, **run
+        )
+        ledger = Ledger(make_accountant("pld", ADD_REMOVE, set_aside=aside))
+        ledger.reserve([("dpsgd", DpSgdEvent(noise_multiplier=multiplier, **run))])
+
+    reserve(aside)
+    with pytest.raises(BudgetExceededError):
+        reserve(0.0)

@@ -293,3 +293,52 @@ class TestPlans:
             Ledger(make_accountant("zcdp", Budget(epsilon=1.0, delta=1e-9))).reserve(self.plan)
         with pytest.raises(LedgerError, match="at least one"):
             self.ledger().reserve(())
+
+
+class TestPartsAhead:
+    """What a plan begins with for another than whoever reserves the rest."""
+
+    AHEAD = (("preparation", GdpEvent(mu=0.1)),)
+    RUN = DpSgdEvent(noise_multiplier=10.0, sample_rate=0.1, steps=5)
+    REST = (("one-ways", GdpEvent(mu=0.05)), ("dpsgd", RUN))
+
+    def ledger(self) -> Ledger:
+        accountant = make_accountant("pld", Budget(epsilon=1.0, delta=1e-9))
+        return Ledger(accountant, ahead=self.AHEAD)
+
+    def test_they_are_priced_with_the_rest_and_charged_when_that_is_reserved(self) -> None:
+        ledger = self.ledger()
+        with pytest.raises(LedgerError, match="reserved first"):
+            ledger.charge(*self.AHEAD[0])
+        assert ledger.entries == ()
+        ledger.reserve(self.REST)
+        assert ledger.plan == (*self.AHEAD, *self.REST)
+        assert [e.label for e in ledger.entries] == ["preparation"]
+        plain = Ledger(ledger.accountant)
+        plain.reserve((*self.AHEAD, *self.REST))
+        for label, event in plain.plan:
+            plain.charge(label, event)
+        for label, event in self.REST:
+            ledger.charge(label, event)
+        assert ledger.to_json() == plain.to_json()
+        assert Ledger.from_json(ledger.to_json()).to_json() == ledger.to_json()
+
+    def test_the_rest_may_be_stated_again_and_no_other(self) -> None:
+        ledger = self.ledger()
+        ledger.reserve(self.REST)
+        before = ledger.to_json()
+        ledger.reserve(self.REST)
+        other = (("one-ways", GdpEvent(mu=0.04)), self.REST[1])
+        for changed in (other, (("x", self.REST[0][1]), self.REST[1]), self.REST[1:]):
+            with pytest.raises(LedgerError, match="depends on answers"):
+                ledger.reserve(changed)
+        assert ledger.to_json() == before
+        ledger.charge(*self.REST[0])
+        with pytest.raises(LedgerError, match="depends on answers"):
+            ledger.reserve(self.REST)
+
+    def test_a_whole_that_does_not_fit_charges_nothing(self) -> None:
+        ledger = self.ledger()
+        with pytest.raises(BudgetExceededError):
+            ledger.reserve((("one-ways", GdpEvent(mu=3.0)),))
+        assert (ledger.entries, ledger.plan) == ((), ())

@@ -1,7 +1,7 @@
 """How a neural generator's budget is cut: answers to start from, then DP-SGD, in one plan."""
 
 from collections.abc import Sequence
-from math import sqrt
+from math import fsum, sqrt
 from typing import Any
 
 import numpy as np
@@ -11,24 +11,30 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.generators.base import Generator
 from dpsynth.generators.graphical import fitted, total_of
-from dpsynth.generators.marginal.one_ways import informative
+from dpsynth.generators.marginal.one_ways import measure_one_ways
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.privacy.calibration import dpsgd_noise_multiplier, gdp_mu
-from dpsynth.privacy.events import Event
+from dpsynth.privacy.events import Event, GdpEvent
 
 # Least share of records that a code is given as a start: its logit stays finite.
 _LEAST_SHARE = 1e-4
+_ONE_WAYS = "one-way marginals"
 
 
 def mu_for(private: PrivateData, share: float) -> float:
     """Return the mu of a part of the budget.
 
+    With mu the whole budget as Gaussian noise, and mu_a what a plan begins with (`Ledger.ahead`),
+    that is sqrt(share (mu^2 - mu_a^2)).
+
     Args:
         private: its budget is cut.
-        share: part of the mu^2 that all of the budget is worth as Gaussian noise.
+        share: part of the mu^2 that is left of all that the budget is worth as Gaussian noise.
     """
-    accountant = private.ledger.accountant
-    return gdp_mu(private.budget.epsilon, accountant.delta) * sqrt(share)
+    ledger = private.ledger
+    whole = gdp_mu(private.budget.epsilon, ledger.accountant.delta)
+    ahead = fsum((part.mu / whole) ** 2 for _, part in ledger.ahead)
+    return whole * sqrt(share * max(0.0, 1.0 - ahead))
 
 
 def planned(
@@ -63,8 +69,9 @@ def planned(
             sample_rate=sample_rate,
             steps=steps,
             relation=budget.relation,
-            also=[event for _, event in before],
+            also=[event for _, event in (*private.ledger.ahead, *before)],
             accountant=private.ledger.accountant.name,
+            set_aside=private.ledger.accountant.set_aside,
         ),
     )
     private.reserve([*before, (label, plan.event)])
@@ -74,7 +81,10 @@ def planned(
 def start_of(
     private: PrivateData, generator: Generator
 ) -> tuple[float, NDArray[np.float64], SgdPlan]:
-    """Reserve noisy one-way marginals and then DP-SGD, and buy the former.
+    """Reserve a part for noisy one-way marginals and then DP-SGD, and spend the former.
+
+    What the plan says of the marginals is their mu alone, so that it does not depend on how many
+    columns have something to tell: that may be an answer.
 
     Args:
         private: as of `planned`; errors too.
@@ -86,16 +96,16 @@ def start_of(
         and the plan of the training, which is reserved.
     """
     hyper: Any = generator
-    columns, mu = informative(private.domain), mu_for(private, hyper.one_way_share)
-    sigma = private.budget.l2_sensitivity * sqrt(len(columns)) / mu
+    part = GdpEvent(mu=mu_for(private, hyper.one_way_share))
     plan = planned(
         private,
-        [(f"marginal {a}", private.marginal_event((a,), sigma=sigma)) for a in columns],
+        [(_ONE_WAYS, part)],
         sample_rate=hyper.sample_rate,
         steps=hyper.steps,
         clipping_norm=hyper.clipping_norm,
     )
-    measured = [private.marginal((a,), sigma=sigma) for a in columns]
+    bought = private.allot(part, label=_ONE_WAYS)
+    measured = measure_one_ways(bought, amount=bought.remaining)
     return total_of(private, measured), one_way_laws(private, measured), plan
 
 
