@@ -17,6 +17,7 @@ from dpsynth.pgm.one_hot import OneHot
 from dpsynth.pgm.product_mixture import ProductMixture
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 _BLOCKS = 2
@@ -74,6 +75,13 @@ class LatentMixture:
         self._layers[-1][0].mul_(_FIRST_LOGITS)
         for tensor in chain.from_iterable(self._layers):
             tensor.requires_grad_()
+
+    def to(self, device: "torch.device") -> None:
+        """Move the network to a device, before it is fitted there."""
+        self._shares, self._shift = self._shares.to(device), self._shift.to(device)
+        self._latent = self._latent.to(device)
+        for tensor in chain.from_iterable(self._layers):
+            tensor.data = tensor.data.to(device)
 
     def _logits(self) -> "Tensor":
         (weight, bias), *blocks, (last, _) = self._layers
@@ -142,7 +150,7 @@ class LatentMixture:
         import torch
 
         with torch.no_grad():
-            found = torch.cat(list(self.laws().values()), 1).numpy()
+            found = torch.cat(list(self.laws().values()), 1).cpu().numpy()
         return ProductMixture(domain=self._domain, total=total, components=found)
 
 
@@ -206,6 +214,7 @@ def hearsay(
 
     def loss(laws: Laws) -> "Tensor":
         flat = torch.cat(list(laws.values()), 1)
-        return (weights * (flat.T @ flat / len(flat) - guess).square()).sum()
+        missed = flat.T @ flat / len(flat) - guess.to(flat)
+        return (weights.to(flat) * missed.square()).sum()
 
     return loss
