@@ -56,7 +56,7 @@ def revived(transcript: Transcript, critic: Any) -> set[float]:
         told = transcript.revive(rng=rng)
         for parameter, of in zip(critic.parameters(), told, strict=True):
             assert torch.equal(of, parameter.detach() + 0.5)
-        found.add(float(critic[0].weight[0, 0]))
+        found.add(critic[0].weight[0, 0].item())
     return found
 
 
