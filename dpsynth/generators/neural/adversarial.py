@@ -50,7 +50,7 @@ class Game:
         critic_rate: Adam's learning rate for the critic.
         generator: learning rates of the generator, and the average of its weights.
         critic_steps: steps of the critic for each one of the generator.
-        batch: number of fakes in each step of either.
+        batch: number of fakes in each step of either; half as many in those after the game.
         replays: steps of the generator after the game.
         replay_rate: its learning rate in them, which fades to 0.
         spectral_norm: largest of each of the critic's matrices.
@@ -203,14 +203,15 @@ def _replay(
     fade = Training(learning_rate=game.replay_rate, fading=True, average_decay=_REPLAY_DECAY)
     making = torch.optim.Adam(maker.parameters(), lr=fade.learning_rate, betas=_REPLAY_BETAS)
     average = WeightAverage(maker, decay=fade.average_decay)
+    batch = -(-game.batch // 2)  # more steps are worth more than more fakes
     for step in range(game.replays):
         told = transcript.revive(rng=rng)
-        fakes = public(players.fakes(game.batch, draws), draws)
-        missed = [of / game.batch - real for of, real in zip(fakes, told, strict=True)]
+        fakes = public(players.fakes(batch, draws), draws)
+        missed = [of / batch - real for of, real in zip(fakes, told, strict=True)]
         judge = Witness(critic, dict(zip(names, missed, strict=True)))
         making.param_groups[0]["lr"] = fade.learning_rate * fade.rate(step, game.replays)
         making.zero_grad()
-        players.loss(judge, game.batch, draws).backward()
+        players.loss(judge, batch, draws).backward()
         making.step()
         average.update()
     average.apply()

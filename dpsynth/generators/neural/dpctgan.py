@@ -320,7 +320,7 @@ class DpCtgan(Generator):
     spectral_norm: float = 1.0
     temperature: float = 0.7
     average_decay: float = 0.98
-    replays: int = 2000
+    replays: int = 1500
     replay_rate: float = 0.005
     device: str = "auto"
 

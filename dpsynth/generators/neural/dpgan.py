@@ -104,7 +104,7 @@ class DpGan(Generator):
         critic_steps: steps of the critic for each one of the generator.
         hidden: units of the hidden layer of either network.
         latent: dimensions of the noise that the generator starts from.
-        batch: fakes in each step.
+        batch: fakes in each step of the game; half as many in each replay.
         spectral_norm: largest of the critic's matrices.
         temperature: of the softmax whose gradients the draws are given.
         average_decay: of the running average of the generator's weights.
@@ -133,7 +133,7 @@ class DpGan(Generator):
     spectral_norm: float = 1.0
     temperature: float = 0.7
     average_decay: float = 0.98
-    replays: int = 2000
+    replays: int = 1500
     replay_rate: float = 0.005
     device: str = "auto"
 

@@ -67,7 +67,7 @@ class Witness:
         critic: the network.
         towards: a direction for each of its parameters, by name.
 
-    Reference: Cheng & Xie 2021, section 2.2 (the witness of a neural tangent kernel's distance).
+    Reference: Cheng & Xie 2021 (the witness of a neural tangent kernel's distance).
     """
 
     def __init__(self, critic: "nn.Module", towards: "Mapping[str, Tensor]") -> None:
