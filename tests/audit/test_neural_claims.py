@@ -40,7 +40,7 @@ FAMILIES = (
     *FORCED,
     DPAR,
     PATE,
-    DpGan(steps=5, hidden=4, latent=2, batch=16),
+    DpGan(steps=5, hidden=4, latent=2, batch=16, replays=3),
     Anchored(steps=5, features=8),
 )
 

@@ -9,9 +9,11 @@ torch = pytest.importorskip("torch", reason="the extra 'neural' is not installed
 
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
+from dpsynth.curator.embedding import EmbeddingQuery  # noqa: E402
 from dpsynth.curator.private_data import PrivateData  # noqa: E402
 from dpsynth.errors import InvalidValueError  # noqa: E402
-from dpsynth.generators.neural import diffusion, vae  # noqa: E402
+from dpsynth.generators.neural import diffusion, dpctgan, dpgan, merf, vae  # noqa: E402
+from dpsynth.generators.neural.adversarial import stack  # noqa: E402
 from dpsynth.generators.neural.anchored import Anchored  # noqa: E402
 from dpsynth.generators.neural.autoregressive import DpAutoregressive  # noqa: E402
 from dpsynth.generators.neural.latent_mixture import LatentMixture, hearsay, misfit  # noqa: E402
@@ -29,7 +31,18 @@ TABLE = planted_table(50)
 
 @pytest.mark.parametrize("device", ["nowhere", "meta", "cuda:99"])
 @pytest.mark.parametrize(
-    "family", [vae.DpVae, diffusion.DpDiffusion, DpAutoregressive, Anchored, MargNet, PateGan]
+    "family",
+    [
+        vae.DpVae,
+        diffusion.DpDiffusion,
+        DpAutoregressive,
+        dpgan.DpGan,
+        dpctgan.DpCtgan,
+        merf.DpMerf,
+        Anchored,
+        MargNet,
+        PateGan,
+    ],
 )
 def test_a_device_out_of_reach_is_refused_before_anything_is_bought(
     family: Any, device: str
@@ -100,3 +113,35 @@ def test_a_mixture_on_a_gpu_is_fitted_there() -> None:
         laws = network.laws()
         for loss in (misfit([bought], 50.0), hearsay(domain, guess, [pair], 0.1)):
             assert loss(laws).device.type == "cuda"
+
+
+def test_a_game_on_a_gpu_stays_there() -> None:
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        generator = torch.Generator().manual_seed(0)
+        players = dpgan._OneHot(
+            critic=on_a_fake_gpu(stack((sum(SIZES), 4, 1), generator=generator)),
+            maker=on_a_fake_gpu(stack((2, 4, sum(SIZES)), generator=generator)),
+            sizes=SIZES,
+            latent=2,
+            temperature=0.7,
+            device=torch.device("cuda:0"),
+        )
+        fakes = players.fakes(7, generator)
+        assert (fakes.device.type, tuple(fakes.shape)) == ("cuda", (7, len(SIZES)))
+        assert players.displeasure(players.critic, fakes, generator).device.type == "cuda"
+        assert players.loss(players.critic, 7, generator).device.type == "cuda"
+        with pytest.raises(RuntimeError, match="same device"):
+            players.displeasure(players.critic, fakes.cpu(), generator)
+
+
+@pytest.mark.parametrize("label", [None, "c1"])
+def test_the_misfit_of_an_embedding_on_a_gpu_is_there(label: str | None) -> None:
+    query = EmbeddingQuery(phases=np.ones((sum(SIZES), 3), dtype=np.uint16), label=label)
+    codes = 1 if label is None else SIZES[1]
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        gpu, domain = torch.device("cuda:0"), TABLE.schema.domain
+        misfit = merf._misfit(domain, query, np.zeros((2, codes, 3)), 0.1, gpu)
+        laws = {a: torch.ones(5, size, device="cuda") for a, size in domain.sizes.items()}
+        assert misfit(laws).device.type == "cuda"
+        with pytest.raises(RuntimeError, match="same device"):
+            misfit({a: law.cpu() for a, law in laws.items()})

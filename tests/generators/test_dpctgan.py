@@ -55,7 +55,13 @@ def test_fitted_cuts_give_codes_their_shares_in_order() -> None:
 def test_a_record_is_judged_beside_its_own_mode_in_a_column_drawn_for_it() -> None:
     layout = Layout(modes=(Modes.plain(2), Modes.of(LAW, most=2, missing=False)))
     laws = np.concatenate(blocks(layout.modes, [np.array([0.5, 0.5]), LAW]))
-    players = _Conditional(DpCtgan(hidden=4), layout, laws, rng=np.random.default_rng(0))
+    players = _Conditional(
+        DpCtgan(hidden=4),
+        layout,
+        laws,
+        device=torch.device("cpu"),
+        rng=np.random.default_rng(0),
+    )
     seen: list[Any] = []
 
     class Critic(torch.nn.Module):
@@ -94,7 +100,7 @@ def test_long_ordered_columns_keep_the_laws_measured() -> None:
     rng = np.random.default_rng(0)
     wide = np.clip(rng.normal(20, 6, size=(5000, 1)).astype(int), 0, 39)
     table = coded_table(np.concatenate([wide, wide // 20], axis=1), (40, 2))
-    model, _, _ = fit(DpCtgan(steps=3, most_modes=3, hidden=8), table, epsilon=20.0)
+    model, _, _ = fit(DpCtgan(steps=3, most_modes=3, hidden=8, replays=3), table, epsilon=20.0)
     drawn = model.sample_codes(20_000, rng=np.random.default_rng(0))
     known = Codec(schema=table.schema).encode(table)
     shares = [np.bincount(c[:, 0], minlength=40) / len(c) for c in (known, drawn)]
@@ -113,6 +119,8 @@ def test_long_ordered_columns_keep_the_laws_measured() -> None:
         ("hidden", 0),
         ("latent", 0),
         ("batch", 0),
+        ("replays", 0),
+        ("replay_rate", 0.0),
         ("spectral_norm", 0.0),
         ("temperature", -1.0),
         ("steps", 0),

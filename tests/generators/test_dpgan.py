@@ -20,7 +20,7 @@ from dpsynth.generators.neural.dpgan import DpGan  # noqa: E402
 from tests.generators.planted import fit, pair_error, planted_table  # noqa: E402
 
 TABLE = planted_table()
-SMALL = DpGan(steps=3, hidden=8, latent=2, batch=16)
+SMALL = DpGan(steps=3, hidden=8, latent=2, batch=16, replays=3)
 
 
 @pytest.mark.slow
@@ -75,6 +75,8 @@ def test_draws_are_of_the_softmax_and_carry_its_gradients() -> None:
         ("hidden", 0),
         ("latent", 0),
         ("batch", 0),
+        ("replays", 0),
+        ("replay_rate", 0.0),
         ("spectral_norm", float("inf")),
         ("temperature", 0.0),
         ("steps", 0),

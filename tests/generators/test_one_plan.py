@@ -21,8 +21,8 @@ VAE, CHAIN = DpVae(steps=3, hidden=8, latent=2), DpAutoregressive(steps=3, hidde
 FAMILIES = (
     VAE,
     CHAIN,
-    DpGan(steps=3, hidden=8, latent=2, batch=16),
-    DpCtgan(steps=3, hidden=8, latent=2, batch=16),
+    DpGan(steps=3, hidden=8, latent=2, batch=16, replays=3),
+    DpCtgan(steps=3, hidden=8, latent=2, batch=16, replays=3),
     DpDiffusion(steps=3, hidden=8, diffusion_steps=3),
 )
 

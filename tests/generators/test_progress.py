@@ -33,7 +33,11 @@ def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "generator",
-    [SMALL, DpGan(steps=12, hidden=8, latent=2, batch=16), Anchored(steps=12, features=20)],
+    [
+        SMALL,
+        DpGan(steps=12, hidden=8, latent=2, batch=16, replays=3),
+        Anchored(steps=12, features=20),
+    ],
     ids=lambda generator: generator.name,
 )
 def test_watchers_hear_of_every_step_and_change_nothing(
@@ -60,7 +64,7 @@ def test_nobody_hears_of_training_that_a_checkpoint_does_not_keep(
     every_step: None, tmp_path: Path
 ) -> None:
     told: list[Progress] = []
-    gan = DpGan(steps=12, hidden=8, latent=2, batch=16)
+    gan = DpGan(steps=12, hidden=8, latent=2, batch=16, replays=3)
     path = tmp_path / "c"
     dpsynth.synthesize(
         TABLE, generator=gan, epsilon=3.0, seed=3, progress=told.append, checkpoint=path

@@ -4,16 +4,17 @@ The Wasserstein critic's gain is its mean over real records less its mean over f
 half touches records: its gradient is bought, step by step. The second half is public and exact; it
 is clipped as the first is, so that both halves cancel where fakes are distributed as records are.
 What keeps the critic's slopes bounded sees no record: its matrices are scaled down to a largest
-spectral norm, which is post-processing.
+spectral norm, which is post-processing. After the game the generator takes further steps, also
+free, through all that the critic was told in it (`replaying`).
 """
 
 # torch states its types only in part.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol, final
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.generators.base import Generator, check_counts, check_positive
 from dpsynth.generators.neural.networks import WeightAverage
+from dpsynth.generators.neural.replaying import Transcript, Witness
 from dpsynth.generators.neural.training import Training, gradient_norm
 from dpsynth.generators.progress import Reporter
 
@@ -31,6 +33,12 @@ if TYPE_CHECKING:
 
 # Of Adam's first and second moments, as GANs are usually trained.
 _BETAS = (0.5, 0.9)
+# In replays the loss is one and the same to the end, and noise is from the choice of the step.
+_REPLAY_BETAS = (0.9, 0.99)
+_REPLAY_DECAY = 0.99
+
+Judge: TypeAlias = "Callable[[Tensor], Tensor]"
+"""From rows to numbers of shape (rows, 1): larger for what looks more like a record."""
 
 
 @final
@@ -42,7 +50,9 @@ class Game:
         critic_rate: Adam's learning rate for the critic.
         generator: learning rates of the generator, and the average of its weights.
         critic_steps: steps of the critic for each one of the generator.
-        batch: number of fakes in each step of either.
+        batch: number of fakes in each step of either; half as many in those after the game.
+        replays: steps of the generator after the game.
+        replay_rate: its learning rate in them, which fades to 0.
         spectral_norm: largest of each of the critic's matrices.
 
     Raises:
@@ -53,11 +63,13 @@ class Game:
     generator: Training
     critic_steps: int
     batch: int
+    replays: int
+    replay_rate: float
     spectral_norm: float
 
     def __post_init__(self) -> None:
-        check_counts(self, "critic_steps", "batch")
-        check_positive(self, "critic_rate", "spectral_norm")
+        check_counts(self, "critic_steps", "batch", "replays")
+        check_positive(self, "critic_rate", "replay_rate", "spectral_norm")
 
 
 def game_of(generator: Generator) -> Game:
@@ -78,6 +90,8 @@ def game_of(generator: Generator) -> Game:
         ),
         critic_steps=hyper.critic_steps,
         batch=hyper.batch,
+        replays=hyper.replays,
+        replay_rate=hyper.replay_rate,
         spectral_norm=hyper.spectral_norm,
     )
 
@@ -105,8 +119,9 @@ class Players(Protocol):
         """Return generated rows, as `displeasure` takes them."""
         ...
 
-    def loss(self, n: int, generator: "torch.Generator") -> "Tensor":
-        """Return the generator's loss over so many fakes, one number."""
+    def loss(self, judge: "Judge", n: int, generator: "torch.Generator") -> "Tensor":
+        """Return the generator's loss over so many fakes, one number; `judge` says how real rows
+        of what the critic takes are, as the critic does."""
         ...
 
 
@@ -144,8 +159,10 @@ def play(
     making = torch.optim.Adam(maker.parameters(), lr=free.learning_rate, betas=_BETAS)
     reporter = Reporter(private.ledger, plan.steps)
     average = WeightAverage(maker, decay=free.average_decay)
+    transcript = Transcript(critic, steps=plan.steps)
     for step in range(plan.steps):
         session.step()
+        transcript.note()
         if not session.keeps:  # what is not kept may be drawn anew: it is shown to nobody
             reporter.report(step + 1, lambda: (session.trial_loss(), gradient_norm(critic)))
         less = public(players.fakes(game.batch, draws), draws)
@@ -157,11 +174,47 @@ def play(
         if (step + 1) % game.critic_steps == 0:
             making.param_groups[0]["lr"] = free.learning_rate * free.rate(step, plan.steps)
             making.zero_grad()
-            players.loss(game.batch, draws).backward()
+            players.loss(critic, game.batch, draws).backward()
             making.step()
             average.update()
     average.apply()
     session.check()
+    _replay(transcript, public, players, game, draws=draws, rng=rng)
+
+
+def _replay(
+    transcript: Transcript,
+    public: GhostClippedSum,
+    players: Players,
+    game: Game,
+    *,
+    draws: "torch.Generator",
+    rng: np.random.Generator,
+) -> None:
+    """Bring the mean gradients of fakes closer to those of records at all critics of the game.
+
+    The derivative of half the squared distance is a generator's usual loss, judged by a `Witness`
+    of the difference; clipping is taken to be what it is where the generator stands.
+    """
+    import torch
+
+    critic, maker = players.critic, players.maker
+    names = [name for name, _ in critic.named_parameters()]
+    fade = Training(learning_rate=game.replay_rate, fading=True, average_decay=_REPLAY_DECAY)
+    making = torch.optim.Adam(maker.parameters(), lr=fade.learning_rate, betas=_REPLAY_BETAS)
+    average = WeightAverage(maker, decay=fade.average_decay)
+    batch = -(-game.batch // 2)  # more steps are worth more than more fakes
+    for step in range(game.replays):
+        told = transcript.revive(rng=rng)
+        fakes = public(players.fakes(batch, draws), draws)
+        missed = [of / batch - real for of, real in zip(fakes, told, strict=True)]
+        judge = Witness(critic, dict(zip(names, missed, strict=True)))
+        making.param_groups[0]["lr"] = fade.learning_rate * fade.rate(step, game.replays)
+        making.zero_grad()
+        players.loss(judge, batch, draws).backward()
+        making.step()
+        average.update()
+    average.apply()
 
 
 def scale_down(critic: "nn.Module", largest: float) -> None:

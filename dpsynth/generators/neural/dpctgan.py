@@ -24,6 +24,7 @@ from dpsynth.generators.base import (
     check_shares,
 )
 from dpsynth.generators.neural.adversarial import (
+    Judge,
     game_of,
     largest,
     perturbed,
@@ -36,6 +37,7 @@ from dpsynth.generators.neural.modes import Modes, blocks
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import drawn_rows, in_batches, one_hot, parts
 from dpsynth.generators.neural.spending import check_sgd, start_of
+from dpsynth.generators.neural.training import device_of
 
 if TYPE_CHECKING:
     import torch
@@ -172,23 +174,29 @@ class _Conditional:
     """
 
     def __init__(
-        self, chosen: "DpCtgan", layout: Layout, laws: Array, *, rng: np.random.Generator
+        self,
+        chosen: "DpCtgan",
+        layout: Layout,
+        laws: Array,
+        *,
+        device: "torch.device",
+        rng: np.random.Generator,
     ) -> None:
         import torch
 
-        self._layout, self._laws, self._rng = layout, laws, rng
+        self._layout, self._laws, self._device, self._rng = layout, laws, device, rng
         self._sizes, self._latent = layout.domain.shape, chosen.latent
         self._temperature = chosen.temperature
         widest = max(of.size for of in layout.modes)
         padded = [np.pad(of.mode, (0, widest - of.size)) for of in layout.modes]
-        self._modes = torch.as_tensor(np.stack(padded))
+        self._modes = torch.as_tensor(np.stack(padded), device=device)
         padded = [np.pad(of.numbers, (0, widest - of.size)) for of in layout.modes]
-        self._numbers = torch.as_tensor(np.stack(padded), dtype=torch.float32)
+        self._numbers = torch.as_tensor(np.stack(padded), dtype=torch.float32, device=device)
         draws = torch.Generator().manual_seed(int(rng.integers(2**62)))
         seen = layout.width + sum(self._sizes)
-        self.critic: nn.Sequential = stack((seen, chosen.hidden, 1), generator=draws)
+        self.critic: nn.Sequential = stack((seen, chosen.hidden, 1), generator=draws).to(device)
         widths = (chosen.latent + sum(self._sizes), chosen.hidden, layout.width)
-        self.maker: nn.Sequential = stack(widths, generator=draws)
+        self.maker: nn.Sequential = stack(widths, generator=draws).to(device)
         start = np.concatenate([np.log(laws), np.zeros(len(layout.numbered))])
         self.maker[-1].bias.data.copy_(torch.as_tensor(start))  # pyright: ignore
 
@@ -200,10 +208,10 @@ class _Conditional:
 
         columns = len(self._sizes)
         rows, condition = codes[:, :columns], codes[:, columns:]
-        at = torch.arange(columns)
+        at = torch.arange(columns, device=codes.device)
         modes, numbers = self._modes[at, rows], self._numbers[at, rows]
         if condition.shape[1] == 0:
-            column = torch.randint(columns, (len(rows), 1), generator=generator)
+            column = torch.randint(columns, (len(rows), 1), generator=generator).to(modes.device)
             condition = torch.cat([column, modes.gather(1, column)], 1)
         seen = [one_hot(modes, self._sizes), numbers[:, self._layout.numbered]]
         return -critic(torch.cat([*seen, self._vectors(condition)], 1))[:, 0]
@@ -211,8 +219,9 @@ class _Conditional:
     def _vectors(self, condition: "Tensor") -> "Tensor":
         import torch
 
-        starts = torch.as_tensor(np.cumsum([0, *self._sizes[:-1]]))
-        vectors = torch.zeros(len(condition), sum(self._sizes))
+        device = condition.device
+        starts = torch.as_tensor(np.cumsum([0, *self._sizes[:-1]]), device=device)
+        vectors = torch.zeros(len(condition), sum(self._sizes), device=device)
         return vectors.scatter_(1, (starts[condition[:, 0]] + condition[:, 1])[:, None], 1.0)
 
     def _made(self, n: int, generator: "torch.Generator") -> "tuple[Tensor, Tensor, Tensor]":
@@ -220,8 +229,8 @@ class _Conditional:
         import torch
 
         drawn = self._layout.conditions(self._laws, n, rng=self._rng)
-        condition = torch.as_tensor(drawn)
-        noise = torch.randn(n, self._latent, generator=generator)
+        condition = torch.as_tensor(drawn, device=self._device)
+        noise = torch.randn(n, self._latent, generator=generator).to(self._device)
         vectors = self._vectors(condition)
         found = self.maker(torch.cat([noise, vectors], 1))
         width = sum(self._sizes)
@@ -232,8 +241,10 @@ class _Conditional:
         import torch
 
         cuts = [self._layout.modes[at].even_cuts() for at in self._layout.numbered]
-        found = self._layout.codes(modes.numpy(), numbers.detach().double().numpy(), cuts)
-        return torch.as_tensor(found)
+        found = self._layout.codes(
+            modes.cpu().numpy(), numbers.detach().double().cpu().numpy(), cuts
+        )
+        return torch.as_tensor(found, device=self._device)
 
     def fakes(self, n: int, generator: "torch.Generator") -> "Tensor":
         """Return generated rows with their conditions behind them."""
@@ -244,16 +255,17 @@ class _Conditional:
             modes = largest(perturbed(logits, generator), self._sizes)
             return torch.cat([self._rounded(modes, numbers), condition], 1)
 
-    def loss(self, n: int, generator: "torch.Generator") -> "Tensor":
-        """Return minus the critic's value of rows, plus how unlikely their conditions are there."""
+    def loss(self, judge: Judge, n: int, generator: "torch.Generator") -> "Tensor":
+        """Return minus the judge's value of rows, plus how unlikely their conditions are there."""
         import torch
 
         condition, logits, numbers = self._made(n, generator)
         vectors, noisy = self._vectors(condition), perturbed(logits, generator)
         ones = straight_through(noisy, self._sizes, self._temperature)
         codes = self._rounded(largest(noisy, self._sizes), numbers)
-        known = self._numbers[torch.arange(len(self._sizes)), codes][:, self._layout.numbered]
-        value = self.critic(torch.cat([ones, numbers + (known - numbers).detach(), vectors], 1))
+        at = torch.arange(len(self._sizes), device=codes.device)
+        known = self._numbers[at, codes][:, self._layout.numbered]
+        value = judge(torch.cat([ones, numbers + (known - numbers).detach(), vectors], 1))
         laws = [torch.log_softmax(part, 1) for part in logits.split(list(self._sizes), 1)]
         kept = (torch.cat(laws, 1) * vectors).sum(1)
         return -(value[:, 0] + kept).mean()
@@ -285,7 +297,8 @@ class DpCtgan(Generator):
         most_modes: largest number of modes of an ordered column; columns of no more codes are
             treated as if they had no order.
         one_way_share, sample_rate, steps, clipping_norm, critic_rate, learning_rate, critic_steps,
-            hidden, latent, batch, spectral_norm, temperature, average_decay: as of `DpGan`.
+            hidden, latent, batch, spectral_norm, temperature, average_decay, replays, replay_rate,
+            device: as of `DpGan`.
 
     Raises:
         InvalidValueError: a hyperparameter out of its range.
@@ -307,6 +320,9 @@ class DpCtgan(Generator):
     spectral_norm: float = 1.0
     temperature: float = 0.7
     average_decay: float = 0.98
+    replays: int = 1500
+    replay_rate: float = 0.005
+    device: str = "auto"
 
     name: ClassVar[str] = "dpctgan"
     accountant: ClassVar[str] = "pld"
@@ -324,11 +340,12 @@ class DpCtgan(Generator):
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> CtganModel:
         check_installed(self)
+        device = device_of(self.device)
         total, side_by_side, plan = start_of(private, self)
         shares = parts(side_by_side, private.domain)
         layout = Layout(modes=tuple(self._modes(private, shares)))
         laws = np.concatenate(blocks(layout.modes, shares))
-        players = _Conditional(self, layout, laws, rng=rng)
+        players = _Conditional(self, layout, laws, device=device, rng=rng)
         play(private, plan, players, game_of(self), rows=total, rng=rng)
         maker = Perceptron.of(players.maker)
         logits, numbers = outputs(maker, layout, laws, _CALIBRATION_ROWS, rng=rng)

@@ -19,6 +19,7 @@ from dpsynth.generators.base import (
     check_shares,
 )
 from dpsynth.generators.neural.adversarial import (
+    Judge,
     game_of,
     largest,
     perturbed,
@@ -31,6 +32,7 @@ from dpsynth.generators.neural.decoder_model import DecoderModel
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import one_hot
 from dpsynth.generators.neural.spending import check_sgd, start_of
+from dpsynth.generators.neural.training import device_of
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +49,7 @@ class _OneHot:
     sizes: Sequence[int]
     latent: int
     temperature: float
+    device: "torch.device"
 
     def displeasure(
         self,
@@ -54,19 +57,19 @@ class _OneHot:
         codes: "Tensor",
         generator: "torch.Generator",  # noqa: ARG002
     ) -> "Tensor":
-        return -critic(one_hot(codes, self.sizes))[:, 0]
+        return -critic(one_hot(codes, self.sizes)).squeeze(1)
 
     def fakes(self, n: int, generator: "torch.Generator") -> "Tensor":
         return largest(self._made(n, generator).detach(), self.sizes)
 
-    def loss(self, n: int, generator: "torch.Generator") -> "Tensor":
+    def loss(self, judge: Judge, n: int, generator: "torch.Generator") -> "Tensor":
         made = self._made(n, generator)
-        return -self.critic(straight_through(made, self.sizes, self.temperature)).mean()
+        return -judge(straight_through(made, self.sizes, self.temperature)).mean()
 
     def _made(self, n: int, generator: "torch.Generator") -> "Tensor":
         import torch
 
-        noise = torch.randn(n, self.latent, generator=generator)
+        noise = torch.randn(n, self.latent, generator=generator).to(self.device)
         return perturbed(self.maker(noise), generator)
 
 
@@ -101,10 +104,13 @@ class DpGan(Generator):
         critic_steps: steps of the critic for each one of the generator.
         hidden: units of the hidden layer of either network.
         latent: dimensions of the noise that the generator starts from.
-        batch: fakes in each step.
+        batch: fakes in each step of the game; half as many in each replay.
         spectral_norm: largest of the critic's matrices.
         temperature: of the softmax whose gradients the draws are given.
         average_decay: of the running average of the generator's weights.
+        replays: steps of the generator after the game, through all that the critic was told in it.
+        replay_rate: its learning rate in them, which fades to 0.
+        device: where to train; "auto" is a GPU where there is one.
 
     Raises:
         InvalidValueError: a hyperparameter out of its range.
@@ -127,6 +133,9 @@ class DpGan(Generator):
     spectral_norm: float = 1.0
     temperature: float = 0.7
     average_decay: float = 0.98
+    replays: int = 1500
+    replay_rate: float = 0.005
+    device: str = "auto"
 
     name: ClassVar[str] = "dpgan"
     accountant: ClassVar[str] = "pld"
@@ -146,14 +155,16 @@ class DpGan(Generator):
         check_installed(self)
         import torch
 
+        device = device_of(self.device)
         total, shares, plan = start_of(private, self)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         players = _OneHot(
-            critic=stack((shares.size, self.hidden, 1), generator=generator),
-            maker=stack((self.latent, self.hidden, shares.size), generator=generator),
+            critic=stack((shares.size, self.hidden, 1), generator=generator).to(device),
+            maker=stack((self.latent, self.hidden, shares.size), generator=generator).to(device),
             sizes=private.domain.shape,
             latent=self.latent,
             temperature=self.temperature,
+            device=device,
         )
         players.maker[-1].bias.data.copy_(torch.as_tensor(np.log(shares)))  # pyright: ignore
         play(private, plan, players, game_of(self), rows=total, rng=rng)

@@ -29,8 +29,10 @@ from dpsynth.generators.marginal.one_ways import measure_one_ways
 from dpsynth.generators.mixture import MixtureSyntheticModel
 from dpsynth.generators.neural.latent_mixture import LatentMixture, Laws, hearsay
 from dpsynth.generators.neural.spending import one_way_laws
+from dpsynth.generators.neural.training import device_of
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 # Training ends where the misses are about as large as the noise, a half for each number.
@@ -74,6 +76,7 @@ class DpMerf(Generator):
         hidden: units of each block of the network.
         latent: dimensions of a draw.
         draws: components of the mixture.
+        device: where to train; "auto" is a GPU where there is one.
 
     Raises:
         InvalidValueError: a hyperparameter out of its range.
@@ -94,6 +97,7 @@ class DpMerf(Generator):
     hidden: int = 128
     latent: int = 16
     draws: int = 250
+    device: str = "auto"
 
     name: ClassVar[str] = "dpmerf"
     accountant: ClassVar[str] = "gdp"
@@ -110,6 +114,7 @@ class DpMerf(Generator):
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> MixtureSyntheticModel:
         check_installed(self)
         # First what may be refused.
+        device = device_of(self.device)
         query = EmbeddingQuery(phases=self._phases(private.schema, rng=rng), label=self.label)
         amount = private.remaining * (1 - self.one_way_share)
         embedded, sigma = private.embedding(query, amount=amount)
@@ -123,7 +128,8 @@ class DpMerf(Generator):
             hidden=self.hidden,
             rng=rng,
         )
-        of_features = _misfit(private.domain, query, embedded / total, sigma / total)
+        network.to(device)
+        of_features = _misfit(private.domain, query, embedded / total, sigma / total, device)
         of_pairs = hearsay(
             private.domain,
             np.outer(shares, shares),
@@ -157,7 +163,11 @@ _ENDS = 2.0
 
 
 def _misfit(
-    domain: Domain, query: EmbeddingQuery, embedded: NDArray[np.float64], sigma: float
+    domain: Domain,
+    query: EmbeddingQuery,
+    embedded: NDArray[np.float64],
+    sigma: float,
+    device: "torch.device",
 ) -> "Callable[[Laws], Tensor]":
     """Return half the squared distance of a mixture's embedding from the noisy one.
 
@@ -166,21 +176,23 @@ def _misfit(
         query: what was asked.
         embedded: the answer, for each record of all.
         sigma: the deviation of its noise.
+        device: of the laws.
     """
     import torch
 
-    angles = torch.as_tensor(query.phases.astype(np.float32) * (2 * pi / TURN))
+    angles = torch.as_tensor(query.phases.astype(np.float32) * (2 * pi / TURN), device=device)
     tables = dict(zip(domain.attributes, angles.split(list(domain.shape)), strict=True))
     waves = {a: (t.cos(), t.sin()) for a, t in tables.items() if a != query.label}
-    target = torch.as_tensor(embedded, dtype=torch.float32)
+    target = torch.as_tensor(embedded, dtype=torch.float32, device=device)
 
     def loss(laws: Laws) -> "Tensor":
         draws = len(next(iter(laws.values())))
-        real, imaginary = torch.ones(draws, len(angles[0])), torch.zeros(draws, len(angles[0]))
+        real = torch.ones(draws, query.phases.shape[1], device=device)
+        imaginary = torch.zeros_like(real)
         for attribute, (cosine, sine) in waves.items():
             c, s = laws[attribute] @ cosine, laws[attribute] @ sine
             real, imaginary = real * c - imaginary * s, real * s + imaginary * c
-        own = torch.ones(1, draws) if query.label is None else laws[query.label].T
+        own = torch.ones(1, draws, device=device) if query.label is None else laws[query.label].T
         found = torch.stack([own @ real, own @ imaginary]) / draws
         return 0.5 * (found - target).square().sum() / sigma**2
 

@@ -1,0 +1,85 @@
+"""What a critic was told is kept step by step, and a generator learns from all of it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra 'neural' is not installed")
+
+from dpsynth.generators.neural import replaying  # noqa: E402
+from dpsynth.generators.neural.adversarial import stack  # noqa: E402
+from dpsynth.generators.neural.dpctgan import DpCtgan  # noqa: E402
+from dpsynth.generators.neural.dpgan import DpGan  # noqa: E402
+from dpsynth.generators.neural.replaying import Transcript, Witness  # noqa: E402
+from tests.generators.planted import fit, pair_error, planted_table  # noqa: E402
+
+TABLE = planted_table()
+
+
+def critic_of(seed: int) -> Any:
+    return stack((5, 4, 1), generator=torch.Generator().manual_seed(seed))
+
+
+def test_a_witness_is_the_product_of_a_rows_gradient_and_the_direction() -> None:
+    critic, towards = critic_of(0), dict(critic_of(1).named_parameters())
+    towards = {name: value.detach() for name, value in towards.items()}
+    rows = torch.randn(7, 5, generator=torch.Generator().manual_seed(2)).requires_grad_()
+    found = Witness(critic, towards)(rows)
+    for value, row in zip(found, rows, strict=True):
+        gradients = torch.autograd.grad(critic(row[None]).sum(), list(critic.parameters()))
+        products = [
+            (g * towards[name]).sum()
+            for g, (name, _) in zip(gradients, critic.named_parameters(), strict=True)
+        ]
+        assert value.item() == pytest.approx(sum(products).item(), abs=1e-5)
+    found.sum().backward()
+    assert rows.grad is not None
+    assert rows.grad.abs().sum() > 0, "a generator learns through it"
+
+
+def noted(steps: int) -> tuple[Transcript, Any]:
+    critic = critic_of(0)
+    transcript = Transcript(critic, steps=steps)
+    for step in range(steps):
+        for parameter in critic.parameters():
+            parameter.data.fill_(float(step))
+            parameter.grad = torch.full_like(parameter, step + 0.5)
+        transcript.note()
+    return transcript, critic
+
+
+def revived(transcript: Transcript, critic: Any) -> set[float]:
+    """Return the steps that come back; what was told belongs to the weights of its step."""
+    rng, found = np.random.default_rng(0), set[float]()
+    for _ in range(100):
+        told = transcript.revive(rng=rng)
+        for parameter, of in zip(critic.parameters(), told, strict=True):
+            assert torch.equal(of, parameter.detach() + 0.5)
+        found.add(critic[0].weight[0, 0].item())
+    return found
+
+
+def test_every_step_comes_back_with_what_was_told_in_it() -> None:
+    transcript, critic = noted(6)
+    assert revived(transcript, critic) == {0.0, 1.0, 2.0, 3.0, 4.0, 5.0}
+
+
+def test_of_a_long_training_every_third_step_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = 2 * sum(p.numel() for p in critic_of(0).parameters())
+    monkeypatch.setattr(replaying, "_MOST", 2 * numbers)
+    transcript, critic = noted(6)
+    assert revived(transcript, critic) == {0.0, 3.0}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", [DpGan, DpCtgan])
+def test_replays_find_what_the_game_missed_and_cost_nothing(family: Any) -> None:
+    """Seed 0; one replay is the control: the game alone, which 200 steps leave unfinished."""
+    game: Any = {"steps": 200, "hidden": 32, "latent": 4}
+    alone, once, _ = fit(family(**game, replays=1), TABLE, epsilon=50.0)
+    model, often, _ = fit(family(**game, replays=1500), TABLE, epsilon=50.0)
+    assert pair_error(TABLE, model) < 0.8 * pair_error(TABLE, alone)
+    assert [(e.label, e.cost) for e in often.ledger.entries] == [
+        (e.label, e.cost) for e in once.ledger.entries
+    ]
