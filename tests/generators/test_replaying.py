@@ -29,10 +29,10 @@ def test_a_witness_is_the_product_of_a_rows_gradient_and_the_direction() -> None
     for value, row in zip(found, rows, strict=True):
         gradients = torch.autograd.grad(critic(row[None]).sum(), list(critic.parameters()))
         products = [
-            (g * towards[name]).sum()
+            float((g * towards[name]).sum())
             for g, (name, _) in zip(gradients, critic.named_parameters(), strict=True)
         ]
-        assert value.item() == pytest.approx(sum(products).item(), abs=1e-5)
+        assert value.item() == pytest.approx(sum(products), abs=1e-5)
     found.sum().backward()
     assert rows.grad is not None
     assert rows.grad.abs().sum() > 0, "a generator learns through it"

@@ -217,9 +217,10 @@ def test_a_part_fails_as_its_allotment_was_charged_for(name: str) -> None:
     once = GaussianEvent(sigma=noise, failure=allowed_failure(inner.accountant, 2))
     for _ in range(2):
         inner.charge("selection", once)
-    for more in ({"failure": 1e-3 * paid}, {"sampling_distance": 1e-300}):
+    fails = GaussianEvent(sigma=noise, failure=1e-3 * paid)
+    for event in (fails, GaussianEvent(sigma=noise, sampling_distance=1e-300)):
         with pytest.raises(BudgetExceededError, match="delta"):
-            inner.charge("too much", GaussianEvent(sigma=noise, **more))
+            inner.charge("too much", event)
     assert failure(e.event for e in inner.entries) <= paid
     again = Ledger.from_json(inner.to_json())
     assert (again.to_json(), again.accountant) == (inner.to_json(), inner.accountant)
