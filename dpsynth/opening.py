@@ -92,6 +92,7 @@ def door(
     """
     name = accountant or chosen.accountant
     make_accountant(name, budget)  # refuses what no ledger could hold, before the data are read
+    chosen.check_noise(name)
     rules = read_schema(data, schema)
     if isinstance(rules, OpenSchema) and not chosen.needs_plan and name not in ADAPTIVE:
         if accountant is not None:

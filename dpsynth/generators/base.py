@@ -15,7 +15,7 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
 from dpsynth.data.encoding import Codec, Codes
 from dpsynth.data.schema import Schema
-from dpsynth.errors import InvalidValueError, MissingExtraError
+from dpsynth.errors import InvalidValueError, MissingExtraError, UnsupportedEventError
 from dpsynth.pgm.blocks import BLOCK_ROWS
 from dpsynth.pgm.evidence import Evidence
 from dpsynth.pgm.repair import Repair
@@ -172,6 +172,7 @@ class Generator(ABC):
             generator out with a sentence.
         uses_public: whether `fit` looks at `private.public`.
         trains: whether `fit` needs the records themselves, in memory, and not only counts of them.
+        gaussian: whether nothing but Gaussian noise will do, of which pure privacy has none.
     """
 
     name: ClassVar[str]
@@ -181,12 +182,28 @@ class Generator(ABC):
     requires: ClassVar[tuple[str, ...]] = ()
     uses_public: ClassVar[bool] = False
     trains: ClassVar[bool] = False
+    gaussian: ClassVar[bool] = False
 
     @property
     @final
     def needs_plan(self) -> bool:
         """Whether `fit` reserves a plan that no adaptive accountant can price: that of DP-SGD."""
         return self.trains and self.accountant not in ADAPTIVE
+
+    @final
+    def check_noise(self, accountant: str) -> None:
+        """Refuse an accountant that allows none of the noise that `fit` needs, before anything is
+        bought.
+
+        Args:
+            accountant: its name.
+
+        Raises:
+            UnsupportedEventError: it is of pure privacy, and the noise is Gaussian.
+        """
+        if self.gaussian and accountant == "pure":
+            rule = f"{self.name!r} needs Gaussian noise; choose 'gdp' or 'zcdp'"
+            raise UnsupportedEventError(accountant, "Gaussian noise", rule)
 
     @abstractmethod
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> SyntheticModel:

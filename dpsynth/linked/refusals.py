@@ -31,9 +31,10 @@ def check_generator(
         InvalidValueError: pairs whose junction tree has too many cells.
         ContradictionError: constraints that leave no possible record.
         MissingExtraError: what it requires is not installed.
-        UnsupportedEventError: DP-SGD, which such an accountant cannot price.
+        UnsupportedEventError: DP-SGD, or Gaussian noise, which such an accountant cannot price.
     """
     check_installed(generator)
+    generator.check_noise(accountant)
     if generator.needs_plan:
         rule = f"choose another generator than {generator.name!r}: training needs one of plans, as "
         rule += "'pld', and these cannot share out a budget between two tables"

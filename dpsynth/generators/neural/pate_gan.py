@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
-from dpsynth.curator.teachers import VotePlan, check_votes
+from dpsynth.curator.teachers import VotePlan
 from dpsynth.data.domain import Domain
 from dpsynth.generators.base import (
     Generator,
@@ -107,6 +107,7 @@ class PateGan(Generator):
     reference: ClassVar[str] = "Jordon, Yoon & van der Schaar 2019, Algorithm 1"
     model: ClassVar[type[SyntheticModel]] = DecoderModel
     trains: ClassVar[bool] = True
+    gaussian: ClassVar[bool] = True
     requires: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __post_init__(self) -> None:
@@ -119,7 +120,7 @@ class PateGan(Generator):
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> DecoderModel:
         check_installed(self)
         device = device_of(self.device)
-        check_votes(private.ledger.accountant)
+        self.check_noise(private.ledger.accountant.name)
         measured = measure_one_ways(private, amount=private.remaining * self.one_way_share)
         total, shares = total_of(private, measured), one_way_laws(private, measured)
         teachers = max(1, round(total / self.part))
