@@ -1,34 +1,30 @@
 """Does the claimed privacy hold? A verdict with its power, on the transcript of a real fit."""
 
 import json
-from copy import deepcopy
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dpsynth.audit.forced import ForcedNoise, same_model
 from dpsynth.audit.neighbours import NeighbouringTables, narrow_neighbours
+from dpsynth.audit.recording import Recording, recorded
+from dpsynth.audit.registration import LEAST_RUNS, Registration, looks_up_to
 from dpsynth.audit.replay import Replay, Worlds
-from dpsynth.audit.tradeoff import claimed_trade_off
-from dpsynth.audit.transcript import Recorder, SgdStep, Transcript, VoteStep
+from dpsynth.audit.sequential import Look, look_at
+from dpsynth.audit.tradeoff import TradeOff, claimed_trade_off, gaussian_of
+from dpsynth.audit.transcript import Transcript
 from dpsynth.audit.verdict import (
     ScoreTest,
-    bound_level,
-    decide,
     largest_measurable_epsilon,
     smallest_detectable_inflation,
 )
-from dpsynth.curator.private_data import PrivateData
 from dpsynth.errors import InvalidValueError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.noise import NoiseSource, ResearchNoise
 
 if TYPE_CHECKING:
-    from dpsynth.generators.base import Generator, SyntheticModel
-
-_LEAST_RUNS = 50
+    from dpsynth.generators.base import Generator
 
 
 @final
@@ -48,6 +44,9 @@ class ClaimAudit:
         epsilon_lower: the largest lower bound found; it holds with confidence 1 - alpha.
         epsilon_largest_measurable: what an attack that never errs would have given.
         mu_claimed: Gaussian-DP parameter of the charged events, None where one has none.
+        mu_budget: of Gaussian noise that would cost the whole budget under this accountant, None
+            where none does; Gaussian DP prices a selection above what it can give away, so that
+            `mu_claimed` may be larger.
         mu_lower: the lower bound on it; to be read as a statement on epsilon only for mechanisms
             that are Gaussian.
         violated: whether the claim is contradicted, by statistics or by a finding.
@@ -55,12 +54,13 @@ class ClaimAudit:
         control_flow: "same" if a fit on the neighbour, forced to the same answers, gave the same
             queries and model; "differs" if it did not (a finding); "unchecked" where answers cannot
             be forced (DP-SGD, or a fit that does not repeat).
-        runs: test runs in each world.
+        runs: test runs in each world, of the last look.
         alpha: probability of a violation reported by chance, over everything looked at.
         smallest_detectable_inflation: the factor on the claimed loss (the largest mu that keeps the
             claim; epsilon where the claim is pure) that this audit would have found with
             probability 0.9.
-        tests: every score at every threshold that was counted.
+        registration: what was fixed before anything was drawn.
+        looks: what was counted at each look, on each pair.
     """
 
     mechanism: str
@@ -71,6 +71,7 @@ class ClaimAudit:
     epsilon_lower: float
     epsilon_largest_measurable: float
     mu_claimed: float | None
+    mu_budget: float | None
     mu_lower: float
     violated: bool
     findings: tuple[str, ...]
@@ -78,7 +79,13 @@ class ClaimAudit:
     runs: int
     alpha: float
     smallest_detectable_inflation: float
-    tests: tuple[ScoreTest, ...]
+    registration: Registration
+    looks: tuple[Look, ...]
+
+    @property
+    def tests(self) -> tuple[ScoreTest, ...]:
+        """Every score at every threshold that was counted, over all looks and pairs."""
+        return tuple(test for look in self.looks for test in look.tests)
 
     def to_json(self) -> str:
         """Return the audit as JSON, with infinities as strings."""
@@ -93,24 +100,30 @@ def audit_claim(
     alpha: float = 0.05,
     rng: np.random.Generator,
     accountant: str | None = None,
-    neighbours: NeighbouringTables | None = None,
+    neighbours: NeighbouringTables | Mapping[str, NeighbouringTables] | None = None,
     noise: NoiseSource | None = None,
+    branches: int = 4,
+    looks: Sequence[int] | None = None,
 ) -> ClaimAudit:
-    """Return the verdict on `generator`'s claim, from one recorded fit and its replays.
+    """Return the verdict on `generator`'s claim, from recorded fits and their replays.
 
-    The fit is recorded on the first table; a second fit on its neighbour, forced to the same
-    answers, must follow the same path; then answers alone are replayed.
+    A fit is recorded on the first table of each pair; a second fit on its neighbour, forced to the
+    same answers, must follow the same path; then answers alone are replayed.
 
     Args:
         generator: what is audited.
         budget: the claim.
-        runs: test runs in each world; half as many more choose the thresholds.
+        runs: test runs in each world at the last look; half as many more learn scores, and as many
+            choose the thresholds.
         alpha: probability of reporting a violation where there is none.
         rng: source of all randomness.
         accountant: the generator's own by default.
-        neighbours: the two tables; a narrow worst case by default.
+        neighbours: pairs of tables by name, `worst_cases` for all narrow ones; the corner alone by
+            default.
         noise: what draws in fits and replays; seeded research noise by default. Pass
             `ReleaseNoise()` to audit the samplers of release mode.
+        branches: fits recorded on each pair, of which the most telling one is replayed.
+        looks: test runs at which the audit looks; 300, 2,000 and `runs` by default.
 
     Raises:
         InvalidValueError: fewer than 50 runs, or alpha outside (0, 1).
@@ -119,22 +132,34 @@ def audit_claim(
     Reference: Jagielski, Ullman & Oprea 2020 (lower bounds); Nasr et al. 2023 (trade-off form).
     """
     name = accountant or generator.accountant
-    tables = neighbours or narrow_neighbours(budget.relation)
+    if neighbours is None:
+        neighbours = {"corner": narrow_neighbours(budget.relation)}
+    elif isinstance(neighbours, NeighbouringTables):
+        neighbours = {"the given pair": neighbours}
+    planned = _looks(looks, runs, alpha)
+    if branches < 1:
+        raise InvalidValueError("branches", branches, "at least 1")
     source = noise or ResearchNoise(rng=rng)
-    fit = _Fit(generator=generator, budget=budget, accountant=name, tables=tables, noise=source)
-    start = rng.spawn(1)[0]
-    transcript, model = fit.record(start)
-    control_flow = fit.control_flow(transcript, model, start)
-    return audit_transcript(
-        transcript,
+    recordings = {
+        f"{pair} {tables.digest[:12]}": recorded(
+            generator,
+            budget,
+            accountant=name,
+            tables=tables,
+            noise=source,
+            branches=branches,
+            rng=rng,
+        )
+        for pair, tables in neighbours.items()
+    }
+    return judged(
+        recordings,
         budget,
         accountant=name,
-        worlds=Worlds(codes=tables.codes(), domain=tables.domain, relation=budget.relation),
-        runs=runs,
+        looks=planned,
         alpha=alpha,
         noise=source,
         mechanism=generator.name,
-        control_flow=control_flow,
     )
 
 
@@ -155,102 +180,117 @@ def audit_transcript(
     Raises:
         InvalidValueError: fewer than 50 runs, or alpha outside (0, 1).
     """
-    if runs < _LEAST_RUNS:
-        raise InvalidValueError("runs", runs, f"at least {_LEAST_RUNS}")
-    if not 0 < alpha < 1:
-        raise InvalidValueError("alpha", alpha, "between 0 and 1")
-    claim = claimed_trade_off(transcript.events, budget, accountant)
-    replay = Replay(transcript, worlds, noise)
-    validation, test = (
-        (replay.scores(0, size), replay.scores(1, size)) for size in ((runs + 1) // 2, runs)
-    )
-    tests = decide(replay.families, validation, test, claim=claim, delta=budget.delta, alpha=alpha)
-    level = bound_level(alpha, len(replay.families))
-    findings = transcript.findings
-    if control_flow == "differs":
-        findings += ("a fit on the neighbour went another way, although it got the same answers",)
-    return ClaimAudit(
+    recording = Recording(transcript=transcript, worlds=worlds, control_flow=control_flow)
+    return judged(
+        {"the given pair": recording},
+        budget,
+        accountant=accountant,
+        looks=_looks(None, runs, alpha),
+        alpha=alpha,
+        noise=noise,
         mechanism=mechanism,
+    )
+
+
+def judged(
+    recordings: Mapping[str, Recording],
+    budget: Budget,
+    *,
+    accountant: str,
+    looks: tuple[int, ...],
+    alpha: float,
+    noise: NoiseSource,
+    mechanism: str,
+) -> ClaimAudit:
+    """Return the verdict on recorded fits, by the names of their pairs; the rest as before."""
+    sources = [Replay(r.transcript, r.worlds, noise) for r in recordings.values()]
+    claims = [
+        claimed_trade_off(r.transcript.events, budget, accountant) for r in recordings.values()
+    ]
+    registration = Registration(
+        mechanism=mechanism,
+        claim=f"({budget.epsilon:g}, {budget.delta:g}), {budget.relation}, by {accountant}",
+        pairs=tuple(recordings),
+        families=tuple(source.families for source in sources),
+        looks=looks,
+        alpha=alpha,
+    )
+    return summarised(
+        look_at(sources, claims, registration, delta=budget.delta),
+        registration,
+        budget,
+        accountant=accountant,
+        claims=dict(zip(recordings, claims, strict=True)),
+        findings=_findings(recordings),
+        control_flow=_together([r.control_flow for r in recordings.values()]),
+    )
+
+
+def summarised(
+    looks: tuple[Look, ...],
+    registration: Registration,
+    budget: Budget,
+    *,
+    accountant: str,
+    claims: Mapping[str, TradeOff],
+    findings: tuple[str, ...] = (),
+    control_flow: str = "unchecked",
+) -> ClaimAudit:
+    """Return the verdict that looks amount to.
+
+    Args:
+        looks: at least one.
+        registration: what they were planned by.
+        budget: the claim.
+        accountant: the name of whose claim it is.
+        claims: trade-off functions by pair.
+        findings: what was found without statistics.
+        control_flow: as of `ClaimAudit`.
+    """
+    last = looks[-1]
+    best = max(looks, key=lambda look: max(test.mu_lower for test in look.tests))
+    claim = claims[best.pair]
+    return ClaimAudit(
+        mechanism=registration.mechanism,
         relation=str(budget.relation),
         accountant=accountant,
         delta=budget.delta,
         epsilon_claimed=budget.epsilon,
-        epsilon_lower=max(test.epsilon_lower for test in tests),
-        epsilon_largest_measurable=largest_measurable_epsilon(runs, level, budget.delta),
+        epsilon_lower=max(test.epsilon_lower for look in looks for test in look.tests),
+        epsilon_largest_measurable=largest_measurable_epsilon(last.runs, last.level, budget.delta),
         mu_claimed=claim.mu,
-        mu_lower=max(test.mu_lower for test in tests),
-        violated=bool(findings) or any(test.violated for test in tests),
+        mu_budget=gaussian_of(budget, accountant),
+        mu_lower=max(test.mu_lower for test in best.tests),
+        violated=bool(findings) or any(look.violated for look in looks),
         findings=findings,
         control_flow=control_flow,
-        runs=runs,
-        alpha=alpha,
+        runs=last.runs,
+        alpha=registration.alpha,
         smallest_detectable_inflation=smallest_detectable_inflation(
-            claim, budget.epsilon, runs=runs, level=level
+            claim, budget.epsilon, runs=last.runs, level=last.level
         ),
-        tests=tests,
+        registration=registration,
+        looks=looks,
     )
 
 
-@final
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Fit:
-    """Fits of one generator on two neighbours."""
+def _looks(given: Sequence[int] | None, runs: int, alpha: float) -> tuple[int, ...]:
+    if runs < LEAST_RUNS:
+        raise InvalidValueError("runs", runs, f"at least {LEAST_RUNS}")
+    if not 0 < alpha < 1:
+        raise InvalidValueError("alpha", alpha, "between 0 and 1")
+    return tuple(given) if given is not None else looks_up_to(runs)
 
-    generator: "Generator"
-    budget: Budget
-    accountant: str
-    tables: NeighbouringTables
-    noise: NoiseSource
 
-    def record(self, rng: np.random.Generator) -> tuple[Transcript, "SyntheticModel"]:
-        """Return the transcript and the model of a fit on the first table."""
-        recorder = Recorder(self.noise)
-        private = PrivateData(
-            self.tables.first,
-            self.budget,
-            noise=recorder,
-            accountant=self.accountant,
-            observer=recorder.observe,
-        )
-        model = self.generator.fit(private, rng=deepcopy(rng))
-        return recorder.transcript(), model
+def _findings(recordings: Mapping[str, Recording]) -> tuple[str, ...]:
+    found = [f for recording in recordings.values() for f in recording.transcript.findings]
+    if any(recording.control_flow == "differs" for recording in recordings.values()):
+        found.append("a fit on the neighbour went another way, although it got the same answers")
+    return tuple(dict.fromkeys(found))
 
-    def control_flow(
-        self, transcript: Transcript, model: "SyntheticModel", rng: np.random.Generator
-    ) -> str:
-        """Return whether a fit with the same answers goes the same way on the neighbour."""
-        if any(isinstance(step, SgdStep | VoteStep) for step in transcript.steps):
-            return "unchecked"
-        first, second = self.tables.codes()
-        if not self._same(transcript, model, self.tables.first, first, rng):
-            return "unchecked"  # the fit does not repeat even on its own records
-        same = self._same(transcript, model, self.tables.second, second, rng)
-        return "same" if same else "differs"
 
-    def _same(
-        self,
-        transcript: Transcript,
-        model: "SyntheticModel",
-        table: Any,
-        codes: NDArray[np.integer[Any]],
-        rng: np.random.Generator,
-    ) -> bool:
-        forced = ForcedNoise(
-            transcript,
-            recorded=self.tables.codes()[0],
-            codes=codes,
-            domain=self.tables.domain,
-            noise=self.noise,
-        )
-        private = PrivateData(
-            table,
-            self.budget,
-            noise=forced,
-            accountant=self.accountant,
-            observer=forced.observe,
-        )
-        again = self.generator.fit(private, rng=deepcopy(rng))
-        return not forced.departed and same_model(again, model)
+def _together(flows: Sequence[str]) -> str:
+    return next((flow for flow in ("differs", "unchecked") if flow in flows), "same")
 
 
 def _finite(value: Any) -> Any:

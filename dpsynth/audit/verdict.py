@@ -212,7 +212,6 @@ def _detects(
     claim: TradeOff, mu: float | None, epsilon: float, factor: float, *, runs: int, level: float
 ) -> bool:
     from scipy.special import expit, ndtr
-    from scipy.stats import binom
 
     if mu is not None:
         cut = np.linspace(-4.0, 4.0 + factor * mu, 200)
@@ -220,6 +219,16 @@ def _detects(
     else:
         rates = (np.array([expit(-factor * epsilon)]),) * 2
     # each count stays below its quantile with probability (1 + power) / 2, so both with the power
-    counts = [binom.ppf((1 + _POWER) / 2, runs, rate) for rate in rates]
+    counts = [_binomial_quantile((1 + _POWER) / 2, runs, rate) for rate in rates]
     bounds = [binomial_upper(count, runs, alpha=level) for count in counts]
     return bool(violates(claim, *bounds).any())
+
+
+def _binomial_quantile(share: float, runs: int, rate: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the smallest count that is not exceeded with probability `share`."""
+    from scipy.special import bdtr, bdtrik
+
+    count = np.ceil(bdtrik(share, runs, rate))
+    count = np.where(np.isnan(count), np.where(rate < 0.5, 0, runs), count)  # rates at the ends
+    below = np.maximum(count - 1, 0)
+    return np.clip(np.where(bdtr(below, runs, rate) >= share, below, count), 0, runs)
