@@ -51,6 +51,7 @@ class ClaimAudit:
             that are Gaussian.
         violated: whether the claim is contradicted, by statistics or by a finding.
         findings: what was found without statistics, as sentences.
+        notes: what happened that is no fault by itself, such as runs that failed.
         control_flow: "same" if a fit on the neighbour, forced to the same answers, gave the same
             queries and model; "differs" if it did not (a finding); "unchecked" where answers cannot
             be forced (DP-SGD, or a fit that does not repeat).
@@ -75,6 +76,7 @@ class ClaimAudit:
     mu_lower: float
     violated: bool
     findings: tuple[str, ...]
+    notes: tuple[str, ...]
     control_flow: str
     runs: int
     alpha: float
@@ -222,6 +224,7 @@ def judged(
         accountant=accountant,
         claims=dict(zip(recordings, claims, strict=True)),
         findings=_findings(recordings),
+        mu_budget=gaussian_of(budget, accountant),
         control_flow=_together([r.control_flow for r in recordings.values()]),
     )
 
@@ -234,7 +237,9 @@ def summarised(
     accountant: str,
     claims: Mapping[str, TradeOff],
     findings: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
     control_flow: str = "unchecked",
+    mu_budget: float | None = None,
 ) -> ClaimAudit:
     """Return the verdict that looks amount to.
 
@@ -245,7 +250,7 @@ def summarised(
         accountant: the name of whose claim it is.
         claims: trade-off functions by pair.
         findings: what was found without statistics.
-        control_flow: as of `ClaimAudit`.
+        notes, control_flow, mu_budget: as of `ClaimAudit`.
     """
     last = looks[-1]
     best = max(looks, key=lambda look: max(test.mu_lower for test in look.tests))
@@ -259,10 +264,11 @@ def summarised(
         epsilon_lower=max(test.epsilon_lower for look in looks for test in look.tests),
         epsilon_largest_measurable=largest_measurable_epsilon(last.runs, last.level, budget.delta),
         mu_claimed=claim.mu,
-        mu_budget=gaussian_of(budget, accountant),
+        mu_budget=mu_budget,
         mu_lower=max(test.mu_lower for test in best.tests),
         violated=bool(findings) or any(look.violated for look in looks),
         findings=findings,
+        notes=notes,
         control_flow=control_flow,
         runs=last.runs,
         alpha=registration.alpha,

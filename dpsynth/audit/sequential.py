@@ -87,10 +87,8 @@ def look_at(
         half = (runs + 1) // 2
         for pair, source, claim in zip(registration.pairs, sources, claims, strict=True):
             source.learn(min(half, _MOST_TRAINING))
-            validation, test = (
-                (source.scores(0, size, part=part), source.scores(1, size, part=part))
-                for part, size in (("validation", half), ("test", runs))
-            )
+            validation = _both(source, half, "validation")
+            test = _both(source, runs, "test")
             families = source.families
             tests = decide(families, validation, test, claim=claim, delta=delta, alpha=alpha)
             level = alpha / (4 * len(families))
@@ -98,3 +96,7 @@ def look_at(
         if any(look.violated for look in found):
             break
     return tuple(found)
+
+
+def _both(source: Source, runs: int, part: Part) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return source.scores(0, runs, part=part), source.scores(1, runs, part=part)
