@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from io import BytesIO
@@ -59,6 +59,7 @@ class Fits:
     folder: Path | None = None
     workers: int = 1
     seed: int = 0
+    _held: dict[str, list[Outcome]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= MOST_WORKERS:
@@ -85,7 +86,10 @@ class Fits:
             for block, outcomes in zip(missing, made, strict=True):
                 found[block] = outcomes
                 self._write(key, block, outcomes)
-        return [outcome for block in blocks for outcome in found[block]][:runs]
+        whole: list[Outcome] = []
+        for block in blocks:
+            whole.extend(found[block])
+        return whole[:runs]
 
     def _pool(self, blocks: int) -> AbstractContextManager[Executor | None]:
         if self.workers == 1 or blocks < 2 or self.subject.parallel == "none":
@@ -94,15 +98,12 @@ class Fits:
             return ThreadPoolExecutor(self.workers)
         return ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
 
-    def _path(self, key: Sequence[Any], block: int) -> Path:
-        assert self.folder is not None
-        return Path(self.folder, f"{_hashed([*key, block])[:40]}.npz")
-
     def _read(self, key: Sequence[Any], block: int) -> list[Outcome] | None:
-        if self.folder is None or not self._path(key, block).is_file():
-            return None
+        name = _hashed([*key, block])[:40]
+        if self.folder is None or not (path := self.folder / f"{name}.npz").is_file():
+            return self._held.get(name)
         try:
-            with np.load(self._path(key, block), allow_pickle=False) as kept:
+            with np.load(path, allow_pickle=False) as kept:
                 lengths, codes = kept["lengths"], kept["codes"]
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None  # damaged: run it again
@@ -113,7 +114,9 @@ class Fits:
         return outcomes
 
     def _write(self, key: Sequence[Any], block: int, outcomes: list[Outcome]) -> None:
+        name = _hashed([*key, block])[:40]
         if self.folder is None:
+            self._held[name] = outcomes
             return
         marks = {name: mark for mark, name in _FAILURES.items()}
         lengths = [marks[o] if isinstance(o, str) else len(o) for o in outcomes]
@@ -122,7 +125,7 @@ class Fits:
         whole = np.concatenate([np.zeros((0, width), dtype=np.int32), *codes])
         buffer = BytesIO()
         np.savez_compressed(buffer, lengths=np.array(lengths), codes=whole)
-        write_atomically(self._path(key, block), buffer.getvalue())
+        write_atomically(self.folder / f"{name}.npz", buffer.getvalue())
 
 
 def _hashed(value: Any) -> str:

@@ -18,7 +18,7 @@ class Registration:
     """The pairs, scores, looks and error of an audit, all chosen beforehand.
 
     The error alpha is divided among looks (half of it to the last, the rest in equal parts) and
-    within a look among pairs, scores, the two thresholds and the two error rates of each. So all
+    within a look among pairs, scores, the three thresholds and the two error rates of each. So all
     bounds of all looks hold at once with probability 1 - alpha, and an audit that stops at the
     first violation is right to stop.
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dpsynth.audit.registration import Registration
 from dpsynth.audit.tradeoff import TradeOff
-from dpsynth.audit.verdict import ScoreTest, decide
+from dpsynth.audit.verdict import ScoreTest, bound_level, decide
 
 _MOST_TRAINING = 20_000
 
@@ -91,7 +91,7 @@ def look_at(
             test = _both(source, runs, "test")
             families = source.families
             tests = decide(families, validation, test, claim=claim, delta=delta, alpha=alpha)
-            level = alpha / (4 * len(families))
+            level = bound_level(alpha, len(families))
             found.append(Look(pair=pair, runs=runs, level=level, tests=tests))
         if any(look.violated for look in found):
             break

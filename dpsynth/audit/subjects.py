@@ -55,8 +55,11 @@ class Subject(ABC):
     @property
     @abstractmethod
     def parallel(self) -> str:
-        """How runs may go side by side: "processes" if it can be sent to another process by pickling, "threads" if it runs
-        outside of this process anyway, "none" else."""
+        """How runs may go side by side.
+
+        "processes" where it can be pickled, "threads" where it runs outside of this process anyway,
+        else "none".
+        """
 
     @property
     @abstractmethod

@@ -1,0 +1,90 @@
+"""What an audit's bounds say of epsilon when the kind of noise is taken for granted.
+
+Two error rates bound epsilon directly only weakly, at the delta of the claim. Where a mechanism is
+known to be what it says but for the size of its noise, they bound that size, and the accountant's
+epsilon at that size is a bound too: a statement about the class, never about an unknown mechanism.
+"""
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from dpsynth.audit.tradeoff import TradeOff, gaussian_dp
+from dpsynth.audit.verdict import ScoreTest, violates
+from dpsynth.errors import UnsupportedEventError
+from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.curves import gdp_epsilon
+from dpsynth.privacy.events import DpSgdEvent, Event
+from dpsynth.privacy.pld import clip_sensitivity
+from dpsynth.privacy.sampled_gaussian import sampled_gaussian
+
+_EPSILONS = np.concatenate([np.linspace(0.0, 4.0, 161), np.geomspace(4.1, 40.0, 60)])
+_STEPS = 13
+# Coarser than an accountant's: rounding is pessimistic, so that the bound loses by it.
+_INTERVAL = 1e-3
+
+
+def epsilon_of_gaussian(mu: float, delta: float) -> float:
+    """Return the epsilon at `delta` that mu-GDP amounts to; 0 at mu = 0.
+
+    To be used where every charged event is Gaussian.
+    """
+    return gdp_epsilon(mu, delta) if mu > 0 else 0.0
+
+
+def epsilon_of_class(events: Sequence[Event], budget: Budget, tests: Sequence[ScoreTest]) -> float:
+    """Return a lower bound on epsilon, if the mechanism is `events` with noise of another size.
+
+    For Gaussian events it is that of the largest mu bound; for one run of DP-SGD the noise
+    multiplier is searched, to 0.1% on the safe side, for the least that the tests contradict.
+
+    Args:
+        events: what was charged.
+        budget: gives delta and relation.
+        tests: bounds that hold together.
+
+    Raises:
+        UnsupportedEventError: other events than these.
+
+    Reference: Nasr et al. 2023, Section 5 (bounds by the mechanism's own trade-off function).
+    """
+    if gaussian_dp(events) is not None:
+        return epsilon_of_gaussian(max(test.mu_lower for test in tests), budget.delta)
+    if len(events) != 1 or not isinstance(event := events[0], DpSgdEvent):
+        rule = "its class has no size of noise to search; read the bound at delta instead"
+        raise UnsupportedEventError("audit", events, rule)
+    low, high = 0.25, 8.0  # factors on the noise: the more is claimed, the more is contradicted
+    if not _contradicted(_trade_off(_distribution(event, high, budget)), tests):
+        return 0.0
+    for _ in range(_STEPS):
+        middle = sqrt(low * high)
+        if _contradicted(_trade_off(_distribution(event, middle, budget)), tests):
+            high = middle
+        else:
+            low = middle
+    return float(_distribution(event, high, budget).get_epsilon_for_delta(budget.delta))
+
+
+def _distribution(event: DpSgdEvent, factor: float, budget: Budget) -> Any:
+    from dp_accounting.pld import privacy_loss_distribution as pld
+
+    multiplier = factor * event.noise_multiplier
+    if event.sample_rate == 1.0:
+        mu = sqrt(event.steps) * clip_sensitivity(budget.relation) / multiplier
+        return pld.from_gaussian_mechanism(1.0 / mu, value_discretization_interval=_INTERVAL)
+    one = sampled_gaussian(multiplier, event.sample_rate, budget.relation, interval=_INTERVAL)
+    return one.self_compose(event.steps)
+
+
+def _trade_off(distribution: Any) -> TradeOff:
+    deltas = np.asarray(distribution.get_delta_for_epsilon(_EPSILONS))
+    pairs = zip(_EPSILONS.tolist(), np.clip(deltas, 0.0, 1.0).tolist(), strict=True)
+    return TradeOff(mu=None, pairs=tuple(pairs))
+
+
+def _contradicted(claim: TradeOff, tests: Sequence[ScoreTest]) -> bool:
+    first = np.array([test.false_positive_upper for test in tests])
+    second = np.array([test.false_negative_upper for test in tests])
+    return bool(violates(claim, first, second).any())
