@@ -2,7 +2,7 @@
 queries about the record that differs."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any, final
@@ -35,6 +35,7 @@ def audit_black_box(
     seed: int = 0,
     cache: Path | None = None,
     workers: int = 1,
+    announce: Callable[[Registration], None] | None = None,
 ) -> ClaimAudit:
     """Return the verdict on the claim that `subject` keeps `budget`, from its outputs alone.
 
@@ -50,6 +51,7 @@ def audit_black_box(
         seed: of the runs that can be seeded.
         cache: a folder where runs are kept.
         workers: processes at a time, 1 or 2.
+        announce: is given the registration before anything runs.
 
     Raises:
         InvalidValueError: fewer than 50 runs, alpha outside (0, 1), workers out of range, or a
@@ -71,11 +73,13 @@ def audit_black_box(
         mechanism=subject.name,
         claim=f"({budget.epsilon:g}, {budget.delta:g}), {budget.relation}, as stated",
         pairs=tuple(f"{name} {tables.digest[:12]}" for name, tables in pairs.items()),
-        families=tuple(source.families for source in sources),
+        families=sources[0].families,
         looks=looks_up_to(runs),
         alpha=alpha,
         seed=seed,
     )
+    if announce is not None:
+        announce(registration)
     claim = TradeOff(mu=None, pairs=((budget.epsilon, budget.delta),))
     looks = look_at(sources, [claim] * len(sources), registration, delta=budget.delta)
     counted: Counter[str] = sum((source.counted for source in sources), Counter())

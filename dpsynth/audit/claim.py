@@ -1,16 +1,18 @@
 """Does the claimed privacy hold? A verdict with its power, on the transcript of a real fit."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from dpsynth.audit.class_bound import epsilon_of_class
 from dpsynth.audit.neighbours import NeighbouringTables, narrow_neighbours
 from dpsynth.audit.recording import Recording, recorded
-from dpsynth.audit.registration import LEAST_RUNS, Registration, looks_up_to
-from dpsynth.audit.replay import Replay, Worlds
+from dpsynth.audit.registration import Registration, looks_up_to
+from dpsynth.audit.replay import FAMILIES, Replay, Worlds
 from dpsynth.audit.sequential import Look, look_at
 from dpsynth.audit.tradeoff import TradeOff, claimed_trade_off, gaussian_of
 from dpsynth.audit.transcript import Transcript
@@ -19,7 +21,7 @@ from dpsynth.audit.verdict import (
     largest_measurable_epsilon,
     smallest_detectable_inflation,
 )
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import InvalidValueError, UnsupportedEventError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.noise import NoiseSource, ResearchNoise
 
@@ -42,6 +44,8 @@ class ClaimAudit:
         delta: at which the epsilons are stated.
         epsilon_claimed: the budget's.
         epsilon_lower: the largest lower bound found; it holds with confidence 1 - alpha.
+        epsilon_lower_of_class: a larger bound that holds if the noise is of the kind that was
+            charged and only its size is in doubt (`class_bound`); None for a mixture of kinds.
         epsilon_largest_measurable: what an attack that never errs would have given.
         mu_claimed: Gaussian-DP parameter of the charged events, None where one has none.
         mu_budget: of Gaussian noise that would cost the whole budget under this accountant, None
@@ -70,6 +74,7 @@ class ClaimAudit:
     delta: float
     epsilon_claimed: float
     epsilon_lower: float
+    epsilon_lower_of_class: float | None
     epsilon_largest_measurable: float
     mu_claimed: float | None
     mu_budget: float | None
@@ -105,7 +110,7 @@ def audit_claim(
     neighbours: NeighbouringTables | Mapping[str, NeighbouringTables] | None = None,
     noise: NoiseSource | None = None,
     branches: int = 4,
-    looks: Sequence[int] | None = None,
+    announce: Callable[[Registration], None] | None = None,
 ) -> ClaimAudit:
     """Return the verdict on `generator`'s claim, from recorded fits and their replays.
 
@@ -125,7 +130,7 @@ def audit_claim(
         noise: what draws in fits and replays; seeded research noise by default. Pass
             `ReleaseNoise()` to audit the samplers of release mode.
         branches: fits recorded on each pair, of which the most telling one is replayed.
-        looks: test runs at which the audit looks; 300, 2,000 and `runs` by default.
+        announce: is given the registration before anything is drawn.
 
     Raises:
         InvalidValueError: fewer than 50 runs, or alpha outside (0, 1).
@@ -138,12 +143,17 @@ def audit_claim(
         neighbours = {"corner": narrow_neighbours(budget.relation)}
     elif isinstance(neighbours, NeighbouringTables):
         neighbours = {"the given pair": neighbours}
-    planned = _looks(looks, runs, alpha)
     if branches < 1:
         raise InvalidValueError("branches", branches, "at least 1")
+    pairs = {f"{pair} {tables.digest[:12]}": tables for pair, tables in neighbours.items()}
+    registration = _registered(
+        generator.name, budget, accountant=name, pairs=tuple(pairs), runs=runs, alpha=alpha
+    )
+    if announce is not None:
+        announce(registration)
     source = noise or ResearchNoise(rng=rng)
     recordings = {
-        f"{pair} {tables.digest[:12]}": recorded(
+        pair: recorded(
             generator,
             budget,
             accountant=name,
@@ -152,17 +162,9 @@ def audit_claim(
             branches=branches,
             rng=rng,
         )
-        for pair, tables in neighbours.items()
+        for pair, tables in pairs.items()
     }
-    return judged(
-        recordings,
-        budget,
-        accountant=name,
-        looks=planned,
-        alpha=alpha,
-        noise=source,
-        mechanism=generator.name,
-    )
+    return _judged(recordings, registration, budget, accountant=name, noise=source)
 
 
 def audit_transcript(
@@ -183,45 +185,52 @@ def audit_transcript(
         InvalidValueError: fewer than 50 runs, or alpha outside (0, 1).
     """
     recording = Recording(transcript=transcript, worlds=worlds, control_flow=control_flow)
-    return judged(
-        {"the given pair": recording},
-        budget,
-        accountant=accountant,
-        looks=_looks(None, runs, alpha),
-        alpha=alpha,
-        noise=noise,
-        mechanism=mechanism,
+    pair = "the given pair"
+    registration = _registered(
+        mechanism, budget, accountant=accountant, pairs=(pair,), runs=runs, alpha=alpha
     )
+    return _judged({pair: recording}, registration, budget, accountant=accountant, noise=noise)
 
 
-def judged(
-    recordings: Mapping[str, Recording],
+def _registered(
+    mechanism: str,
     budget: Budget,
     *,
     accountant: str,
-    looks: tuple[int, ...],
+    pairs: tuple[str, ...],
+    runs: int,
     alpha: float,
+) -> Registration:
+    return Registration(
+        mechanism=mechanism,
+        claim=f"({budget.epsilon:g}, {budget.delta:g}), {budget.relation}, by {accountant}",
+        pairs=pairs,
+        families=FAMILIES,
+        looks=looks_up_to(runs),
+        alpha=alpha,
+    )
+
+
+def _judged(
+    recordings: Mapping[str, Recording],
+    registration: Registration,
+    budget: Budget,
+    *,
+    accountant: str,
     noise: NoiseSource,
-    mechanism: str,
 ) -> ClaimAudit:
-    """Return the verdict on recorded fits, by the names of their pairs; the rest as before."""
+    """Return the verdict on recorded fits, by the names of their pairs."""
     sources = [Replay(r.transcript, r.worlds, noise) for r in recordings.values()]
     claims = [
         claimed_trade_off(r.transcript.events, budget, accountant) for r in recordings.values()
     ]
-    registration = Registration(
-        mechanism=mechanism,
-        claim=f"({budget.epsilon:g}, {budget.delta:g}), {budget.relation}, by {accountant}",
-        pairs=tuple(recordings),
-        families=tuple(source.families for source in sources),
-        looks=looks,
-        alpha=alpha,
-    )
+    looks = look_at(sources, claims, registration, delta=budget.delta)
     return summarised(
-        look_at(sources, claims, registration, delta=budget.delta),
+        looks,
         registration,
         budget,
         accountant=accountant,
+        epsilon_lower_of_class=_by_class(recordings, looks, budget),
         claims=dict(zip(recordings, claims, strict=True)),
         findings=_findings(recordings),
         mu_budget=gaussian_of(budget, accountant),
@@ -240,6 +249,7 @@ def summarised(
     notes: tuple[str, ...] = (),
     control_flow: str = "unchecked",
     mu_budget: float | None = None,
+    epsilon_lower_of_class: float | None = None,
 ) -> ClaimAudit:
     """Return the verdict that looks amount to.
 
@@ -250,7 +260,7 @@ def summarised(
         accountant: the name of whose claim it is.
         claims: trade-off functions by pair.
         findings: what was found without statistics.
-        notes, control_flow, mu_budget: as of `ClaimAudit`.
+        notes, control_flow, mu_budget, epsilon_lower_of_class: as of `ClaimAudit`.
     """
     last = looks[-1]
     best = max(looks, key=lambda look: max(test.mu_lower for test in look.tests))
@@ -262,6 +272,7 @@ def summarised(
         delta=budget.delta,
         epsilon_claimed=budget.epsilon,
         epsilon_lower=max(test.epsilon_lower for look in looks for test in look.tests),
+        epsilon_lower_of_class=epsilon_lower_of_class,
         epsilon_largest_measurable=largest_measurable_epsilon(last.runs, last.level, budget.delta),
         mu_claimed=claim.mu,
         mu_budget=mu_budget,
@@ -280,12 +291,16 @@ def summarised(
     )
 
 
-def _looks(given: Sequence[int] | None, runs: int, alpha: float) -> tuple[int, ...]:
-    if runs < LEAST_RUNS:
-        raise InvalidValueError("runs", runs, f"at least {LEAST_RUNS}")
-    if not 0 < alpha < 1:
-        raise InvalidValueError("alpha", alpha, "between 0 and 1")
-    return tuple(given) if given is not None else looks_up_to(runs)
+def _by_class(
+    recordings: Mapping[str, Recording], looks: tuple[Look, ...], budget: Budget
+) -> float | None:
+    """Return the largest bound by class over the pairs on which only one kind of noise was met."""
+    found: list[float] = []
+    for pair, recording in recordings.items():
+        tests = [test for look in looks if look.pair == pair for test in look.tests]
+        with suppress(UnsupportedEventError):
+            found.append(epsilon_of_class(recording.transcript.events, budget, tests))
+    return max(found, default=None)
 
 
 def _findings(recordings: Mapping[str, Recording]) -> tuple[str, ...]:

@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from dpsynth.audit.tradeoff import TradeOff, gaussian_dp
+from dpsynth.audit.tradeoff import TradeOff
 from dpsynth.audit.verdict import ScoreTest, violates
 from dpsynth.errors import UnsupportedEventError
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.curves import gdp_epsilon
-from dpsynth.privacy.events import DpSgdEvent, Event
-from dpsynth.privacy.pld import clip_sensitivity
+from dpsynth.privacy.events import DpSgdEvent, Event, GaussianEvent, GdpEvent
 from dpsynth.privacy.sampled_gaussian import sampled_gaussian
 
 _EPSILONS = np.concatenate([np.linspace(0.0, 4.0, 161), np.geomspace(4.1, 40.0, 60)])
-_STEPS = 13
+_STEPS = 10
 # Coarser than an accountant's: rounding is pessimistic, so that the bound loses by it.
 _INTERVAL = 1e-3
 
@@ -38,7 +37,7 @@ def epsilon_of_class(events: Sequence[Event], budget: Budget, tests: Sequence[Sc
     """Return a lower bound on epsilon, if the mechanism is `events` with noise of another size.
 
     For Gaussian events it is that of the largest mu bound; for one run of DP-SGD the noise
-    multiplier is searched, to 0.1% on the safe side, for the least that the tests contradict.
+    multiplier is searched, to 0.2% on the safe side, for the least that the tests contradict.
 
     Args:
         events: what was charged.
@@ -46,16 +45,18 @@ def epsilon_of_class(events: Sequence[Event], budget: Budget, tests: Sequence[Sc
         tests: bounds that hold together.
 
     Raises:
-        UnsupportedEventError: other events than these.
+        UnsupportedEventError: other events than these, or delta 0.
 
     Reference: Nasr et al. 2023, Section 5 (bounds by the mechanism's own trade-off function).
     """
-    if gaussian_dp(events) is not None:
+    if budget.delta == 0.0 or not events:
+        raise UnsupportedEventError("audit", budget, "no class is searched at delta 0")
+    if all(_gaussian(event) for event in events):
         return epsilon_of_gaussian(max(test.mu_lower for test in tests), budget.delta)
     if len(events) != 1 or not isinstance(event := events[0], DpSgdEvent):
         rule = "its class has no size of noise to search; read the bound at delta instead"
         raise UnsupportedEventError("audit", events, rule)
-    low, high = 0.25, 8.0  # factors on the noise: the more is claimed, the more is contradicted
+    low, high = 0.5, 4.0  # factors on the noise: the more is claimed, the more is contradicted
     if not _contradicted(_trade_off(_distribution(event, high, budget)), tests):
         return 0.0
     for _ in range(_STEPS):
@@ -67,13 +68,13 @@ def epsilon_of_class(events: Sequence[Event], budget: Budget, tests: Sequence[Sc
     return float(_distribution(event, high, budget).get_epsilon_for_delta(budget.delta))
 
 
-def _distribution(event: DpSgdEvent, factor: float, budget: Budget) -> Any:
-    from dp_accounting.pld import privacy_loss_distribution as pld
+def _gaussian(event: Event) -> bool:
+    whole = isinstance(event, DpSgdEvent) and event.sample_rate == 1.0
+    return whole or isinstance(event, GaussianEvent | GdpEvent)
 
+
+def _distribution(event: DpSgdEvent, factor: float, budget: Budget) -> Any:
     multiplier = factor * event.noise_multiplier
-    if event.sample_rate == 1.0:
-        mu = sqrt(event.steps) * clip_sensitivity(budget.relation) / multiplier
-        return pld.from_gaussian_mechanism(1.0 / mu, value_discretization_interval=_INTERVAL)
     one = sampled_gaussian(multiplier, event.sample_rate, budget.relation, interval=_INTERVAL)
     return one.self_compose(event.steps)
 

@@ -26,7 +26,7 @@ class Registration:
         mechanism: what is audited.
         claim: the guarantee in words.
         pairs: names of the pairs of tables, each with a hash of its records.
-        families: names of the scores, by pair.
+        families: names of the scores; of these a pair gets what applies to what was recorded on it.
         looks: test runs in each world at which the audit looks, rising.
         alpha: probability of reporting a violation where there is none.
         split: how many runs a world train and validate a look of n test runs.
@@ -39,7 +39,7 @@ class Registration:
     mechanism: str
     claim: str
     pairs: tuple[str, ...]
-    families: tuple[tuple[str, ...], ...]
+    families: tuple[str, ...]
     looks: tuple[int, ...]
     alpha: float
     split: str = "n / 2 runs train, n / 2 validate, n test"
@@ -48,8 +48,8 @@ class Registration:
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:
             raise InvalidValueError("alpha", self.alpha, "between 0 and 1")
-        if not self.pairs or len(self.pairs) != len(self.families):
-            raise InvalidValueError("pairs", self.pairs, "at least one, each with its scores")
+        if not self.pairs:
+            raise InvalidValueError("pairs", self.pairs, "at least one")
         rising = all(a < b for a, b in zip(self.looks, self.looks[1:], strict=False))
         if not self.looks or not rising:
             raise InvalidValueError("looks", self.looks, "numbers of runs that rise")
@@ -71,12 +71,11 @@ class Registration:
         """Return the registration as names and texts for a report."""
         spending = [self.spent(i) * len(self.pairs) for i in range(len(self.looks))]
         assert fsum(spending) <= self.alpha * (1 + 1e-12)
-        families = list(dict.fromkeys(name for names in self.families for name in names))
         return (
             ("mechanism", self.mechanism),
             ("claim", self.claim),
             ("pairs", "; ".join(self.pairs)),
-            ("scores", ", ".join(families)),
+            ("scores", ", ".join(self.families)),
             ("looks", ", ".join(f"{n:,}" for n in self.looks) + " test runs a world"),
             ("alpha", f"{self.alpha:g}, spent {', '.join(f'{s:g}' for s in spending)}"),
             ("split", self.split),

@@ -40,6 +40,18 @@ _DECIMALS = 9
 _CANARY = "canary dot products"
 _MOST_FEATURES = 64
 
+FAMILIES = (
+    "likelihood ratio",
+    "measurements",
+    "selections",
+    _CANARY,
+    "atoms",
+    "LDA",
+    "QDA",
+    "bit patterns",
+)
+"""What a replay may be scored by, fixed before any draw."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,7 +67,7 @@ class Worlds:
 class Replay(Source):
     """Scores of replays of one transcript, one row a score family.
 
-    Families, fixed before any draw: `likelihood ratio` of the whole transcript; `measurements` and
+    Of `FAMILIES` those that apply: `likelihood ratio` of the whole transcript; `measurements` and
     `selections`, its parts, where the transcript has both; `canary dot products`, where it trains;
     `atoms`, how many answers equal the exact count of the second world less those of the first (an
     answer without noise); `LDA` and `QDA`, which know nothing of the noise's law; in release mode

@@ -177,9 +177,19 @@ def _threshold(
             reached = epsilon_bound(false_positive, false_negative, delta)
         case "claim":
             reached = np.maximum(
-                claim(false_positive) / false_negative, claim(false_negative) / false_positive
+                _apart(claim(false_positive), false_negative),
+                _apart(claim(false_negative), false_positive),
             )
     return float(pooled[int(np.argmax(reached))])
+
+
+def _apart(least: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return by how many standard deviations of a normal law an error rate is below the least one
+    allowed. A difference of rates would be best where nothing is tested, at 0 and 1."""
+    from scipy.special import ndtri
+
+    inside = np.clip(least, 1e-300, 1.0 - 1e-16)
+    return np.where(bound >= 1.0, -np.inf, ndtri(inside) - ndtri(np.minimum(bound, 1.0 - 1e-16)))
 
 
 def largest_measurable_epsilon(runs: int, level: float, delta: float) -> float:
