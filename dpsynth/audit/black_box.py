@@ -103,8 +103,9 @@ class QueryScores(Source):
     """Scores of synthetic tables by how many records agree with the one that differs.
 
     Families: `crash` and `misfit`, whether a run failed in that way; `LDA`, `QDA`, `best query` and
-    `atoms` over counts of agreeing records, on sets of columns, and means of columns. A run that
-    failed has the mean features of training runs, so that each family sees one thing.
+    `atoms` over counts of agreeing records, on sets of columns, and means of columns. What is
+    learned is learned on runs that gave records; one that failed stands at their mean, where the
+    other families can tell little.
 
     Args:
         fits: the runs.
@@ -133,9 +134,9 @@ class QueryScores(Source):
             rule = f"one that gives records in some runs; all failed, as with {self._failure()}"
             raise InvalidValueError("generator", self._fits.subject.name, rule)
         self._mean = np.concatenate([np.array(w) for w in made if w]).mean(axis=0)
-        filled = [np.array([self._filled(o) for o in w]) for w in worlds]
+        first, second = (np.array(w or [self._mean]) for w in made)
         for score in self._scores:
-            score.learn(*filled)
+            score.learn(first, second)
 
     def scores(self, world: int, runs: int, *, part: Part) -> NDArray[np.float64]:
         outcomes = self._fits.outcomes(world, runs, part=part)

@@ -60,7 +60,7 @@ class Discriminant(Score):
         deviation = both.std(axis=0)
         self._scale = np.where(deviation > 0, deviation, 1.0)
         worlds = [(w - self._centre) / self._scale for w in (first, second)]
-        covariances = [np.atleast_2d(np.cov(w, rowvar=False)) for w in worlds]
+        covariances = [_covariance(world) for world in worlds]
         if not self.quadratic:
             covariances = [(covariances[0] + covariances[1]) / 2] * 2
         ridge = both.shape[1] / max(len(both), 1) + 1e-6
@@ -77,6 +77,11 @@ class Discriminant(Score):
             away = centred - mean
             logs.append(-0.5 * ((away @ inverse) * away).sum(axis=1) - 0.5 * logarithm)
         return (logs[1] - logs[0]).round(9)
+
+
+def _covariance(runs: Features) -> NDArray[np.float64]:
+    centred = runs - runs.mean(axis=0)
+    return centred.T @ centred / max(len(runs) - 1, 1)
 
 
 @final

@@ -4,10 +4,8 @@ Each turns records into synthetic records and may fail. A failure is an outcome 
 program that crashes more often with a record than without it tells of the record.
 """
 
-import random
 import shlex
 import subprocess
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +16,6 @@ from pathlib import Path
 from shutil import which
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, final
-
-import numpy as np
 
 from dpsynth.data.files import load_file, save_file
 from dpsynth.data.table import Table
@@ -88,7 +84,7 @@ class FitSample(Subject):
 
     Args:
         factory: "module:factory" or a callable that returns a fresh object; it is given `seed=`
-            where it has such a parameter.
+            where it has such a parameter. Else its runs must be independent by themselves.
     """
 
     factory: str | Callable[..., Any]
@@ -127,7 +123,6 @@ class FitSample(Subject):
         return made
 
     def release(self, table: Table, *, rows: int, seed: int) -> Table:
-        _seed_others(seed)
         make = self._make()
         try:
             takes_seed = "seed" in signature(make).parameters
@@ -140,15 +135,6 @@ class FitSample(Subject):
         except Exception as error:
             raise CrashError(type(error).__name__, str(error)) from error
         return _fitted(lambda: Table.from_frame(table.schema, frame))
-
-
-def _seed_others(seed: int) -> None:
-    """Give libraries that draw from global generators a stream of their own for each run: processes
-    of a pool start as copies of one another."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - not for us
-    if (torch := sys.modules.get("torch")) is not None:
-        torch.manual_seed(seed % 2**63)
 
 
 @final
@@ -220,11 +206,11 @@ class Program(Subject):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Mechanism(Subject):
-    """A function of a table and a stream, such as a fit of a generator of this library.
+    """A function of a table and a seed, such as a fit of a generator of this library.
 
     Args:
         label: as reports call it.
-        function: (table, rng=) -> synthetic table.
+        function: (table, seed) -> synthetic table.
         code: of what results depend on: code and settings.
     """
 
@@ -247,7 +233,7 @@ class Mechanism(Subject):
     def release(self, table: Table, *, rows: int, seed: int) -> Table:
         del rows  # the model says how many
         try:
-            return self.function(table, rng=np.random.default_rng(seed))
+            return self.function(table, seed)
         except Exception as error:
             raise CrashError(type(error).__name__, str(error)) from error
 

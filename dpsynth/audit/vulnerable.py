@@ -92,19 +92,21 @@ def _most_ordinary(table: Table) -> int:
     return int(np.argmax(common))
 
 
-def schema_pair(schema: Schema, relation: Neighbouring, *, rows: int = 10) -> NeighbouringTables:
+def schema_pair(
+    schema: Schema, relation: Neighbouring, *, rows: int = 10, rng: np.random.Generator
+) -> NeighbouringTables:
     """Return the worst case under a schema: equal records, and one unlike them in every column.
 
     Args:
         schema: public.
         relation: how the tables differ.
         rows: records of the first table, at least 2.
+        rng: of values within bins.
     """
     sizes = np.array(schema.domain.shape)
     alike = np.zeros((rows, sizes.size), dtype=np.int64)
     kept = alike[1:] if relation is Neighbouring.REPLACE else alike
     codec = Codec(schema=schema)
-    rng = np.random.default_rng(0)  # of values within bins: any will do
     first = codec.decode(alike, rng=rng)
     other = codec.decode(np.concatenate([kept, (sizes - 1)[None]]), rng=rng)
     return NeighbouringTables(first=first, second=other)

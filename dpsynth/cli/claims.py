@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dpsynth.audit.neighbours import NeighbouringTables
     from dpsynth.audit.registration import Registration
     from dpsynth.audit.subjects import Subject
+    from dpsynth.data.table import Table
     from dpsynth.generators.base import Generator
     from dpsynth.privacy.budget import Budget
 
@@ -140,15 +141,23 @@ class _Asked:
             return FitSample(factory=self.generator)
         if not self.black_box_only:
             return None
+        import numpy as np
+
         from dpsynth.harness.config import Choice
         from dpsynth.harness.fingerprint import code_hash
         from dpsynth.harness.refit import mechanism
 
-        run = mechanism(own, epsilon=self.epsilon, delta=self.delta, relation=self.relation)
+        fit = mechanism(own, epsilon=self.epsilon, delta=self.delta, relation=self.relation)
+
+        def run(table: "Table", seed: int) -> "Table":
+            return fit(table, rng=np.random.default_rng(seed))
+
         code = code_hash({"generators": (Choice(name=own.name, label=own.name),)})
         return Mechanism(label=own.name, function=run, code=f"{code} {own!r} {self.delta}")
 
     def pairs(self) -> "Mapping[str, NeighbouringTables]":
+        import numpy as np
+
         from dpsynth.audit.neighbours import narrow_neighbours, worst_cases
         from dpsynth.audit.vulnerable import schema_pair, vulnerable_pairs
         from dpsynth.data.files import load_file
@@ -163,7 +172,8 @@ class _Asked:
             return {"corner": narrow_neighbours(relation)}
         schema = Schema.load(self.schema_path)
         if self.table is None:
-            return {"worst case of the schema": schema_pair(schema, relation)}
+            rng = np.random.default_rng(self.seed)
+            return {"worst case of the schema": schema_pair(schema, relation, rng=rng)}
         return vulnerable_pairs(load_file(self.table, schema), relation, count=self.records)
 
     def white_box(self) -> "ClaimAudit":
