@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from dpsynth.audit.class_bound import epsilon_of_class
-from dpsynth.audit.neighbours import NeighbouringTables, narrow_neighbours
+from dpsynth.audit.neighbours import NeighbouringTables, narrow_neighbours, worst_cases
 from dpsynth.audit.recording import Recording, recorded
 from dpsynth.audit.registration import Registration, looks_up_to
 from dpsynth.audit.replay import FAMILIES, Replay, Worlds
@@ -22,7 +22,7 @@ from dpsynth.audit.verdict import (
     smallest_detectable_inflation,
 )
 from dpsynth.errors import InvalidValueError, UnsupportedEventError
-from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.noise import NoiseSource, ResearchNoise
 
 if TYPE_CHECKING:
@@ -125,8 +125,7 @@ def audit_claim(
         alpha: probability of reporting a violation where there is none.
         rng: source of all randomness.
         accountant: the generator's own by default.
-        neighbours: pairs of tables by name, `worst_cases` for all narrow ones; the corner alone by
-            default.
+        neighbours: pairs of tables by name, as of `narrow_pairs`; the corner alone by default.
         noise: what draws in fits and replays; seeded research noise by default. Pass
             `ReleaseNoise()` to audit the samplers of release mode.
         branches: fits recorded on each pair, of which the most telling one is replayed.
@@ -165,6 +164,14 @@ def audit_claim(
         for pair, tables in pairs.items()
     }
     return _judged(recordings, registration, budget, accountant=name, noise=source)
+
+
+def narrow_pairs(generator: "Generator", relation: Neighbouring) -> dict[str, NeighbouringTables]:
+    """Return the pairs that a generator is tried on: all worst cases, or the corner for one that
+    trains, since the replay of training takes its own worst case whatever the records are."""
+    if generator.trains:
+        return {"corner": narrow_neighbours(relation)}
+    return worst_cases(relation)
 
 
 def audit_transcript(

@@ -158,16 +158,18 @@ class _Asked:
     def pairs(self) -> "Mapping[str, NeighbouringTables]":
         import numpy as np
 
-        from dpsynth.audit.neighbours import narrow_neighbours, worst_cases
+        from dpsynth.audit.claim import narrow_pairs
+        from dpsynth.audit.neighbours import narrow_neighbours
         from dpsynth.audit.vulnerable import schema_pair, vulnerable_pairs
         from dpsynth.data.files import load_file
         from dpsynth.data.schema import Schema
 
         relation = self.budget.relation
         if self.schema_path is None:
-            if self.subject is None:
-                return worst_cases(relation)
-            if self.own is None:
+            own = self.own
+            if own is not None and self.subject is None:
+                return narrow_pairs(own, relation)
+            if own is None:
                 raise InvalidValueError("--schema", None, "given, since the tool reads a CSV")
             return {"corner": narrow_neighbours(relation)}
         schema = Schema.load(self.schema_path)
