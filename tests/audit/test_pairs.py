@@ -6,6 +6,8 @@ import pytest
 
 from dpsynth.audit.claim import audit_claim
 from dpsynth.audit.neighbours import NeighbouringTables, parity_neighbours, worst_cases
+from dpsynth.audit.recording import recorded
+from dpsynth.audit.replay import expected_evidence
 from dpsynth.audit.vulnerable import schema_pair, vulnerable_pairs, vulnerable_records
 from dpsynth.curator.queries import WorstFitQuery
 from dpsynth.data.schema import Schema
@@ -15,6 +17,7 @@ from dpsynth.generators.marginal.aim import Aim
 from dpsynth.generators.marginal.mst import Mst
 from dpsynth.generators.marginal.privbayes import PrivBayes
 from dpsynth.privacy.budget import Budget, Neighbouring
+from dpsynth.privacy.noise import ResearchNoise
 
 RELATIONS = list(Neighbouring)
 SCHEMA = Schema.from_toml(
@@ -118,3 +121,23 @@ def test_a_claim_is_tried_on_the_records_of_a_table(relation: Neighbouring) -> N
         "vulnerable record 2",
     ]
     assert found.epsilon_lower > 0.3
+
+
+def test_the_most_telling_of_several_branches_is_kept() -> None:
+    budget = Budget(epsilon=1.0, delta=1e-2)
+    tables = parity_neighbours(budget.relation)
+    rng = np.random.default_rng(0)
+
+    def evidence(branches: int) -> float:
+        found = recorded(
+            Aim(),
+            budget,
+            accountant="zcdp",
+            tables=tables,
+            noise=ResearchNoise(rng=rng),
+            branches=branches,
+            rng=rng,
+        )
+        return expected_evidence(found.transcript, found.worlds)
+
+    assert evidence(8) > np.median([evidence(1) for _ in range(9)])
