@@ -131,7 +131,7 @@ def sgd() -> None:
             )
             tables = narrow_neighbours(budget.relation)
             start = process_time()
-            runs = 200_000 if epsilon < 4 else 50_000
+            runs = 500_000 if epsilon < 2 else 200_000
             found = audit_transcript(
                 Transcript(steps=(step,)),
                 budget,
