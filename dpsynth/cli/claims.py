@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, final
 
 import click
 
-from dpsynth.cli.options import check_seed, guarantee_options, parse_assignments, set_option
+from dpsynth.cli.options import (
+    accountant_option,
+    check_seed,
+    guarantee_options,
+    parse_assignments,
+    set_option,
+)
 from dpsynth.cli.output import print_table, write_json
 from dpsynth.errors import InvalidValueError
 
@@ -31,6 +37,7 @@ _NOT_FIELDS = ("registration", "looks", "findings", "notes")
 @click.argument("generator", required=False)
 @set_option("the generator")
 @guarantee_options
+@accountant_option
 @click.option("--command", "program", metavar="TEXT", help="A tool: 'tool {input} {output}'.")
 @click.option("--schema", "schema_path", metavar="FILE", help="Public schema of the records.")
 @click.option("--table", metavar="FILE", help="Audit on this table's most exposed records.")
@@ -80,6 +87,7 @@ class _Asked:
     epsilon: float
     delta: float
     relation: str
+    accountant: str | None
     program: str | None
     schema_path: str | None
     table: str | None
@@ -147,13 +155,21 @@ class _Asked:
         from dpsynth.harness.fingerprint import code_hash
         from dpsynth.harness.refit import mechanism
 
-        fit = mechanism(own, epsilon=self.epsilon, delta=self.delta, relation=self.relation)
+        fit = mechanism(
+            own,
+            epsilon=self.epsilon,
+            delta=self.delta,
+            relation=self.relation,
+            accountant=self.accountant,
+        )
 
         def run(table: "Table", seed: int) -> "Table":
             return fit(table, rng=np.random.default_rng(seed))
 
         code = code_hash({"generators": (Choice(name=own.name, label=own.name),)})
-        return Mechanism(label=own.name, function=run, code=f"{code} {own!r} {self.delta}")
+        return Mechanism(
+            label=own.name, function=run, code=f"{code} {own!r} {self.delta} {self.accountant}"
+        )
 
     def pairs(self) -> "Mapping[str, NeighbouringTables]":
         import numpy as np
@@ -191,6 +207,7 @@ class _Asked:
             runs=self.runs or _WHITE_RUNS,
             alpha=self.alpha,
             rng=np.random.default_rng(self.seed),
+            accountant=self.accountant,
             neighbours=self.pairs(),
             announce=self.announce,
         )
@@ -229,7 +246,9 @@ class _Asked:
             rule = "a generator of this library for --one-run"
             raise InvalidValueError("GENERATOR", self.generator, rule)
         rng = np.random.default_rng(self.seed)
-        found = asdict(smoke_test(own, self.budget, alpha=self.alpha, rng=rng))
+        found = asdict(
+            smoke_test(own, self.budget, alpha=self.alpha, accountant=self.accountant, rng=rng)
+        )
         print_table(["one run", ""], [[k.replace("_", " "), v] for k, v in found.items()])
         if self.out is not None:
             write_json(found, self.out)
