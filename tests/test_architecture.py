@@ -101,6 +101,7 @@ ALLOWED: dict[str, set[str]] = {
     "audit": {
         "errors",
         "registry",
+        "atomic",
         "privacy",
         "data",
         "pgm",

@@ -1,34 +1,32 @@
 """Does the claimed privacy hold? A verdict with its power, on the transcript of a real fit."""
 
 import json
-from copy import deepcopy
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dpsynth.audit.forced import ForcedNoise, same_model
-from dpsynth.audit.neighbours import NeighbouringTables, narrow_neighbours
-from dpsynth.audit.replay import Replay, Worlds
-from dpsynth.audit.tradeoff import claimed_trade_off
-from dpsynth.audit.transcript import Recorder, SgdStep, Transcript, VoteStep
+from dpsynth.audit.class_bound import epsilon_of_class
+from dpsynth.audit.neighbours import NeighbouringTables, narrow_neighbours, worst_cases
+from dpsynth.audit.recording import Recording, recorded
+from dpsynth.audit.registration import Registration, looks_up_to
+from dpsynth.audit.replay import FAMILIES, Replay, Worlds
+from dpsynth.audit.sequential import Look, look_at
+from dpsynth.audit.tradeoff import TradeOff, claimed_trade_off, gaussian_of
+from dpsynth.audit.transcript import Transcript
 from dpsynth.audit.verdict import (
     ScoreTest,
-    bound_level,
-    decide,
     largest_measurable_epsilon,
     smallest_detectable_inflation,
 )
-from dpsynth.curator.private_data import PrivateData
-from dpsynth.errors import InvalidValueError
-from dpsynth.privacy.budget import Budget
+from dpsynth.errors import InvalidValueError, UnsupportedEventError
+from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.noise import NoiseSource, ResearchNoise
 
 if TYPE_CHECKING:
-    from dpsynth.generators.base import Generator, SyntheticModel
-
-_LEAST_RUNS = 50
+    from dpsynth.generators.base import Generator
 
 
 @final
@@ -46,21 +44,28 @@ class ClaimAudit:
         delta: at which the epsilons are stated.
         epsilon_claimed: the budget's.
         epsilon_lower: the largest lower bound found; it holds with confidence 1 - alpha.
+        epsilon_lower_of_class: a larger bound that holds if the noise is of the kind that was
+            charged and only its size is in doubt (`class_bound`); None for a mixture of kinds.
         epsilon_largest_measurable: what an attack that never errs would have given.
         mu_claimed: Gaussian-DP parameter of the charged events, None where one has none.
+        mu_budget: of Gaussian noise that would cost the whole budget under this accountant, None
+            where none does; Gaussian DP prices a selection above what it can give away, so that
+            `mu_claimed` may be larger.
         mu_lower: the lower bound on it; to be read as a statement on epsilon only for mechanisms
             that are Gaussian.
         violated: whether the claim is contradicted, by statistics or by a finding.
         findings: what was found without statistics, as sentences.
+        notes: what happened that is no fault by itself, such as runs that failed.
         control_flow: "same" if a fit on the neighbour, forced to the same answers, gave the same
             queries and model; "differs" if it did not (a finding); "unchecked" where answers cannot
             be forced (DP-SGD, or a fit that does not repeat).
-        runs: test runs in each world.
+        runs: test runs in each world, of the last look.
         alpha: probability of a violation reported by chance, over everything looked at.
         smallest_detectable_inflation: the factor on the claimed loss (the largest mu that keeps the
             claim; epsilon where the claim is pure) that this audit would have found with
             probability 0.9.
-        tests: every score at every threshold that was counted.
+        registration: what was fixed before anything was drawn.
+        looks: what was counted at each look, on each pair.
     """
 
     mechanism: str
@@ -69,16 +74,25 @@ class ClaimAudit:
     delta: float
     epsilon_claimed: float
     epsilon_lower: float
+    epsilon_lower_of_class: float | None
     epsilon_largest_measurable: float
     mu_claimed: float | None
+    mu_budget: float | None
     mu_lower: float
     violated: bool
     findings: tuple[str, ...]
+    notes: tuple[str, ...]
     control_flow: str
     runs: int
     alpha: float
     smallest_detectable_inflation: float
-    tests: tuple[ScoreTest, ...]
+    registration: Registration
+    looks: tuple[Look, ...]
+
+    @property
+    def tests(self) -> tuple[ScoreTest, ...]:
+        """Every score at every threshold that was counted, over all looks and pairs."""
+        return tuple(test for look in self.looks for test in look.tests)
 
     def to_json(self) -> str:
         """Return the audit as JSON, with infinities as strings."""
@@ -93,24 +107,29 @@ def audit_claim(
     alpha: float = 0.05,
     rng: np.random.Generator,
     accountant: str | None = None,
-    neighbours: NeighbouringTables | None = None,
+    neighbours: NeighbouringTables | Mapping[str, NeighbouringTables] | None = None,
     noise: NoiseSource | None = None,
+    branches: int = 4,
+    announce: Callable[[Registration], None] | None = None,
 ) -> ClaimAudit:
-    """Return the verdict on `generator`'s claim, from one recorded fit and its replays.
+    """Return the verdict on `generator`'s claim, from recorded fits and their replays.
 
-    The fit is recorded on the first table; a second fit on its neighbour, forced to the same
-    answers, must follow the same path; then answers alone are replayed.
+    A fit is recorded on the first table of each pair; a second fit on its neighbour, forced to the
+    same answers, must follow the same path; then answers alone are replayed.
 
     Args:
         generator: what is audited.
         budget: the claim.
-        runs: test runs in each world; half as many more choose the thresholds.
+        runs: test runs in each world at the last look; half as many more learn scores, and as many
+            choose the thresholds.
         alpha: probability of reporting a violation where there is none.
         rng: source of all randomness.
         accountant: the generator's own by default.
-        neighbours: the two tables; a narrow worst case by default.
+        neighbours: pairs of tables by name, as of `narrow_pairs`; the corner alone by default.
         noise: what draws in fits and replays; seeded research noise by default. Pass
             `ReleaseNoise()` to audit the samplers of release mode.
+        branches: fits recorded on each pair, of which the most telling one is replayed.
+        announce: is given the registration before anything is drawn.
 
     Raises:
         InvalidValueError: fewer than 50 runs, or alpha outside (0, 1).
@@ -119,23 +138,40 @@ def audit_claim(
     Reference: Jagielski, Ullman & Oprea 2020 (lower bounds); Nasr et al. 2023 (trade-off form).
     """
     name = accountant or generator.accountant
-    tables = neighbours or narrow_neighbours(budget.relation)
-    source = noise or ResearchNoise(rng=rng)
-    fit = _Fit(generator=generator, budget=budget, accountant=name, tables=tables, noise=source)
-    start = rng.spawn(1)[0]
-    transcript, model = fit.record(start)
-    control_flow = fit.control_flow(transcript, model, start)
-    return audit_transcript(
-        transcript,
-        budget,
-        accountant=name,
-        worlds=Worlds(codes=tables.codes(), domain=tables.domain, relation=budget.relation),
-        runs=runs,
-        alpha=alpha,
-        noise=source,
-        mechanism=generator.name,
-        control_flow=control_flow,
+    if neighbours is None:
+        neighbours = {"corner": narrow_neighbours(budget.relation)}
+    elif isinstance(neighbours, NeighbouringTables):
+        neighbours = {"the given pair": neighbours}
+    if branches < 1:
+        raise InvalidValueError("branches", branches, "at least 1")
+    pairs = {f"{pair} {tables.digest[:12]}": tables for pair, tables in neighbours.items()}
+    registration = _registered(
+        generator.name, budget, accountant=name, pairs=tuple(pairs), runs=runs, alpha=alpha
     )
+    if announce is not None:
+        announce(registration)
+    source = noise or ResearchNoise(rng=rng)
+    recordings = {
+        pair: recorded(
+            generator,
+            budget,
+            accountant=name,
+            tables=tables,
+            noise=source,
+            branches=branches,
+            rng=rng,
+        )
+        for pair, tables in pairs.items()
+    }
+    return _judged(recordings, registration, budget, accountant=name, noise=source)
+
+
+def narrow_pairs(generator: "Generator", relation: Neighbouring) -> dict[str, NeighbouringTables]:
+    """Return the pairs that a generator is tried on: all worst cases, or the corner for one that
+    trains, since the replay of training takes its own worst case whatever the records are."""
+    if generator.trains:
+        return {"corner": narrow_neighbours(relation)}
+    return worst_cases(relation)
 
 
 def audit_transcript(
@@ -155,102 +191,134 @@ def audit_transcript(
     Raises:
         InvalidValueError: fewer than 50 runs, or alpha outside (0, 1).
     """
-    if runs < _LEAST_RUNS:
-        raise InvalidValueError("runs", runs, f"at least {_LEAST_RUNS}")
-    if not 0 < alpha < 1:
-        raise InvalidValueError("alpha", alpha, "between 0 and 1")
-    claim = claimed_trade_off(transcript.events, budget, accountant)
-    replay = Replay(transcript, worlds, noise)
-    validation, test = (
-        (replay.scores(0, size), replay.scores(1, size)) for size in ((runs + 1) // 2, runs)
+    recording = Recording(transcript=transcript, worlds=worlds, control_flow=control_flow)
+    pair = "the given pair"
+    registration = _registered(
+        mechanism, budget, accountant=accountant, pairs=(pair,), runs=runs, alpha=alpha
     )
-    tests = decide(replay.families, validation, test, claim=claim, delta=budget.delta, alpha=alpha)
-    level = bound_level(alpha, len(replay.families))
-    findings = transcript.findings
-    if control_flow == "differs":
-        findings += ("a fit on the neighbour went another way, although it got the same answers",)
-    return ClaimAudit(
+    return _judged({pair: recording}, registration, budget, accountant=accountant, noise=noise)
+
+
+def _registered(
+    mechanism: str,
+    budget: Budget,
+    *,
+    accountant: str,
+    pairs: tuple[str, ...],
+    runs: int,
+    alpha: float,
+) -> Registration:
+    return Registration(
         mechanism=mechanism,
+        claim=f"({budget.epsilon:g}, {budget.delta:g}), {budget.relation}, by {accountant}",
+        pairs=pairs,
+        families=FAMILIES,
+        looks=looks_up_to(runs),
+        alpha=alpha,
+    )
+
+
+def _judged(
+    recordings: Mapping[str, Recording],
+    registration: Registration,
+    budget: Budget,
+    *,
+    accountant: str,
+    noise: NoiseSource,
+) -> ClaimAudit:
+    """Return the verdict on recorded fits, by the names of their pairs."""
+    sources = [Replay(r.transcript, r.worlds, noise) for r in recordings.values()]
+    claims = [
+        claimed_trade_off(r.transcript.events, budget, accountant) for r in recordings.values()
+    ]
+    looks = look_at(sources, claims, registration, delta=budget.delta)
+    return summarised(
+        looks,
+        registration,
+        budget,
+        accountant=accountant,
+        epsilon_lower_of_class=_by_class(recordings, looks, budget),
+        claims=dict(zip(recordings, claims, strict=True)),
+        findings=_findings(recordings),
+        mu_budget=gaussian_of(budget, accountant),
+        control_flow=_together([r.control_flow for r in recordings.values()]),
+    )
+
+
+def summarised(
+    looks: tuple[Look, ...],
+    registration: Registration,
+    budget: Budget,
+    *,
+    accountant: str,
+    claims: Mapping[str, TradeOff],
+    findings: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+    control_flow: str = "unchecked",
+    mu_budget: float | None = None,
+    epsilon_lower_of_class: float | None = None,
+) -> ClaimAudit:
+    """Return the verdict that looks amount to.
+
+    Args:
+        looks: at least one.
+        registration: what they were planned by.
+        budget: the claim.
+        accountant: the name of whose claim it is.
+        claims: trade-off functions by pair.
+        findings: what was found without statistics.
+        notes, control_flow, mu_budget, epsilon_lower_of_class: as of `ClaimAudit`.
+    """
+    last = looks[-1]
+    best = max(looks, key=lambda look: max(test.mu_lower for test in look.tests))
+    claim = claims[best.pair]
+    return ClaimAudit(
+        mechanism=registration.mechanism,
         relation=str(budget.relation),
         accountant=accountant,
         delta=budget.delta,
         epsilon_claimed=budget.epsilon,
-        epsilon_lower=max(test.epsilon_lower for test in tests),
-        epsilon_largest_measurable=largest_measurable_epsilon(runs, level, budget.delta),
+        epsilon_lower=max(test.epsilon_lower for look in looks for test in look.tests),
+        epsilon_lower_of_class=epsilon_lower_of_class,
+        epsilon_largest_measurable=largest_measurable_epsilon(last.runs, last.level, budget.delta),
         mu_claimed=claim.mu,
-        mu_lower=max(test.mu_lower for test in tests),
-        violated=bool(findings) or any(test.violated for test in tests),
+        mu_budget=mu_budget,
+        mu_lower=max(test.mu_lower for test in best.tests),
+        violated=bool(findings) or any(look.violated for look in looks),
         findings=findings,
+        notes=notes,
         control_flow=control_flow,
-        runs=runs,
-        alpha=alpha,
+        runs=last.runs,
+        alpha=registration.alpha,
         smallest_detectable_inflation=smallest_detectable_inflation(
-            claim, budget.epsilon, runs=runs, level=level
+            claim, budget.epsilon, runs=last.runs, level=last.level
         ),
-        tests=tests,
+        registration=registration,
+        looks=looks,
     )
 
 
-@final
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Fit:
-    """Fits of one generator on two neighbours."""
+def _by_class(
+    recordings: Mapping[str, Recording], looks: tuple[Look, ...], budget: Budget
+) -> float | None:
+    """Return the largest bound by class over the pairs on which only one kind of noise was met."""
+    found: list[float] = []
+    for pair, recording in recordings.items():
+        tests = [test for look in looks if look.pair == pair for test in look.tests]
+        with suppress(UnsupportedEventError):
+            found.append(epsilon_of_class(recording.transcript.events, budget, tests))
+    return max(found, default=None)
 
-    generator: "Generator"
-    budget: Budget
-    accountant: str
-    tables: NeighbouringTables
-    noise: NoiseSource
 
-    def record(self, rng: np.random.Generator) -> tuple[Transcript, "SyntheticModel"]:
-        """Return the transcript and the model of a fit on the first table."""
-        recorder = Recorder(self.noise)
-        private = PrivateData(
-            self.tables.first,
-            self.budget,
-            noise=recorder,
-            accountant=self.accountant,
-            observer=recorder.observe,
-        )
-        model = self.generator.fit(private, rng=deepcopy(rng))
-        return recorder.transcript(), model
+def _findings(recordings: Mapping[str, Recording]) -> tuple[str, ...]:
+    found = [f for recording in recordings.values() for f in recording.transcript.findings]
+    if any(recording.control_flow == "differs" for recording in recordings.values()):
+        found.append("a fit on the neighbour went another way, although it got the same answers")
+    return tuple(dict.fromkeys(found))
 
-    def control_flow(
-        self, transcript: Transcript, model: "SyntheticModel", rng: np.random.Generator
-    ) -> str:
-        """Return whether a fit with the same answers goes the same way on the neighbour."""
-        if any(isinstance(step, SgdStep | VoteStep) for step in transcript.steps):
-            return "unchecked"
-        first, second = self.tables.codes()
-        if not self._same(transcript, model, self.tables.first, first, rng):
-            return "unchecked"  # the fit does not repeat even on its own records
-        same = self._same(transcript, model, self.tables.second, second, rng)
-        return "same" if same else "differs"
 
-    def _same(
-        self,
-        transcript: Transcript,
-        model: "SyntheticModel",
-        table: Any,
-        codes: NDArray[np.integer[Any]],
-        rng: np.random.Generator,
-    ) -> bool:
-        forced = ForcedNoise(
-            transcript,
-            recorded=self.tables.codes()[0],
-            codes=codes,
-            domain=self.tables.domain,
-            noise=self.noise,
-        )
-        private = PrivateData(
-            table,
-            self.budget,
-            noise=forced,
-            accountant=self.accountant,
-            observer=forced.observe,
-        )
-        again = self.generator.fit(private, rng=deepcopy(rng))
-        return not forced.departed and same_model(again, model)
+def _together(flows: Sequence[str]) -> str:
+    return next((flow for flow in ("differs", "unchecked") if flow in flows), "same")
 
 
 def _finite(value: Any) -> Any:

@@ -1,6 +1,8 @@
 """Two neighbouring tables on which a privacy claim is hardest to keep."""
 
 from dataclasses import dataclass
+from hashlib import sha256
+from itertools import product
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -42,6 +44,14 @@ class NeighbouringTables:
     def domain(self) -> Domain:
         return self.first.schema.domain
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of schema and records of both."""
+        whole = sha256(self.first.schema.to_toml().encode())
+        for codes in self.codes():
+            whole.update(str(codes.shape).encode() + codes.astype(np.int64).tobytes())
+        return whole.hexdigest()
+
     def codes(self) -> tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]:
         """Return the encoded records of both tables."""
         codec = Codec(schema=self.first.schema)
@@ -75,3 +85,51 @@ def narrow_neighbours(
         first=Table(schema=schema, frame=frame(0, rows)),
         second=Table(schema=schema, frame=frame(1, rows - moved)),
     )
+
+
+def worst_cases(relation: Neighbouring) -> dict[str, NeighbouringTables]:
+    """Return the narrow pairs on which every claim is tried, by name.
+
+    `corner` is `narrow_neighbours`. `one column` leaves nothing to select, so that whoever spends
+    on measurements alone there shows the whole claim; its record is removed, not added. `parity`
+    gives what is selected by misfit to triples of columns equal chances and opposite movements.
+    """
+    single = narrow_neighbours(relation, columns=1)
+    return {
+        "corner": narrow_neighbours(relation),
+        "one column": NeighbouringTables(first=single.second, second=single.first),
+        "parity": parity_neighbours(relation),
+    }
+
+
+def parity_neighbours(relation: Neighbouring, *, cell: int = 400) -> NeighbouringTables:
+    """Return tables of four binary columns where all there is to learn is in triples of columns.
+
+    Each triple departs from independence by the parity of its columns, two upwards and two
+    downwards, all by as much. A record in the corner moves the misfit of the former up and of the
+    latter down: a choice among them by the exponential mechanism tells as much as it may. Under
+    REPLACE the record comes from the opposite corner, of the other parity, and moves them twice.
+
+    Args:
+        relation: how the tables differ.
+        cell: mean number of records in each of the 16 cells, at least 8.
+    """
+    import pandas as pd
+
+    columns = 4
+    cells = np.array(list(product((0, 1), repeat=columns)))
+    signs = 1 - 2 * cells
+    counts = np.full(len(cells), cell)
+    for left_out, direction in enumerate((1, 1, -1, -1)):
+        parity = np.delete(signs, left_out, axis=1).prod(axis=1)
+        counts = counts + direction * (cell // 8) * parity
+    names = [f"x{i}" for i in range(columns)]
+    schema = Schema(columns=tuple(CategoricalColumn(name=n, categories=("0", "1")) for n in names))
+    records = np.repeat(cells, counts, axis=0)
+    kept = records[1:] if relation is Neighbouring.REPLACE else records
+    more = np.concatenate([kept, np.ones((1, columns), dtype=records.dtype)])
+
+    def table(codes: NDArray[Any]) -> Table:
+        return Table(schema=schema, frame=pd.DataFrame(codes.astype(str), columns=names))
+
+    return NeighbouringTables(first=table(records), second=table(more))

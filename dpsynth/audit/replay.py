@@ -17,6 +17,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.audit.scores import Discriminant, Score, Symbols
+from dpsynth.audit.sequential import Part, Source
 from dpsynth.audit.transcript import (
     AdditiveStep,
     SelectionStep,
@@ -35,6 +37,20 @@ _BLOCK = 2**22  # numbers drawn at once
 # the leak of floating-point noise, for which research mode is not for release. It is no fault of
 # the claim, so scores are compared without those bits.
 _DECIMALS = 9
+_CANARY = "canary dot products"
+_MOST_FEATURES = 64
+
+FAMILIES = (
+    "likelihood ratio",
+    "measurements",
+    "selections",
+    _CANARY,
+    "atoms",
+    "LDA",
+    "QDA",
+    "bit patterns",
+)
+"""What a replay may be scored by, fixed before any draw."""
 
 
 @final
@@ -47,12 +63,16 @@ class Worlds:
     relation: Neighbouring
 
 
-class Replay:
+@final
+class Replay(Source):
     """Scores of replays of one transcript, one row a score family.
 
-    Families, fixed before any draw: `likelihood ratio` of the whole transcript; `measurements` and
-    `selections`, its parts, where the transcript has both; `atoms`, how many answers equal the
-    exact count of the second world less those of the first (an answer without noise).
+    Of `FAMILIES` those that apply: `likelihood ratio` of the whole transcript; `measurements` and
+    `selections`, its parts, where the transcript has both; `canary dot products`, where it trains;
+    `atoms`, how many answers equal the exact count of the second world less those of the first (an
+    answer without noise); `LDA` and `QDA`, which know nothing of the noise's law; in release mode
+    `bit patterns`. Research mode draws noise in floating point, which is one reason why its
+    receipts say "not for release": there bit patterns would find what nobody claims.
 
     Args:
         transcript: the recorded fit.
@@ -63,39 +83,77 @@ class Replay:
     def __init__(self, transcript: Transcript, worlds: Worlds, noise: NoiseSource) -> None:
         self._noise, self._relation = noise, worlds.relation
         self._steps = [_prepared(step, worlds) for step in transcript.steps]
-        selects = [isinstance(step, SelectionStep) for step in transcript.steps]
-        self._split = any(selects) and not all(selects)
-        self._atoms = any(isinstance(step, AdditiveStep) for step in transcript.steps)
+        kinds = [type(step) for step in transcript.steps]
+        names = ["likelihood ratio"]
+        if SelectionStep in kinds and len(set(kinds)) > 1:
+            names += ["measurements", "selections"]
+        if SgdStep in kinds:
+            names += ["canary dot products"]
+        if AdditiveStep in kinds:
+            names += ["atoms"]
+        self._exact = tuple(names)
+        learned: list[Score] = [Discriminant(quadratic=False), Discriminant(quadratic=True)]
+        if AdditiveStep in kinds and noise.mode == "release":
+            learned.append(Symbols(bits=True))
+        self._learned = learned if transcript.steps else []
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Names of the scores, in the order of the rows of `scores`."""
-        names = ("likelihood ratio",)
-        names += ("measurements", "selections") if self._split else ()
-        return names + (("atoms",) if self._atoms else ())
+        return self._exact + tuple(score.name for score in self._learned)
 
-    def scores(self, world: int, runs: int) -> NDArray[np.float64]:
-        """Return scores of `runs` replays in world 0 or 1, of shape (families, runs).
+    def learn(self, runs: int) -> None:
+        first, second = (self._draw(world, runs)[1] for world in (0, 1))
+        for score in self._learned:
+            score.learn(first, second)
 
-        A high score speaks for world 1.
-        """
-        ratio = {"measurements": np.zeros(runs), "selections": np.zeros(runs)}
-        atoms = np.zeros(runs)
+    def scores(self, world: int, runs: int, *, part: Part = "test") -> NDArray[np.float64]:
+        del part  # every run is a fresh one
+        rows, features = self._draw(world, runs)
+        return np.stack([*rows, *(score(features) for score in self._learned)])
+
+    def _draw(self, world: int, runs: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the rows of the exact families, and features of shape (runs, features)."""
+        rows = {name: np.zeros(runs) for name in ("measurements", "selections", "atoms", _CANARY)}
+        features: list[NDArray[np.float64]] = [np.zeros((runs, 0))]
+        width = 0
         for step in self._steps:
             match step:
                 case _Additive():
-                    noisy, plain = step.scores(world, runs, self._noise)
-                    ratio["measurements"] += noisy
-                    atoms += plain
+                    noisy, plain, answers = step.scores(world, runs, self._noise)
+                    rows["measurements"] += noisy
+                    rows["atoms"] += plain
+                    room = _MOST_FEATURES - width
+                    features.append(answers[:, : max(room, 0)])
                 case _Selection():
-                    ratio["selections"] += step.scores(world, runs, self._noise)
+                    chosen = step.scores(world, runs, self._noise)
+                    rows["selections"] += chosen
+                    features.append(chosen[:, None])
                 case SgdStep():
-                    ratio["measurements"] += _canary(step, self._relation, world, runs, self._noise)
+                    ratio, dots = _canary(step, self._relation, world, runs, self._noise)
+                    rows["measurements"] += ratio
+                    rows[_CANARY] += dots
+                    features.append(dots[:, None])
                 case VoteStep():
-                    ratio["measurements"] += _turned(step, world, runs, self._noise)
-        rows = {"likelihood ratio": ratio["measurements"] + ratio["selections"], **ratio}
-        rows["atoms"] = atoms
-        return np.stack([rows[name] for name in self.families]).round(_DECIMALS)
+                    ratio = _turned(step, world, runs, self._noise)
+                    rows["measurements"] += ratio
+                    features.append(ratio[:, None])
+            width += features[-1].shape[1]
+        rows["likelihood ratio"] = rows["measurements"] + rows["selections"]
+        exact = np.stack([rows[name] for name in self._exact]).round(_DECIMALS)
+        return exact, np.concatenate(features, axis=1)
+
+
+def expected_evidence(transcript: Transcript, worlds: Worlds) -> float:
+    """Return about the variance of a replay's log-likelihood ratio, to choose among transcripts."""
+    total = 0.0
+    for step in transcript.steps:
+        if isinstance(prepared := _prepared(step, worlds), _Additive):
+            total += float((prepared.shift**2).sum()) / prepared.step.spread**2
+        elif isinstance(prepared, _Selection):
+            law = np.exp(_log_softmax(prepared.rate * prepared.exact[0]))
+            mean = float(law @ prepared.ratio)
+            total += float(law @ (prepared.ratio - mean) ** 2)
+    return total
 
 
 @final
@@ -104,12 +162,14 @@ class _Additive:
     """Noise on the cells that differ; equal cells have equal laws in both worlds."""
 
     step: AdditiveStep
+    base: NDArray[np.float64]
     shift: NDArray[np.float64]
 
     def scores(
         self, world: int, runs: int, noise: NoiseSource
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return log-likelihood ratios, and answers equal to world 1's less those to world 0's."""
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return log-likelihood ratios, answers equal to world 1's less those to world 0's, and the
+        answers."""
         shift, spread = self.shift, self.step.spread
         draw = noise.gaussian if self.step.family == "gaussian" else noise.laplace
         answers = draw(spread, (runs, shift.size), law=self.step.law) + world * shift
@@ -118,7 +178,7 @@ class _Additive:
         else:
             ratio = (np.abs(answers) - np.abs(answers - shift)).sum(axis=1) / spread
         atoms = (answers == shift).sum(axis=1) - (answers == 0).sum(axis=1)
-        return ratio, atoms.astype(np.float64)
+        return ratio, atoms.astype(np.float64), answers + self.base
 
 
 @final
@@ -128,6 +188,7 @@ class _Selection:
 
     step: SelectionStep
     exact: tuple[NDArray[np.float64], NDArray[np.float64]]
+    rate: float
     ratio: NDArray[np.float64]
 
     def scores(self, world: int, runs: int, noise: NoiseSource) -> NDArray[np.float64]:
@@ -153,11 +214,13 @@ def _prepared(
     )
     if isinstance(step, AdditiveStep):
         shift = second - first
-        return _Additive(step=step, shift=shift[shift != 0])
+        moved = shift != 0
+        return _Additive(step=step, base=first[moved], shift=shift[moved])
     rate = loss_rate(step.epsilon, step.sensitivity, step.monotone)
     return _Selection(
         step=step,
         exact=(first, second),
+        rate=rate,
         ratio=_log_softmax(rate * second) - _log_softmax(rate * first),
     )
 
@@ -169,8 +232,9 @@ def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _canary(
     step: SgdStep, relation: Neighbouring, world: int, runs: int, noise: NoiseSource
-) -> NDArray[np.float64]:
-    """Return log-likelihood ratios of DP-SGD runs whose gradients are seen in one direction.
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return log-likelihood ratios of DP-SGD runs whose gradients are seen in one direction, and
+    the sums of what is seen there.
 
     White box, worst case: the record that differs has a gradient of norm C along that direction
     whenever it is sampled, all others none; under REPLACE it is replaced by one of gradient -C.
@@ -179,7 +243,7 @@ def _canary(
     """
     norm, sigma, rate = step.plan.clipping_norm, step.sigma, step.sample_rate
     present = {Neighbouring.ADD_REMOVE: (0.0, norm), Neighbouring.REPLACE: (-norm, norm)}[relation]
-    ratio = np.zeros(runs)
+    ratio, dots = np.zeros(runs), np.zeros(runs)
     block = max(1, _BLOCK // runs)
     for start in range(0, step.steps, block):
         shape = (runs, min(block, step.steps - start))
@@ -187,11 +251,12 @@ def _canary(
         if present[world]:
             sampled = noise.bernoulli(rate, shape[0] * shape[1]).reshape(shape)
             seen = seen + present[world] * sampled
+        dots += seen.sum(axis=1)
         for sign, gradient in ((-1, present[0]), (1, present[1])):
             if gradient:
                 present_ratio = (seen - gradient / 2) * (gradient / sigma**2)
                 ratio += sign * _mixed(present_ratio, rate).sum(axis=1)
-    return ratio
+    return ratio, dots
 
 
 def _turned(step: VoteStep, world: int, runs: int, noise: NoiseSource) -> NDArray[np.float64]:

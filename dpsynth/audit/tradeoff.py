@@ -96,6 +96,22 @@ def gaussian_dp(events: Sequence[Event]) -> float | None:
         return None
 
 
+def gaussian_of(budget: Budget, accountant: str) -> float | None:
+    """Return the mu of Gaussian noise that costs the whole budget under this accountant.
+
+    None where it prices no Gaussian noise, or none at this delta.
+    """
+    if budget.delta == 0.0:
+        return None
+    own = make_accountant(accountant, budget)
+    if not isinstance(own, Filter):
+        return gdp_mu(budget.epsilon, budget.delta)
+    try:
+        return 1.0 / own.gaussian_sigma(own.capacity, sensitivity=1.0)
+    except UnsupportedEventError:
+        return None
+
+
 @lru_cache(maxsize=32)
 def _pairs(
     events: tuple[Event, ...], budget: Budget, accountant: str

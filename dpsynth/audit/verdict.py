@@ -1,7 +1,7 @@
 """From scores in two worlds to a verdict: thresholds on one split, counts on another, exact bounds.
 
-With probability 1 - alpha every bound below holds at once: each of the 2 J error rates (J score
-families, two thresholds each, two kinds of error) gets alpha / (2 J) of the error. A threshold is
+With probability 1 - alpha every bound below holds at once: each of the 6 J error rates (J score
+families, three thresholds each, two kinds of error) gets alpha / (6 J) of the error. A threshold is
 chosen on validation runs only, so the counts on test runs are binomial.
 """
 
@@ -17,7 +17,7 @@ from dpsynth.audit.tradeoff import TradeOff
 _THRESHOLDS = 400
 _POWER = 0.9
 
-Goal = Literal["mu", "epsilon"]
+Goal = Literal["mu", "epsilon", "claim"]
 
 
 @final
@@ -27,7 +27,7 @@ class ScoreTest:
 
     Args:
         family: the score.
-        goal: which lower bound the threshold was chosen for.
+        goal: which lower bound the threshold was chosen for, or the claim itself.
         runs: test runs in each world.
         false_positives: runs of world 0 above the threshold.
         false_negatives: runs of world 1 at or below it.
@@ -56,7 +56,7 @@ def bound_level(alpha: float, families: int) -> float:
 
 
 def _goals() -> tuple[Goal, ...]:
-    return ("mu", "epsilon")
+    return ("mu", "epsilon", "claim")
 
 
 def epsilon_bound(
@@ -120,7 +120,12 @@ def decide(
     for row, family in enumerate(families):
         for goal in _goals():
             threshold = _threshold(
-                validation[0][row], validation[1][row], goal=goal, delta=delta, level=level
+                validation[0][row],
+                validation[1][row],
+                goal=goal,
+                claim=claim,
+                delta=delta,
+                level=level,
             )
             positives = int((test[0][row] > threshold).sum())
             negatives = int((test[1][row] <= threshold).sum())
@@ -149,10 +154,12 @@ def _threshold(
     second: NDArray[np.float64],
     *,
     goal: Goal,
+    claim: TradeOff,
     delta: float,
     level: float,
 ) -> float:
-    """Return the threshold whose bound, computed on these scores, is largest."""
+    """Return the threshold whose bound, computed on these scores, is largest, or for the goal
+    "claim" nearest to contradicting the claim."""
     pooled = np.unique(np.concatenate([first, second]))
     if pooled.size > _THRESHOLDS:
         # even in rank, and dense towards both ends, where large epsilons are found
@@ -163,12 +170,26 @@ def _threshold(
     negatives = np.searchsorted(np.sort(second), pooled, side="right")
     false_positive = binomial_upper(positives, runs, alpha=level)
     false_negative = binomial_upper(negatives, runs, alpha=level)
-    reached = (
-        mu_bound(false_positive, false_negative)
-        if goal == "mu"
-        else epsilon_bound(false_positive, false_negative, delta)
-    )
+    match goal:
+        case "mu":
+            reached = mu_bound(false_positive, false_negative)
+        case "epsilon":
+            reached = epsilon_bound(false_positive, false_negative, delta)
+        case "claim":
+            reached = np.maximum(
+                _apart(claim(false_positive), false_negative),
+                _apart(claim(false_negative), false_positive),
+            )
     return float(pooled[int(np.argmax(reached))])
+
+
+def _apart(least: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return by how many standard deviations of a normal law an error rate is below the least one
+    allowed. A difference of rates would be best where nothing is tested, at 0 and 1."""
+    from scipy.special import ndtri
+
+    inside = np.clip(least, 1e-300, 1.0 - 1e-16)
+    return np.where(bound >= 1.0, -np.inf, ndtri(inside) - ndtri(np.minimum(bound, 1.0 - 1e-16)))
 
 
 def largest_measurable_epsilon(runs: int, level: float, delta: float) -> float:
@@ -212,7 +233,6 @@ def _detects(
     claim: TradeOff, mu: float | None, epsilon: float, factor: float, *, runs: int, level: float
 ) -> bool:
     from scipy.special import expit, ndtr
-    from scipy.stats import binom
 
     if mu is not None:
         cut = np.linspace(-4.0, 4.0 + factor * mu, 200)
@@ -220,6 +240,16 @@ def _detects(
     else:
         rates = (np.array([expit(-factor * epsilon)]),) * 2
     # each count stays below its quantile with probability (1 + power) / 2, so both with the power
-    counts = [binom.ppf((1 + _POWER) / 2, runs, rate) for rate in rates]
+    counts = [_binomial_quantile((1 + _POWER) / 2, runs, rate) for rate in rates]
     bounds = [binomial_upper(count, runs, alpha=level) for count in counts]
     return bool(violates(claim, *bounds).any())
+
+
+def _binomial_quantile(share: float, runs: int, rate: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the smallest count that is not exceeded with probability `share`."""
+    from scipy.special import bdtr, bdtrik
+
+    count = np.ceil(bdtrik(share, runs, rate))
+    count = np.where(np.isnan(count), np.where(rate < 0.5, 0, runs), count)  # rates at the ends
+    below = np.maximum(count - 1, 0)
+    return np.clip(np.where(bdtr(below, runs, rate) >= share, below, count), 0, runs)

@@ -11,8 +11,10 @@ from dpsynth.synthesis import build_generator
 _COLUMNS = (
     "epsilon_claimed",
     "epsilon_lower",
+    "epsilon_lower_of_class",
     "epsilon_largest_measurable",
     "mu_claimed",
+    "mu_budget",
     "mu_lower",
     "smallest_detectable_inflation",
     "runs",
@@ -23,7 +25,7 @@ _COLUMNS = (
 
 def audit_rows(cell: Cell, watch: Stopwatch) -> list[Row]:
     """Return the verdict on the claim of the cell's generator at its budget, as one row."""
-    from dpsynth.audit.claim import audit_claim
+    from dpsynth.audit.claim import audit_claim, narrow_pairs
 
     assert cell.audit is not None
     watch.enter("audit")
@@ -34,6 +36,8 @@ def audit_rows(cell: Cell, watch: Stopwatch) -> list[Row]:
         runs=cell.audit.runs,
         alpha=cell.audit.alpha,
         rng=np.random.default_rng(cell.stream("audit", cell.generator.name)),
+        accountant=cell.generator.accountant,
+        neighbours=narrow_pairs(generator, cell.budget.relation),
     )
     numbers = {k: v for k, v in asdict(verdict).items() if k in _COLUMNS}
     return [

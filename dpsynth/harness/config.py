@@ -130,7 +130,7 @@ class Experiment:
 
     Args:
         name: a name for reports.
-        datasets: names, or tables with a path of one's own.
+        datasets: names, or tables with a path of one's own; none where only claims are audited.
         generators: names, or tables with hyperparameters.
         epsilons: privacy budgets, each above 0.
         deltas: in [0, 1).
@@ -160,7 +160,7 @@ class Experiment:
     def __post_init__(self) -> None:
         for name in ("datasets", "generators", "epsilons", "deltas", "seeds"):
             values = getattr(self, name)
-            if not values:
+            if not values and not (name == "datasets" and self.audit is not None):
                 raise InvalidValueError(name, [], "a list with at least one entry")
             if len({_label(v) for v in values}) < len(values):
                 raise InvalidValueError(

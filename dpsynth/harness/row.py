@@ -65,8 +65,10 @@ class Row:
     p_value: float | None = None
     epsilon_claimed: float | None = None
     epsilon_lower: float | None = None
+    epsilon_lower_of_class: float | None = None
     epsilon_largest_measurable: float | None = None
     mu_claimed: float | None = None
+    mu_budget: float | None = None
     mu_lower: float | None = None
     smallest_detectable_inflation: float | None = None
     runs: int | None = None

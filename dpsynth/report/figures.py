@@ -110,6 +110,16 @@ def audit_figure(verdicts: Sequence[Verdict]) -> "Figure":
         axis.plot(
             x, found, color="#0072B2", marker="o", ms=4, lw=1.5, label="empirical lower bound"
         )
+        of_class = [v.epsilon_lower_of_class for v in line]
+        axis.plot(
+            x,
+            of_class,
+            color="#009E73",
+            marker="^",
+            ms=4,
+            lw=1.5,
+            label="lower bound if the noise is of the kind charged",
+        )
         axis.set_title(name, fontsize=10)
         axis.set_xscale("log", base=2)
         axis.set_xticks(x, [f"{t:g}" for t in x])
@@ -121,7 +131,7 @@ def audit_figure(verdicts: Sequence[Verdict]) -> "Figure":
         axis.set_visible(False)
     if generators:
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import final
 
 from dpsynth.report.summary import Exposure, Point, Verdict
@@ -99,6 +100,7 @@ def audit_grid(verdicts: Sequence[Verdict]) -> Grid:
             "generator",
             "claimed epsilon",
             "empirical lower bound",
+            "the same if the noise is of the kind charged",
             "largest measurable",
             "claimed mu",
             "mu lower bound",
@@ -110,6 +112,7 @@ def audit_grid(verdicts: Sequence[Verdict]) -> Grid:
                 v.generator,
                 f"{v.epsilon:g}",
                 f"{v.epsilon_lower:.3f}",
+                "" if isnan(v.epsilon_lower_of_class) else f"{v.epsilon_lower_of_class:.3f}",
                 f"{v.epsilon_largest_measurable:.2f}",
                 "" if v.mu_claimed != v.mu_claimed else f"{v.mu_claimed:.3f}",
                 f"{v.mu_lower:.3f}",

@@ -51,7 +51,8 @@ def test_audit_prints_its_bounds_together(say, tmp_path: Path) -> None:
     assert "{" not in said, "no raw records on the screen"
     verdict = json.loads((tmp_path / "verdict.json").read_text())
     assert not verdict["violated"]
-    assert verdict["tests"]
+    assert verdict["looks"][0]["tests"]
+    assert verdict["registration"]["sha256"] in said
 
 
 @pytest.mark.parametrize(("released", "alarm"), [("train.csv", "yes"), ("control.csv", "no")])
