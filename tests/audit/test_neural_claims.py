@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("torch", reason="the extra 'neural' is not installed")
 
 from dpsynth.audit.claim import ClaimAudit, audit_claim
+from dpsynth.audit.planted.noises import Faulty
 from dpsynth.audit.transcript import Recorder
 from dpsynth.generators.base import Generator
 from dpsynth.generators.neural.anchored import Anchored
@@ -17,7 +18,6 @@ from dpsynth.generators.neural.margnet import MargNet
 from dpsynth.generators.neural.merf import DpMerf
 from dpsynth.generators.neural.pate_gan import PateGan
 from dpsynth.privacy.budget import Budget, Neighbouring
-from tests.audit.test_planted_bugs import FaultyNoise
 
 DPAR = DpAutoregressive(steps=5, hidden=4)
 PATE = PateGan(rounds=3, rows=50, inner_steps=2)
@@ -32,11 +32,12 @@ FAMILIES = (
 
 
 def audited(
-    generator: Generator, bug: str = "none", *, relation: str = "add_remove", runs: int = 10_000
+    generator: Generator, factor: float = 1.0, *, relation: str = "add_remove", runs: int = 10_000
 ) -> ClaimAudit:
     budget = Budget(epsilon=1.0, delta=1e-2, relation=Neighbouring(relation))
     rng = np.random.default_rng(5)
-    return audit_claim(generator, budget, runs=runs, rng=rng, noise=FaultyNoise(bug))
+    noise = Faulty(rng=np.random.default_rng(1), spread=factor, gradients=factor)
+    return audit_claim(generator, budget, runs=runs, rng=rng, noise=noise)
 
 
 @pytest.mark.slow
@@ -47,7 +48,7 @@ def test_a_whole_fit_keeps_its_claim_and_half_its_noise_does_not(generator: Gene
     honest = audited(generator)
     assert not honest.violated
     assert honest.control_flow == ("same" if generator in FORCED else "unchecked")
-    assert audited(generator, "half").violated
+    assert audited(generator, 0.5).violated
 
 
 @pytest.mark.slow
