@@ -104,14 +104,14 @@ BYPASSES = (
     PlantedBug(
         name="exact number of records",
         defect="The model's size is the exact number of records, which is secret under add/remove.",
-        seen="Tools that sample as many rows as they read; Ganev, Annamalai & De Cristofaro 2025.",
+        seen="Tools that sample as many rows as they read.",
         faulty=Fit(rule=_exact_size, found_by="replay"),
         twin=Fit(rule=_noisy_size, found_by="replay"),
     ),
     PlantedBug(
         name="domain from the records",
         defect="Only values that occur in the records get into the model.",
-        seen="Stadler, Oprisanu & Troncoso 2022, section 6.3; Annamalai et al. 2024, section 6.",
+        seen="Stadler, Oprisanu & Troncoso 2022; Annamalai, Ganev & De Cristofaro 2024.",
         faulty=Fit(rule=_domain_of_records, found_by="replay"),
         twin=Fit(rule=_domain_of_answers, found_by="replay"),
     ),
@@ -136,7 +136,7 @@ BYPASSES = (
     PlantedBug(
         name="best of five by the private loss",
         defect="Five models are fitted, and the one with the least exact error is released.",
-        seen="Papernot & Steinke 2022, section 1 (tuning without a charge).",
+        seen="Papernot & Steinke 2022 (tuning without a charge).",
         faulty=Fit(
             rule=lambda private, _: _best_of_five(private, exact=True),
             found_by="replay",
@@ -153,7 +153,7 @@ BYPASSES = (
     PlantedBug(
         name="noise scale over the number of records",
         defect="Noise meant for shares, of scale 1/n, is added to counts.",
-        seen="PrivBayes of DataSynthesizer 0.1.4 and before; see docs/audits/public_versions.md.",
+        seen="PrivBayes of DataSynthesizer 0.1.4; see docs/audits/public_versions.md.",
         faulty=Fit(
             rule=_by_rows,
             found_by="record",
@@ -170,7 +170,7 @@ BYPASSES = (
     PlantedBug(
         name="batch size over the number of records",
         defect="The sampling rate is the batch size over the exact number of records, and public.",
-        seen="The usual way of setting the rate; Ponomareva et al. 2023, section 5.3.",
+        seen="The usual way of setting the rate in libraries of DP-SGD.",
         faulty=Fit(
             rule=lambda private, _: _batches(private, rows=inside(private).counter.rows),
             found_by="replay",

@@ -85,7 +85,7 @@ CHARGES = (
     PlantedBug(
         name="composition forgotten",
         defect="Three answers each get the noise of the whole budget, which is charged once.",
-        seen="Ganev, Annamalai & De Cristofaro 2025 (implementations of PATE-GAN).",
+        seen="Of the kind of measuring more than is charged.",
         faulty=Fit(rule=lambda private, _: _over_the_budget(private, times=3), found_by="record"),
         twin=Fit(rule=lambda private, _: _over_the_budget(private, times=1), found_by="record"),
     ),
@@ -100,7 +100,7 @@ CHARGES = (
         name="monotone discount",
         defect="The exponential mechanism drops its factor 1/2 on L1 errors, of which one record "
         "can raise one and lower another.",
-        seen="A large public library; McKenna & Sheldon 2020 state the condition.",
+        seen="A large public library, by its source; the condition is in Dwork & Roth 2014.",
         faulty=Fit(rule=lambda private, _: _chosen(private, monotone=True), found_by="record"),
         twin=Fit(rule=lambda private, _: _chosen(private, monotone=False), found_by="record"),
     ),

@@ -224,7 +224,7 @@ class Bits(Subject):
     The score is how fine the last bit of a small answer is. Noise near 0 has bits that the sum of
     1 and noise near -1 cannot have.
 
-    Reference: Mironov 2012, section 4.2.
+    Reference: Mironov 2012.
     """
 
     exact: bool

@@ -132,14 +132,14 @@ OPENINGS = (
     PlantedBug(
         name="categories from the records",
         defect="Every text that occurs becomes a category, those of a single record too.",
-        seen="Stadler, Oprisanu & Troncoso 2022, section 6.3; see docs/audits/public_versions.md.",
+        seen="Stadler, Oprisanu & Troncoso 2022; see docs/audits/public_versions.md.",
         faulty=Preparing(closed=_texts_of_records),
         twin=Preparing(closed=_frequent_texts),
     ),
     PlantedBug(
         name="bounds from the records",
         defect="The largest value of a column becomes its bound.",
-        seen="Ganev, Annamalai & De Cristofaro 2025 (PATE-GAN); public_versions.md.",
+        seen="Ganev, Annamalai & De Cristofaro 2025 (implementations of PATE-GAN).",
         faulty=Preparing(closed=_largest_of_records),
         twin=Preparing(closed=_largest_of_answers),
     ),

@@ -167,7 +167,7 @@ TRAINING = (
     PlantedBug(
         name="clipping skipped",
         defect="Gradients are summed as they are.",
-        seen="Tramèr et al. 2022, section 4 (clipping undone by an implementation).",
+        seen="A list of defects in public libraries, unnamed there.",
         faulty=Sum(of=lambda rows: _clipped(rows, by="none"), most=_NORM),
         twin=Sum(of=lambda rows: _clipped(rows, by="record"), most=_NORM),
     ),
@@ -181,7 +181,7 @@ TRAINING = (
     PlantedBug(
         name="clipping the batch",
         defect="The mean gradient of a batch is clipped instead of each record's.",
-        seen="Ganev, Annamalai & De Cristofaro 2025; Tramèr et al. 2022.",
+        seen="Not seen under a name; what clipping in an ordinary optimiser does.",
         faulty=Sum(of=lambda rows: _clipped(rows, by="batch"), most=_NORM),
         twin=Sum(of=lambda rows: _clipped(rows, by="record"), most=_NORM),
     ),
@@ -202,7 +202,7 @@ TRAINING = (
     PlantedBug(
         name="half the gradient noise",
         defect="DP-SGD draws noise of half the standard deviation that was charged.",
-        seen="Tramèr et al. 2022 (noise divided by the size of a batch twice).",
+        seen="Tramèr et al. 2022 audited training with too little noise for its gradients.",
         faulty=Canary(factor=0.5),
         twin=Canary(factor=1.0),
     ),
