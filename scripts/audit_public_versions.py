@@ -76,18 +76,22 @@ def noise_of_datasynthesizer() -> str:
 
 
 def domain_of(project: str, runs: int) -> str:
-    """Return how often a value of one record comes back, with that record and without it."""
+    """Return how many codes a column has with and without one record of a value of its own, and
+    how often that value comes back in rows."""
     first = [["oslo", "f"], ["rome", "m"]] * 100
     task = {"first": first, "second": [*first, [ODD, "f"]], "odd": ODD, "rows": 500}
     found = probed(project, {**task, "epsilon": EPSILON, "runs": runs})
     seen = [sum(world) for world in found["worlds"]]
     warned = "with a warning" if found["warned"] else "without a warning"
-    return f"the odd value came back in {seen[1]} of {runs} fits, {warned}; in {seen[0]} without it"
+    return (
+        f"{found['codes'][0]} codes, and {found['codes'][1]} with a record of a value of its own, "
+        f"{warned}; that value came back in {seen[1]} of {runs} fits, in {seen[0]} without it"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5, help="fits a world of whole generators")
+    parser.add_argument("--runs", type=int, default=3, help="fits a world of whole generators")
     runs = parser.parse_args().runs
     looks = {
         "DataSynthesizer 0.1.4, noise of PrivBayes": noise_of_datasynthesizer,

@@ -26,10 +26,13 @@ class Said(logging.Handler):
 
 def main() -> None:
     task = json.loads(Path(sys.argv[1]).read_text())
-    worlds, said = [], Said()
+    worlds, codes, said = [], [], Said()
     logging.getLogger().addHandler(said)
     for rows in (task["first"], task["second"]):
         frame = pd.DataFrame(rows, columns=["town", "sex"])
+        processed = MSTPipeline(epsilon=task["epsilon"], delta=1e-5).proc
+        processed.fit(frame)
+        codes.append(int(processed.bin_domain["town"]))
         seen = []
         for run in range(task["runs"]):
             pipeline = MSTPipeline(epsilon=task["epsilon"], delta=1e-5, disable_processing=False)
@@ -37,7 +40,9 @@ def main() -> None:
             made = pipeline.generate(n_records=task["rows"])
             seen.append(bool((made["town"].astype(str) == task["odd"]).any()))
         worlds.append(seen)
-    Path(sys.argv[2]).write_text(json.dumps({"worlds": worlds, "warned": sorted(said.heard)}))
+    Path(sys.argv[2]).write_text(
+        json.dumps({"codes": codes, "worlds": worlds, "warned": sorted(said.heard)})
+    )
 
 
 if __name__ == "__main__":

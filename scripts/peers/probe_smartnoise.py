@@ -11,13 +11,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from snsynth import Synthesizer
+from snsynth.transform import TableTransformer
 
 
 def main() -> None:
     task = json.loads(Path(sys.argv[1]).read_text())
-    worlds, warned = [], set()
+    worlds, codes, warned = [], [], set()
     for rows in (task["first"], task["second"]):
         frame = pd.DataFrame(rows, columns=["town", "sex"])
+        labels = TableTransformer.create(
+            frame, style="cube", categorical_columns=["town", "sex"], nullable=False
+        )
+        labels.fit(frame)
+        codes.append(len(labels.transformers[0].labels))
         seen = []
         for run in range(task["runs"]):
             np.random.seed(run)  # noqa: NPY002 - the peer draws from the global generator
@@ -29,7 +35,9 @@ def main() -> None:
             made = model.sample(task["rows"])
             seen.append(bool((made["town"].astype(str) == task["odd"]).any()))
         worlds.append(seen)
-    Path(sys.argv[2]).write_text(json.dumps({"worlds": worlds, "warned": sorted(warned)}))
+    Path(sys.argv[2]).write_text(
+        json.dumps({"codes": codes, "worlds": worlds, "warned": sorted(warned)})
+    )
 
 
 if __name__ == "__main__":
