@@ -21,6 +21,8 @@ from dpsynth.audit.transcript import (
     VoteStep,
 )
 from dpsynth.curator.observation import Observation
+from dpsynth.curator.queries import Query
+from dpsynth.curator.teachers import VotePlan
 from dpsynth.data.domain import Domain
 from dpsynth.errors import UnsupportedEventError
 from dpsynth.generators.base import SyntheticModel
@@ -57,10 +59,13 @@ class ForcedNoise(NoiseSource):
         self._steps = list(reversed(transcript.steps))
         self._recorded, self._codes, self._domain = recorded, codes, domain
         self._noise = noise
+        self._voting, self._answering = False, False
         self.departed = False
 
     def observe(self, observation: Observation) -> None:
         """Compare an access with the recorded one."""
+        self._voting |= isinstance(observation.query, VotePlan)
+        self._answering = isinstance(observation.query, Query)
         step = self._steps[-1] if self._steps else None
         asked = step.plan if isinstance(step, SgdStep | VoteStep) else step and step.query
         same = (
@@ -74,7 +79,8 @@ class ForcedNoise(NoiseSource):
             self._steps.pop()
 
     def gaussian(self, sigma: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
-        forced = self._additive(size)
+        votes = self._voting and not self._answering
+        forced = None if votes else self._additive(size)
         return self._noise.gaussian(sigma, size, law=law) if forced is None else forced
 
     def laplace(self, scale: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
@@ -82,6 +88,7 @@ class ForcedNoise(NoiseSource):
         return self._noise.laplace(scale, size, law=law) if forced is None else forced
 
     def _additive(self, size: Size) -> NDArray[np.float64] | None:
+        self._answering = False
         step = self._steps.pop() if self._steps else None
         shape = (size,) if isinstance(size, int) else tuple(size)
         if not isinstance(step, AdditiveStep) or step.noise.shape != shape:

@@ -16,6 +16,7 @@ from dpsynth.cli.claims import audit
 from dpsynth.cli.experiments import report, sweep
 from dpsynth.cli.judging import evaluate
 from dpsynth.cli.linking import sample_linked, synthesize_linked
+from dpsynth.cli.planted import audit_planted
 from dpsynth.cli.synthesizing import counterfactual, sample, schema, synthesize
 from dpsynth.cli.tuning import tune
 from dpsynth.cli.watching import drift
@@ -42,6 +43,7 @@ for _command in (
     drift,
     evaluate,
     audit,
+    audit_planted,
     attack,
     sweep,
     report,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
+from dpsynth.curator.column_queries import ColumnQuery
 from dpsynth.curator.queries import Query
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.curator.teachers import VotePlan
@@ -22,4 +23,4 @@ class Observation:
 
     label: str
     event: Event
-    query: Query | SgdPlan | VotePlan
+    query: Query | ColumnQuery | SgdPlan | VotePlan

@@ -8,6 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.cells import Cells
+from dpsynth.curator.column_queries import (
+    ColumnHistogram,
+    ColumnQuery,
+    ColumnTree,
+    ColumnValues,
+)
 from dpsynth.curator.frequent import FrequentValues
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing, share
@@ -23,11 +29,10 @@ from dpsynth.data.identity import unit_numbers
 from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import check_names
-from dpsynth.data.values import DECIMAL_CELLS, decimals_needed
 from dpsynth.errors import DataError, NoRecordsError, PrivacyError
 from dpsynth.privacy.accountant import make_accountant
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.events import GdpEvent, NoiseLaw, PureEvent
+from dpsynth.privacy.events import Event, GdpEvent, NoiseLaw, PureEvent
 from dpsynth.privacy.failure import allowed_failure
 from dpsynth.privacy.filters import part_of, whole_filter
 from dpsynth.privacy.ledger import Ledger
@@ -59,6 +64,7 @@ class PrivateColumns:
             or one of plans, of which a part has to be reserved first (`reserve`).
         units: as of `Table`, of a frame.
         set_aside: delta that pays for frequent values (`Accountant`).
+        observer: as of `PrivateData`, to which it goes on.
 
     Raises:
         UnknownNameError, DataError: records that do not fit the schema.
@@ -75,6 +81,7 @@ class PrivateColumns:
         accountant: str = "zcdp",
         units: NDArray[np.int64] | None = None,
         set_aside: float = 0.0,
+        observer: Callable[[Observation], None] | None = None,
     ) -> None:
         check_unit(schema.declared, budget)
         if not isinstance(records, RawColumns):
@@ -84,7 +91,7 @@ class PrivateColumns:
         records.check_units(budget)
         self._records = records
         self.schema, self.budget = schema, budget
-        self._noise = noise
+        self._noise, self._observer = noise, observer
         self.ledger = Ledger(make_accountant(accountant, budget, set_aside=set_aside))
         self._paying = self.ledger
 
@@ -164,12 +171,13 @@ class PrivateColumns:
         Raises:
             BudgetExceededError: the budget does not cover it; nothing has changed.
         """
-        return self._count(name, cells.codes, cells.size, sigma, label)
+        return self._count(ColumnHistogram(name=name, cells=cells), sigma, label)
 
     def decimals(self, name: str, *, sigma: float) -> Array:
         """Return noisy numbers of values of a column by how many decimals they need, as
         `decimals_needed` sorts them: a one-way marginal."""
-        return self._count(name, decimals_needed, DECIMAL_CELLS, sigma, f"decimals of {name}")
+        query = ColumnHistogram(name=name, cells=None)
+        return self._count(query, sigma, f"decimals of {name}")
 
     def frequent(
         self, name: str, *, sigma: float, parts: int
@@ -190,7 +198,7 @@ class PrivateColumns:
         failure = allowed_failure(self._paying.accountant, parts)
         asked = FrequentValues(sigma=sigma, failure=failure)
         event = asked.event(pricing)
-        self._paying.charge(f"frequent values of {name}", event)
+        self._charge(f"frequent values of {name}", event, ColumnValues(name=name, asked=asked))
 
         def released(counts: NDArray[np.int64]) -> tuple[NDArray[np.intp], Array]:
             noise: Array = pricing.draw(event, counts.shape)
@@ -226,7 +234,8 @@ class PrivateColumns:
         epsilon = 1.0 / self._pricing(1).filter.laplace_scale(amount, sensitivity=1.0)
         tree = tree_for(epsilon, self.budget, discrete=discrete)
         law = NoiseLaw.DISCRETE if discrete else NoiseLaw.CONTINUOUS
-        self._paying.charge(f"tree of {name}", PureEvent(epsilon=epsilon))
+        query = ColumnTree(name=name, tree=tree, lower=lower, upper=upper, narrowest=narrowest)
+        self._charge(f"tree of {name}", PureEvent(epsilon=epsilon), query)
         numbers = self._records.numbers(name)
 
         def below(number: float) -> int:
@@ -256,23 +265,22 @@ class PrivateColumns:
             self.budget,
             noise=self._noise,
             ledger=self.ledger,
+            observer=self._observer,
             public=public,
         )
 
-    def _count(
-        self,
-        name: str,
-        codes: Callable[[Array], NDArray[np.int64]],
-        size: int,
-        sigma: float,
-        label: str,
-    ) -> Array:
-        pricing = self._pricing(size, name)
-        event = pricing.event(MarginalQuery(clique=(name,)), sigma)
-        self._paying.charge(label, event)
-        counts = self._records.numbers(name).tallied(codes, size)
+    def _count(self, query: ColumnHistogram, sigma: float, label: str) -> Array:
+        pricing = self._pricing(query.size, query.name)
+        event = pricing.event(MarginalQuery(clique=(query.name,)), sigma)
+        self._charge(label, event, query)
+        counts = query.exact(self._records)
         noise: Array = pricing.draw(event, counts.shape)
         return counts + noise
+
+    def _charge(self, label: str, event: Event, query: ColumnQuery) -> None:
+        self._paying.charge(label, event)
+        if self._observer is not None:
+            self._observer(Observation(label=label, event=event, query=query))
 
     def _pricing(self, size: int, name: str = "value") -> Pricing:
         domain = Domain(sizes={name: size})

@@ -9,6 +9,7 @@ pytest.importorskip("torch", reason="the extra 'neural' is not installed")
 
 from dpsynth.audit.claim import ClaimAudit, audit_claim, audit_transcript
 from dpsynth.audit.neighbours import narrow_neighbours
+from dpsynth.audit.planted.noises import Faulty
 from dpsynth.audit.replay import Worlds
 from dpsynth.audit.transcript import Recorder
 from dpsynth.curator.private_columns import PrivateColumns
@@ -31,7 +32,6 @@ from dpsynth.preparation.prepare import Preparation
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.noise import ResearchNoise
 from dpsynth.registry import GENERATORS
-from tests.audit.test_planted_bugs import FaultyNoise
 
 DPAR = DpAutoregressive(steps=5, hidden=4)
 PATE = PateGan(rounds=3, rows=50, inner_steps=2)
@@ -46,11 +46,12 @@ FAMILIES = (
 
 
 def audited(
-    generator: Generator, bug: str = "none", *, relation: str = "add_remove", runs: int = 10_000
+    generator: Generator, factor: float = 1.0, *, relation: str = "add_remove", runs: int = 10_000
 ) -> ClaimAudit:
     budget = Budget(epsilon=1.0, delta=1e-2, relation=Neighbouring(relation))
     rng = np.random.default_rng(5)
-    return audit_claim(generator, budget, runs=runs, rng=rng, noise=FaultyNoise(bug))
+    noise = Faulty(rng=np.random.default_rng(1), spread=factor, gradients=factor)
+    return audit_claim(generator, budget, runs=runs, rng=rng, noise=noise)
 
 
 @pytest.mark.slow
@@ -61,11 +62,11 @@ def test_a_whole_fit_keeps_its_claim_and_half_its_noise_does_not(generator: Gene
     honest = audited(generator)
     assert not honest.violated
     assert honest.control_flow == ("same" if generator in FORCED else "unchecked")
-    assert audited(generator, "half").violated
+    assert audited(generator, 0.5).violated
 
 
 def audited_after_columns(
-    generator: Generator, bug: str, *, relation: Neighbouring, runs: int
+    generator: Generator, factor: float, *, relation: Neighbouring, runs: int
 ) -> ClaimAudit:
     """The audit of a fit on columns whose categories were bought within its plan."""
     budget, tables = (
@@ -85,7 +86,8 @@ def audited_after_columns(
     by.reserve(columns, lambda door: generator.fit(door, rng=rng))
     closed = by.closed(columns)
     first, second = (Table.from_frame(closed, t.frame) for t in (tables.first, tables.second))
-    recorder = Recorder(FaultyNoise(bug))
+    faulty = Faulty(rng=np.random.default_rng(1), spread=factor, gradients=factor)
+    recorder = Recorder(faulty)
     ledger = columns.ledger
     private = PrivateData(first, budget, noise=recorder, ledger=ledger, observer=recorder.observe)
     generator.fit(private, rng=rng)
@@ -102,7 +104,7 @@ def audited_after_columns(
         worlds=worlds,
         runs=runs,
         alpha=0.05,
-        noise=FaultyNoise(bug),
+        noise=Faulty(rng=np.random.default_rng(2), spread=factor, gradients=factor),
         mechanism=generator.name,
         control_flow="unchecked",
     )
@@ -132,10 +134,10 @@ def test_a_fit_after_bought_columns_keeps_its_claim(
     generator: Generator, relation: Neighbouring
 ) -> None:
     # 2,000 test runs a world, alpha .05, seed fixed; half the noise is the control
-    honest = audited_after_columns(generator, "none", relation=relation, runs=2000)
+    honest = audited_after_columns(generator, 1.0, relation=relation, runs=2000)
     assert not honest.violated
     assert not honest.findings
-    assert audited_after_columns(generator, "half", relation=relation, runs=2000).violated
+    assert audited_after_columns(generator, 0.5, relation=relation, runs=2000).violated
 
 
 def test_every_generator_with_a_plan_is_audited_after_bought_columns() -> None:

@@ -1,8 +1,6 @@
 """Negative controls: each planted bug must be found, and the same audit is silent without it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self, final
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,67 +8,62 @@ from numpy.typing import NDArray
 
 from dpsynth.audit.claim import ClaimAudit, audit_claim, audit_transcript
 from dpsynth.audit.neighbours import narrow_neighbours
+from dpsynth.audit.planted import CATCHERS, PLANTED, PlantedBug
+from dpsynth.audit.planted.noises import Faulty
+from dpsynth.audit.planted.sketch import Fit, Sketch
 from dpsynth.audit.replay import Worlds
 from dpsynth.audit.transcript import SgdStep, Transcript
-from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
-from dpsynth.data.schema import Schema
-from dpsynth.generators.base import Generator, SyntheticModel
+from dpsynth.generators.base import Generator
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.generators.marginal.mst import Mst
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.events import NoiseLaw
-from dpsynth.privacy.noise import NoiseSource, ReleaseNoise, ResearchNoise, Size
+from dpsynth.privacy.noise import ReleaseNoise, Size
+from tests.cli.running import runner
 
 BUDGET = Budget(epsilon=1.0, delta=1e-2)
+BUGS = list(PLANTED.values())
 
 
-class FaultyNoise(NoiseSource):
-    """Research noise with one bug."""
+def test_there_are_enough_of_them() -> None:
+    assert len(PLANTED) >= 16
+    assert {bug.catcher for bug in BUGS} == set(CATCHERS)
+    assert all(bug.name and bug.defect.endswith(".") and bug.seen.endswith(".") for bug in BUGS)
 
-    mode: ClassVar[Literal["research", "release"]] = "research"
 
-    def __init__(self, bug: str = "none") -> None:
-        self.bug = bug
-        self.inner = ResearchNoise(rng=np.random.default_rng(1))
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_it_is_caught_and_its_twin_passes(bug: PlantedBug, seed: int) -> None:
+    """Statistical catchers: alpha .05 or less a twin, sizes with the subject, seeds fixed."""
+    assert bug.faulty.findings(rng=np.random.default_rng(seed))
+    assert bug.twin.findings(rng=np.random.default_rng(seed)) == ()
+    assert type(bug.faulty) is type(bug.twin)
 
-    def gaussian(self, sigma: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
-        inner = ResearchNoise(rng=np.random.default_rng(7)) if self.bug == "reseeds" else self.inner
-        drawn = inner.gaussian(sigma, size, law=law)
-        if self.bug == "half":
-            drawn = drawn / 2
-        if self.bug == "skips" and drawn.ndim == 2:
-            drawn[np.random.default_rng(drawn.size).random(len(drawn)) < 0.01] = 0.0
-        return drawn
 
-    def laplace(self, scale: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
-        drawn = self.inner.laplace(scale, size, law=law)
-        return drawn / 2 if self.bug == "half" else drawn
+@pytest.mark.parametrize(
+    "bug", [b for b in BUGS if isinstance(b.faulty, Fit)], ids=lambda bug: bug.name
+)
+def test_no_cheaper_look_at_the_same_fits_finds_it(bug: PlantedBug) -> None:
+    assert isinstance(bug.faulty, Fit)
+    for cheaper in CATCHERS[: CATCHERS.index(bug.catcher)]:
+        assert replace(bug.faulty, found_by=cheaper).findings(rng=np.random.default_rng(1)) == ()
 
-    def normal(self, sigma: float, size: Size) -> NDArray[np.float64]:
-        return self.inner.normal(sigma / 2 if self.bug == "half" else sigma, size)
 
-    def bernoulli(self, probability: float, size: int) -> NDArray[np.bool_]:
-        return self.inner.bernoulli(probability, size)
-
-    def words(self, size: int) -> NDArray[np.uint64]:
-        return self.inner.words(size)
-
-    def exponential_draws(
-        self, scores: NDArray[np.float64], size: int, **terms: Any
-    ) -> NDArray[np.intp]:
-        if self.bug == "no factor 1/2":
-            terms["epsilon"] = 2 * terms["epsilon"]
-        if self.bug == "selects the best":
-            terms["epsilon"] = 1e6
-        return self.inner.exponential_draws(scores, size, **terms)
-
-    def report_noisy_max(self, scores: NDArray[np.float64], **terms: Any) -> int:
-        return self.inner.report_noisy_max(scores, **terms)
+def test_the_verb_prints_the_table(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    run = runner(capsys)
+    assert run("audit-planted", "half the noise", "monotone discount")[0] == 0
+    code, said = run("audit-planted", "half the nois")
+    assert code == 2
+    assert "half the noise" in said
+    bug = PLANTED["half the noise"]
+    missed = replace(bug, faulty=bug.twin)
+    monkeypatch.setattr("dpsynth.audit.planted.PLANTED", {bug.name: missed})
+    assert run("audit-planted")[0] == 1
 
 
 def audited(
-    generator: Generator, bug: str = "none", *, accountant: str | None = None, runs: int = 10_000
+    generator: Generator, noise: Faulty, *, accountant: str | None = None, runs: int = 10_000
 ) -> ClaimAudit:
     budget = Budget(epsilon=1.0, delta=0.0) if accountant == "pure" else BUDGET
     return audit_claim(
@@ -79,100 +72,58 @@ def audited(
         runs=runs,
         rng=np.random.default_rng(5),
         accountant=accountant,
-        noise=FaultyNoise(bug),
+        noise=noise,
     )
 
 
 @pytest.mark.statistical
 @pytest.mark.parametrize(
-    ("generator", "accountant", "bug"),
+    ("generator", "accountant", "fault"),
     [
-        (Independent(), "gdp", "half"),
-        (Independent(), "zcdp", "half"),
-        (Independent(), "pure", "half"),
-        (Mst(), "zcdp", "half"),
-        (Independent(), "gdp", "skips"),
-        (Mst(selection_share=0.6), "zcdp", "selects the best"),
+        (Independent(), "gdp", {"spread": 0.5}),
+        (Independent(), "zcdp", {"spread": 0.5}),
+        (Independent(), "pure", {"spread": 0.5}),
+        (Mst(), "zcdp", {"spread": 0.5}),
+        (Independent(), "gdp", {"skipped": 0.01}),
+        (Mst(selection_share=0.6), "zcdp", {"selections": 1e6}),
     ],
 )
-def test_too_little_noise_is_found(generator: Generator, accountant: str, bug: str) -> None:
+def test_too_little_noise_is_found(generator: Generator, accountant: str, fault: dict) -> None:
     # 10,000 test runs a world, alpha .05, seed fixed
-    assert audited(generator, bug, accountant=accountant).violated
-    honest = audited(generator, accountant=accountant)
+    assert audited(
+        generator, Faulty(rng=np.random.default_rng(1), **fault), accountant=accountant
+    ).violated
+    honest = audited(generator, Faulty(rng=np.random.default_rng(1)), accountant=accountant)
     assert not honest.violated
     assert honest.control_flow == "same"
 
 
-def test_a_reseeded_generator_is_found_on_the_recording_itself() -> None:
-    found = audited(Independent(), "reseeds", runs=50)
+def test_a_reseeded_generator_is_found_on_the_recording_itself(monkeypatch) -> None:
+    def stuck(self: Faulty, sigma: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
+        return np.random.default_rng(7).normal(0.0, sigma, size)
+
+    monkeypatch.setattr(Faulty, "gaussian", stuck)
+    found = audited(Independent(), Faulty(rng=np.random.default_rng(1)), runs=50)
     assert any("same noise" in finding for finding in found.findings)
     assert found.violated
 
 
-@final
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Counts(SyntheticModel):
-    schema: Schema
-    total: float
-    values: NDArray[np.float64]
-
-    def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
-        return rng.integers(0, 2, (n, len(self.schema.names)))
-
-    def arrays(self) -> Mapping[str, NDArray[Any]]:
-        return {"values": self.values, "total": np.array(self.total)}
-
-    @classmethod
-    def from_arrays(cls, schema: Schema, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        return cls(schema=schema, total=float(arrays["total"]), values=arrays["values"])
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Cheat(Generator):
-    """Reaches past the one door for something that looks harmless."""
-
-    name: ClassVar[str] = "cheat"
-    accountant: ClassVar[str] = "gdp"
-    reference: ClassVar[str] = "none"
-    model: ClassVar[type[SyntheticModel]] = Counts
-    bug: str
-
-    def fit(self, private: PrivateData, *, rng: np.random.Generator) -> Counts:
-        counter = private._answering.counter
-        total, column = 10.0, "x0"
-        if self.bug == "exact number of rows":
-            total = float(counter.rows)
-        if self.bug == "branch on the records" and counter.counts(("x1",))[1] > 0:
-            column = "x1"
-        sigma = private.sigma_for(private.remaining)
-        if self.bug == "noise scaled by the number of rows":
-            sigma *= 1 + counter.rows / 100
-        values = private.marginal((column,), sigma=sigma).values
-        if self.bug == "domain from the records":
-            values = values[counter.counts((column,)) > 0]
-        return Counts(schema=private.schema, total=total, values=values)
-
-
 @pytest.mark.parametrize(
-    "bug",
-    [
-        "exact number of rows",
-        "branch on the records",
-        "noise scaled by the number of rows",
-        "domain from the records",
-    ],
+    "name", ["exact number of records", "branch on the records", "domain from the records"]
 )
-def test_what_bypasses_the_answers_is_found_with_certainty(bug: str) -> None:
-    found = audited(Cheat(bug=bug), runs=50)
+def test_a_verdict_holds_what_bypasses_the_answers_against_a_claim(name: str) -> None:
+    bug = PLANTED[name]
+    assert isinstance(bug.faulty, Fit)
+    assert isinstance(bug.twin, Fit)
+    found = audited(Sketch(rule=bug.faulty.rule), Faulty(rng=np.random.default_rng(1)), runs=50)
     assert found.control_flow == "differs"
     assert found.violated
-    honest = audited(Cheat(bug="none"), runs=50)
+    honest = audited(Sketch(rule=bug.twin.rule), Faulty(rng=np.random.default_rng(1)), runs=50)
     assert honest.control_flow == "same"
     assert not honest.violated
 
 
-def sgd_audit(relation: Neighbouring, bug: str, *, sample_rate: float) -> ClaimAudit:
+def sgd_audit(relation: Neighbouring, factor: float, *, sample_rate: float) -> ClaimAudit:
     plan = SgdPlan(sample_rate=sample_rate, steps=20, clipping_norm=2.0, noise_multiplier=3.0)
     step = SgdStep(
         label="dpsgd", event=plan.event, plan=plan, sample_rate=sample_rate, sigma=6.0, steps=20
@@ -185,7 +136,7 @@ def sgd_audit(relation: Neighbouring, bug: str, *, sample_rate: float) -> ClaimA
         worlds=Worlds(codes=tables.codes(), domain=tables.domain, relation=relation),
         runs=5_000,
         alpha=0.05,
-        noise=FaultyNoise(bug),
+        noise=Faulty(rng=np.random.default_rng(1), gradients=factor),
     )
 
 
@@ -195,10 +146,10 @@ def sgd_audit(relation: Neighbouring, bug: str, *, sample_rate: float) -> ClaimA
 @pytest.mark.parametrize("sample_rate", [0.3, 1.0])
 def test_dpsgd_with_half_its_noise_is_found(relation: Neighbouring, sample_rate: float) -> None:
     # white-box canary, 5,000 test runs a world, alpha .05, seed fixed
-    honest = sgd_audit(relation, "none", sample_rate=sample_rate)
+    honest = sgd_audit(relation, 1.0, sample_rate=sample_rate)
     assert not honest.violated
     assert 0 < honest.epsilon_lower < 10.0
-    assert sgd_audit(relation, "half", sample_rate=sample_rate).violated
+    assert sgd_audit(relation, 0.5, sample_rate=sample_rate).violated
 
 
 @pytest.mark.parametrize("accountant", ["zcdp", "gdp", "pure"])

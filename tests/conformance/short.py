@@ -6,7 +6,7 @@ from typing import Any
 from dpsynth.generators.base import Generator
 from dpsynth.registry import GENERATORS
 
-_STEPS = ("steps", "inner_steps", "last_steps")
+_STEPS = ("steps", "inner_steps", "last_steps", "replays")
 _FEWER = 10
 
 

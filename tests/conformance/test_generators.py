@@ -1,23 +1,15 @@
 """What every generator of the registry must keep; a new one gets these tests for its line there."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import dpsynth
-from dpsynth.audit.forced import ForcedNoise, same_model
-from dpsynth.audit.transcript import Recorder
-from dpsynth.curator.observation import Observation
-from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.encoding import Codec
 from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
-from dpsynth.generators.base import SyntheticModel
-from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.noise import NoiseSource, ReleaseNoise, ResearchNoise
 from dpsynth.registry import GENERATORS
 from dpsynth.synthesis import Synthesis
 from tests.conformance.short import short
@@ -26,9 +18,7 @@ NEURAL = tuple(name for name in GENERATORS if ".neural." in GENERATORS.target(na
 NAMES = [
     pytest.param(name, marks=pytest.mark.slow) if name in NEURAL else name for name in GENERATORS
 ]
-# Gradients and votes cannot be forced to equal answers, but all of their plan is fixed beforehand.
 DPSGD = tuple(name for name in NEURAL if GENERATORS.get(name).accountant == "pld")
-PLANNED = (*DPSGD, "pate_gan")
 MIXED = Schema(
     columns=(
         CategoricalColumn(name="colour", categories=("red", "green", "blue"), missing=True),
@@ -140,61 +130,6 @@ def test_a_saved_model_samples_the_same_rows(name: str, tmp_path) -> None:
     loaded = Synthesis.load(tmp_path / "model")
     pd.testing.assert_frame_equal(model.sample(30).frame, loaded.sample(30).frame)
     assert loaded.receipt == model.receipt
-
-
-def recorded(
-    name: str, table: Table, noise: NoiseSource, observe: Callable[[Observation], None]
-) -> tuple[SyntheticModel, PrivateData]:
-    generator = short(name)
-    private = PrivateData(
-        table,
-        Budget(epsilon=1, delta=1e-9),
-        noise=noise,
-        accountant=generator.accountant,
-        observer=observe,
-    )
-    return generator.fit(private, rng=np.random.default_rng(4)), private
-
-
-@pytest.mark.parametrize("name", [name for name in GENERATORS if name not in PLANNED])
-def test_the_public_part_of_a_fit_does_not_tell_the_number_of_records(name: str) -> None:
-    """Grey box: one record more, but noise that makes all answers the same. Then everything asked
-    (labels, events, queries with their predictions) and the model must agree, and so must the
-    domain. Under the same noise they need not: shares and sigmas may follow from earlier answers.
-    """
-    needs_torch(name)
-    small, large = coded(3, 200), coded(3, 201)
-    recorder = Recorder(ReleaseNoise())  # exact: sums of integers lose nothing
-    model, first = recorded(name, small, recorder, recorder.observe)
-    transcript = recorder.transcript()
-    codes = [Codec(schema=table.schema).encode(table) for table in (small, large)]
-    forced = ForcedNoise(
-        transcript, recorded=codes[0], codes=codes[1], domain=first.domain, noise=ReleaseNoise()
-    )
-    same, second = recorded(name, large, forced, forced.observe)
-    assert transcript.steps
-    assert not forced.departed
-    assert same_model(same, model)
-    assert first.domain == second.domain
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", PLANNED)
-def test_a_plan_does_not_tell_the_number_of_records(name: str) -> None:
-    """Two tables of the same law and other sizes: labels, events and shapes must agree."""
-    needs_torch(name)
-
-    def record(rows: int) -> tuple[list[Observation], PrivateData]:
-        seen: list[Observation] = []
-        noise = ResearchNoise(rng=np.random.default_rng(3))
-        model, private = recorded(name, coded(3, rows), noise, seen.append)
-        assert model.total != rows
-        return seen, private
-
-    small, large = record(200), record(201)
-    assert small[1].domain == large[1].domain
-    assert [o.event for o in small[0]] == [o.event for o in large[0]]
-    assert [type(o.query) for o in small[0]] == [type(o.query) for o in large[0]]
 
 
 @pytest.mark.parametrize("name", NAMES)

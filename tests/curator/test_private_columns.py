@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from dpsynth.curator import private_columns
 from dpsynth.curator.cells import Cells, magnitude_edges
+from dpsynth.curator.column_queries import ColumnHistogram, ColumnTree, ColumnValues
+from dpsynth.curator.observation import Observation
 from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.curator.private_tree import PrivateTree
 from dpsynth.curator.raw_columns import FrameColumns
-from dpsynth.data.columns import CategoricalColumn, IntegerColumn
+from dpsynth.data.columns import CategoricalColumn, FloatColumn, IntegerColumn
 from dpsynth.data.open_columns import OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.schema import Schema
@@ -260,3 +262,37 @@ def test_of_a_unit_as_many_rows_are_asked_about_as_the_budget_allows() -> None:
     noisy = opened.histogram("x", CELLS, sigma=3.0, label="x")
     # 100 people with two rows each, noise 3: five deviations.
     assert abs(noisy[1] - 200) < 15
+
+
+def test_an_observer_hears_of_every_charge_before_its_answer_and_of_what_follows() -> None:
+    heard: list[Observation] = []
+    frame = pd.DataFrame({"x": [1.0, 2.0, 7.0] * 20, "t": ["a", "b", "a"] * 20})
+    private = PrivateColumns(
+        frame,
+        OPEN,
+        Budget(epsilon=8.0, delta=1e-3),
+        noise=ResearchNoise(rng=np.random.default_rng(0)),
+        observer=heard.append,
+    )
+    private.histogram("x", CELLS, sigma=9.0, label="cells")
+    private.decimals("x", sigma=9.0)
+    private.frequent("t", sigma=9.0, parts=1)
+    private.tree("x", 0.0, 8.0, amount=0.1, narrowest=1.0)
+    closed = Schema(
+        columns=(
+            FloatColumn(name="x", lower=0.0, upper=8.0, bins=2),
+            CategoricalColumn(name="t", categories=("a", "b")),
+        )
+    )
+    private.private_data(closed).count(sigma=9.0)
+    charged = [(entry.label, entry.event) for entry in private.ledger.entries]
+    assert [(told.label, told.event) for told in heard] == charged
+    records = FrameColumns(OPEN, frame, None)
+    cells, decimals, values, tree, _ = (told.query for told in heard)
+    assert isinstance(cells, ColumnHistogram)
+    assert isinstance(decimals, ColumnHistogram)
+    assert isinstance(values, ColumnValues)
+    assert isinstance(tree, ColumnTree)
+    assert cells.exact(records).tolist() == [0, 40, 0, 0, 20, 0]
+    assert decimals.exact(records)[0] == 60
+    assert values.exact(records) == {"a": 40, "b": 20}

@@ -1,0 +1,185 @@
+"""How often does an audit accuse a correct mechanism? At most alpha of the time, or it lies.
+
+    python scripts/bench_audit_honesty.py [--audits 1000] [--runs 2000] [--out table.json]
+
+Each mechanism is recorded once, with the dataset pair fixed; then whole audits (validation, test,
+verdict) are repeated on fresh noise. The control is the same mechanism with half of its noise, or a
+selection at twice its epsilon: a wrong one, which must be accused more often than alpha.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from dpsynth.audit.neighbours import narrow_neighbours
+from dpsynth.audit.planted.noises import Faulty
+from dpsynth.audit.replay import Replay, Worlds
+from dpsynth.audit.statistics import binomial_lower, binomial_upper
+from dpsynth.audit.tradeoff import TradeOff, claimed_trade_off
+from dpsynth.audit.transcript import Recorder, SgdStep, Transcript, VoteStep
+from dpsynth.audit.verdict import decide
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.curator.sgd import SgdPlan
+from dpsynth.curator.teachers import VotePlan
+from dpsynth.privacy.budget import Budget, Neighbouring
+from dpsynth.privacy.events import ComposedEvent, GaussianEvent
+from dpsynth.registry import GENERATORS
+
+ALPHA = 0.05
+_AT_ONCE = 50
+_DELTA = 1e-5
+
+# (generator, accountant): all that are post-processing of recorded answers
+FITS = (
+    ("uniform", "gdp"),
+    ("independent", "gdp"),
+    ("independent", "zcdp"),
+    ("independent", "pure"),
+    ("mwem", "zcdp"),
+    ("mwem", "pure"),
+    ("privbayes", "zcdp"),
+    ("privbayes", "pure"),
+    ("mst", "zcdp"),
+    ("mst", "gdp"),
+    ("mst", "pure"),
+    ("aim", "zcdp"),
+    ("aim_gdp", "gdp"),
+    ("tree", "gdp"),
+    ("pairs_first", "gdp"),
+    ("residual", "gdp"),
+    ("two_stage", "gdp"),
+    ("public_prior", "gdp"),
+)
+# what follows from the relation alone is looked at under replacement for these
+REPLACED = (("independent", "gdp"), ("independent", "pure"), ("mst", "zcdp"), ("privbayes", "pure"))
+RATES = (0.1, 1.0)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Mechanism:
+    """A correct mechanism: its transcript, what it claims, and between which tables."""
+
+    name: str
+    transcript: Transcript
+    claim: TradeOff
+    worlds: Worlds
+    delta: float
+
+    def accused(self, audits: int, runs: int, *, seed: int, wrong: bool = False) -> int:
+        """Return how many of so many audits, of so many test runs a world, find a violation."""
+        halved = {"spread": 0.5, "gradients": 0.5, "selections": 2.0} if wrong else {}
+        replay = Replay(
+            self.transcript, self.worlds, Faulty(rng=np.random.default_rng(seed), **halved)
+        )
+        found = 0
+        for start in range(0, audits, _AT_ONCE):
+            size = min(_AT_ONCE, audits - start)
+            parts = [
+                [np.split(replay.scores(world, each * size), size, axis=1) for world in (0, 1)]
+                for each in ((runs + 1) // 2, runs)
+            ]
+            for i in range(size):
+                validation, test = ((part[0][i], part[1][i]) for part in parts)
+                tests = decide(
+                    replay.families,
+                    validation,
+                    test,
+                    claim=self.claim,
+                    delta=self.delta,
+                    alpha=ALPHA,
+                )
+                found += any(one.violated for one in tests)
+        return found
+
+
+def fitted(name: str, accountant: str, relation: Neighbouring) -> Mechanism:
+    """Return a generator's mechanism at epsilon 1, recorded on the narrow worst case."""
+    delta = 0.0 if accountant == "pure" else _DELTA
+    budget = Budget(epsilon=1.0, delta=delta, relation=relation)
+    tables = narrow_neighbours(relation)
+    recorder = Recorder(Faulty(rng=np.random.default_rng(0)))
+    private = PrivateData(
+        tables.first, budget, noise=recorder, accountant=accountant, observer=recorder.observe
+    )
+    GENERATORS.get(name)().fit(private, rng=np.random.default_rng(0))
+    return _mechanism(f"{name}, {accountant}", recorder.transcript(), budget, accountant)
+
+
+def _mechanism(name: str, transcript: Transcript, budget: Budget, accountant: str) -> Mechanism:
+    tables = narrow_neighbours(budget.relation)
+    return Mechanism(
+        name=f"{name}, {budget.relation}",
+        transcript=transcript,
+        claim=claimed_trade_off(transcript.events, budget, accountant),
+        worlds=Worlds(codes=tables.codes(), domain=tables.domain, relation=budget.relation),
+        delta=budget.delta,
+    )
+
+
+def trained(rate: float, relation: Neighbouring) -> Mechanism:
+    """Return 20 steps of DP-SGD, seen along a canary's gradient."""
+    plan = SgdPlan(sample_rate=rate, steps=20, clipping_norm=1.0, noise_multiplier=4.0)
+    step = SgdStep(
+        label="dpsgd", event=plan.event, plan=plan, sample_rate=rate, sigma=4.0, steps=20
+    )
+    budget = Budget(epsilon=1.0, delta=_DELTA, relation=relation)
+    return _mechanism(f"DP-SGD, rate {rate}", Transcript(steps=(step,)), budget, "pld")
+
+
+def voted() -> Mechanism:
+    """Return 5 rounds of votes on 100 rows, of which one record turns all."""
+    plan, sigma = VotePlan(teachers=10, rounds=5, rows=100), 60.0
+    event = ComposedEvent(events=(GaussianEvent(sigma=sigma, sensitivity=10.0),) * 5)
+    step = VoteStep(label="teachers", event=event, plan=plan, sigma=sigma, rounds=5)
+    budget = Budget(epsilon=1.0, delta=_DELTA)
+    return _mechanism("votes of teachers", Transcript(steps=(step,)), budget, "gdp")
+
+
+def mechanisms() -> Iterator[Mechanism]:
+    """Yield all of them."""
+    for name, accountant in FITS:
+        yield fitted(name, accountant, Neighbouring.ADD_REMOVE)
+    for name, accountant in REPLACED:
+        yield fitted(name, accountant, Neighbouring.REPLACE)
+    for rate in RATES:
+        yield trained(rate, Neighbouring.ADD_REMOVE)
+    yield voted()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--audits", type=int, default=1000)
+    parser.add_argument("--runs", type=int, default=2000, help="test runs a world")
+    parser.add_argument("--controls", type=int, default=100, help="audits of the wrong ones")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    lines = []
+    print("| mechanism | false violations | rate, 95% upper bound | wrong twin accused | seconds |")
+    print("|---|---|---|---|---|")
+    for mechanism in mechanisms():
+        start = time.process_time()
+        false = mechanism.accused(given.audits, given.runs, seed=given.seed)
+        seconds = time.process_time() - start
+        true = mechanism.accused(given.controls, given.runs, seed=given.seed + 1, wrong=True)
+        upper = float(binomial_upper(false, given.audits, alpha=0.05))
+        lower = float(binomial_lower(true, given.controls, alpha=0.05))
+        lines.append({"mechanism": mechanism.name, "false": false, "true": true, "upper": upper})
+        print(
+            f"| {mechanism.name} | {false} of {given.audits} | {upper:.4f} | "
+            f"{true} of {given.controls}{'' if lower > ALPHA else ' (*)'} | {seconds:.1f} |",
+            flush=True,
+        )
+    if given.out is not None:
+        given.out.write_text(json.dumps(lines, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
