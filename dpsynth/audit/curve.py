@@ -1,4 +1,4 @@
-"""How well scores tell used records from unused ones: area, and true positives at few false ones."""
+"""How well scores tell used records from unused ones: area, and hits at few false alarms."""
 
 import numpy as np
 from numpy.typing import NDArray

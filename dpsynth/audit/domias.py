@@ -43,10 +43,12 @@ class Domias(CandidateAttack):
         *,
         rng: np.random.Generator,  # noqa: ARG002
     ) -> NDArray[np.float64]:
-        others = plain_records(reference)
-        kernel = Kernel.of(candidates.schema.columns, others)
+        kernel = Kernel.of(candidates.schema.columns, plain_records(reference))
         points = kernel.place(plain_records(candidates))
-        in_release = kernel.log_sum(points, kernel.place(plain_records(release)))
-        in_population = kernel.log_sum(points, kernel.place(others))
+        widths = kernel.widths(points)
+        of_release, of_population = (
+            kernel.log_sum(points, records, widths=widths)
+            for records in (kernel.place(plain_records(release)), kernel.reference)
+        )
         # Sizes of both tables are the same for all candidates, and change no rank.
-        return in_release - in_population
+        return of_release - of_population

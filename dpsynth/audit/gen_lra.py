@@ -36,7 +36,7 @@ class GenLra(CandidateAttack):
         "J. Ward, C.-H. Wang and G. Cheng, Privacy Auditing Synthetic Data Release through Local "
         "Likelihood Attacks (2025), section 4"
     )
-    neighbours: int = 5
+    neighbours: int = 1
 
     def scores(
         self,
@@ -46,19 +46,17 @@ class GenLra(CandidateAttack):
         *,
         rng: np.random.Generator,  # noqa: ARG002
     ) -> NDArray[np.float64]:
-        others = plain_records(reference)
-        kernel = Kernel.of(candidates.schema.columns, others)
+        kernel = Kernel.of(candidates.schema.columns, plain_records(reference))
         points = kernel.place(plain_records(candidates))
+        widths = np.repeat(kernel.widths(points), count := min(self.neighbours, len(release)))
         synthetic = kernel.place(plain_records(release))
-        count = min(self.neighbours, len(synthetic))
         near: list[NDArray[np.intp]] = []
         apart: list[NDArray[np.float32]] = []
         for block in distances(kernel.columns, points, synthetic):
             found = np.argpartition(block, count - 1, axis=1)[:, :count]
-            near.append(found)
-            apart.append(np.take_along_axis(block, found, axis=1))
-        rows, place = np.unique(np.concatenate(near), return_inverse=True)
-        before = kernel.log_sum(synthetic[rows], kernel.place(others))[place].reshape(-1, count)
-        own = -np.concatenate(apart).astype(np.float64) / kernel.width
+            near.append(found.ravel())
+            apart.append(np.take_along_axis(block, found, axis=1).ravel())
+        own = -np.concatenate(apart).astype(np.float64) / widths
+        before = kernel.log_sum(synthetic[np.concatenate(near)], kernel.reference, widths=widths)
         # log (S + K) / S for sums S of the reference; the factor n / (n + 1) changes no rank.
-        return np.logaddexp(0.0, own - before).sum(axis=1)
+        return np.logaddexp(0.0, own - before).reshape(-1, count).sum(axis=1)

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.audit.attack import Attack, AttackResult, AttackTarget, Question, ThreatModel
-from dpsynth.audit.secrets import People, draw_people
+from dpsynth.audit.cells import salted
+from dpsynth.audit.secrets import draw_people
 from dpsynth.data.columns import CategoricalColumn, Column
 from dpsynth.data.encoding import Codec
 from dpsynth.errors import InvalidValueError
@@ -62,7 +63,7 @@ class LinearReconstruction(Attack):
         "McSherry and K. Talwar, The Price of Privacy and the Limits of LP Decoding (2007)"
     )
     needs_refit: ClassVar[bool] = False
-    targets: int = 1000
+    targets: int = 5000
     secrets: tuple[str, ...] | None = None
     queries: int = 48
 
@@ -106,12 +107,7 @@ class LinearReconstruction(Attack):
         prior = float(shown.mean())
         if not known:
             return np.full(len(people), prior)
-        # Sets of codes are told apart by sums of random 64-bit numbers: they collide with
-        # probability 2^-50 a pair at most, since codes are small.
-        salt = rng.integers(1, 2**63, size=people.shape[1], dtype=np.uint64) * np.uint64(
-            2
-        ) + np.uint64(1)
-        theirs, ours = (codes.astype(np.uint64) * salt for codes in (people, released))
+        theirs, ours = salted([people, released], rng=rng)
         parts: list[csr_matrix] = []
         sides: list[NDArray[np.float64]] = []
         for chosen in self._sets(known, rng):

@@ -44,11 +44,11 @@ class Lira(ShadowAttack):
         member: NDArray[np.bool_],
         targets: "Table",
         *,
-        known: "Table",
-        population: "Table",  # noqa: ARG002
-        rng: np.random.Generator,
+        known: "Table",  # noqa: ARG002
+        population: "Table",
+        rng: np.random.Generator,  # noqa: ARG002
     ) -> NDArray[np.float64]:
-        density = release_densities(releases, targets, known=known, rng=rng)
+        density = release_densities(releases, targets, population=population)
         return likelihood_ratio(density, member)
 
 

@@ -69,12 +69,12 @@ class RankedReconstruction(Attack):
         guesses = self._ranked(alone, rng)
         both = np.concatenate([used, unused])
         matched = _matches(claimed, both)
-        hits, control_hits = (part.any(axis=1) for part in (matched[:, :size], matched[:, size:]))
+        hits, control_hits = _met(matched[:, :size]), _met(matched[:, size:])
         return AttackResult.counted(
             self,
             hits,
             control_hits,
-            _matches(guesses, used).any(axis=1),
+            _met(_matches(guesses, used)),
             p_value=permutation_p_value(
                 matched, int(hits.sum()) - int(control_hits.sum()), success="any", rng=rng
             ),
@@ -91,3 +91,8 @@ def _matches(claims: Codes, records: Codes) -> NDArray[np.bool_]:
     _, place = np.unique(np.concatenate([claims, records]), axis=0, return_inverse=True)
     own, theirs = np.split(place.reshape(-1), [len(claims)])
     return own[:, None] == theirs[None, :]
+
+
+def _met(matched: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which claims match any record."""
+    return np.asarray(matched.any(axis=1))

@@ -46,13 +46,17 @@ class Rmia(ShadowAttack):
         member: NDArray[np.bool_],
         targets: "Table",
         *,
-        known: "Table",
+        known: "Table",  # noqa: ARG002
         population: "Table",
         rng: np.random.Generator,
     ) -> NDArray[np.float64]:
-        others = population.take(rng.permutation(len(population))[: self.population])
+        order = rng.permutation(len(population))
+        # Some are compared with, the others say how dense the population is; of one, it is both.
+        some = order[: max(min(self.population, len(order) // 2), 1)]
+        others = population.take(some)
+        rest = population.take(np.setdiff1d(order, some) if len(order) > 1 else order)
         own, theirs = (
-            _ratios(release_densities(releases, table, known=known, rng=rng), len(member))
+            _ratios(release_densities(releases, table, population=rest), len(member))
             for table in (targets, others)
         )
         rising = np.sort(theirs, axis=1)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import click
 
 from dpsynth import __version__
-from dpsynth.cli.auditing import attack, audit
+from dpsynth.cli.attacking import attack
+from dpsynth.cli.auditing import audit
 from dpsynth.cli.experiments import report, sweep
 from dpsynth.cli.judging import evaluate
 from dpsynth.cli.linking import sample_linked, synthesize_linked
