@@ -20,7 +20,7 @@ import numpy as np
 from scipy.stats import binom
 
 from dpsynth.audit.attack import Attack, AttackTarget
-from dpsynth.audit.questions import Finding
+from dpsynth.audit.questions import label
 from dpsynth.audit.secrets import dealt
 from dpsynth.audit.singling_out import SinglingOut
 from dpsynth.data.table import Table
@@ -88,8 +88,7 @@ def main() -> None:
     table = DATASETS.get(options.data)().table
     lines: list[tuple[str, ...]] = []
     for attack in chosen(options.attack):
-        label = Finding(attack=attack, result=_none(attack), alarm=False).label
-        cells = [label]
+        cells = [label(attack)]
         for making, count in (
             (unrelated, options.repetitions),
             (copies, options.power),
@@ -105,8 +104,8 @@ def main() -> None:
     most = int(binom.isf(1e-3, options.repetitions, ALPHA)) / max(options.repetitions, 1)
     caption = (
         f"{options.rows} used and {options.rows} control records of {options.data}; "
-        f"{options.repetitions} runs where nothing leaks (a correct 5% test exceeds {most:.3f} once "
-        f"in a thousand times), {options.power} where a tenth does; seed 0, load "
+        f"{options.repetitions} runs where nothing leaks (a correct 5% test exceeds {most:.3f} in "
+        f"one table of a thousand), {options.power} where a tenth does; seed 0, load "
         f"{os.getloadavg()[0]:.1f}."
     )
     header = ("attack", "null: above 0", "null: p", "copies: above 0", "copies: p")
@@ -116,13 +115,6 @@ def main() -> None:
         rows=tuple(lines),
     )
     print(grid.markdown())
-
-
-def _none(attack: Attack):
-    from dpsynth.audit.attack import AttackResult
-
-    nothing = np.zeros(0, dtype=np.bool_)
-    return AttackResult.counted(attack, nothing, nothing, nothing)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ class AttributeInference(Attack):
         "Privacy Risk in Synthetic Data (2023), section 5.3"
     )
     needs_refit: ClassVar[bool] = False
-    targets: int = 1000
+    targets: int = 5000
     secrets: tuple[str, ...] | None = None
     tolerance: float = 0.05
 

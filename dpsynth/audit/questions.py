@@ -32,12 +32,17 @@ class Finding:
     @property
     def label(self) -> str:
         """The attack's name and the parameters that are not its defaults."""
-        changed = [
-            f"{f.name} {getattr(self.attack, f.name)}"
-            for f in fields(self.attack)
-            if getattr(self.attack, f.name) != f.default
-        ]
-        return self.attack.name + (f" ({', '.join(changed)})" if changed else "")
+        return label(self.attack)
+
+
+def label(attack: "Attack") -> str:
+    """Return an attack's name and the parameters that are not its defaults."""
+    changed = [
+        f"{f.name} {getattr(attack, f.name)}"
+        for f in fields(attack)
+        if getattr(attack, f.name) != f.default
+    ]
+    return attack.name + (f" ({', '.join(changed)})" if changed else "")
 
 
 def run_attacks(

@@ -152,8 +152,8 @@ def _notes(target: "AttackTarget", used: int, unused: int, shared: int) -> list[
     notes = [
         f"{rows} synthetic row{'s' if rows != 1 else ''}; {size} of {used} used records and "
         f"{size} of {unused} control records are compared, since only equal numbers compare.",
-        "Rates have 95% intervals. Alarms hold at 5% for all attacks together (Holm). The release "
-        "adds (used - never used) / (1 - never used).",
+        "Intervals are at 95%. The release adds (used - never used) / (1 - never used). Alarms hold "
+        "at 5% for all attacks together (Holm), by tests that are sharper than that interval.",
         "Silence is not safety: where records repeat one another, attacks measured against a "
         "control have little power.",
         UNPROTECTED,
@@ -180,7 +180,7 @@ def _print_page(
 
     terminal = sys.stdout.isatty()
     # A pipe or a file has no width of its own.
-    console = Console(file=sys.stdout, width=None if terminal else 112, highlight=False)
+    console = Console(file=sys.stdout, width=None if terminal else 120, highlight=False)
     console.print(Text(f"What does {synthetic} give away?", style="bold"))
     for question, (said, findings) in questions.items():
         console.print()
@@ -189,7 +189,8 @@ def _print_page(
         console.print(Text(said))
         grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
         for i, head in enumerate(_HEADS):
-            grid.add_column(head, justify="left" if i == 0 else "right", no_wrap=i > 0)
+            side = "left" if i == 0 else "right"
+            grid.add_column(head, justify=side, no_wrap=i > 0, overflow="fold")
         for f in findings:
             r = f.result
             cells = (r.rate, r.control, None, r.risk)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from dpsynth.atomic import write_atomically
+from dpsynth.report.files import write_files
 
 if TYPE_CHECKING:
     from dpsynth.audit.attack import Rate
@@ -67,7 +67,8 @@ def write_attack_page(
         notes=notes,
         seed=seed,
     )
-    write_atomically(path, page.encode())
+    where = Path(path)
+    write_files(where.parent, {where.name: page.encode()}, what="the page")
 
 
 def _line(finding: "Finding") -> Line:

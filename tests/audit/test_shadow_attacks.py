@@ -1,0 +1,51 @@
+"""LiRA and RMIA: ratios by hand; they find copies that are released among other records."""
+
+import numpy as np
+import pytest
+
+from dpsynth.audit.attack import AttackTarget
+from dpsynth.audit.lira import Lira, likelihood_ratio
+from dpsynth.audit.rmia import Rmia, _ratios
+from dpsynth.audit.shadows import ShadowAttack
+from dpsynth.data.table import Table
+from dpsynth.errors import InvalidValueError
+from tests.evaluation.laws import draw
+
+
+@pytest.mark.parametrize("attack", [Lira(rows=100, shadows=12), Rmia(rows=100, shadows=4)])
+def test_a_release_that_drops_half_gives_the_others_away(attack: ShadowAttack) -> None:
+    def half(train: Table, *, rng: np.random.Generator) -> Table:
+        return train.take(rng.permutation(len(train))[: len(train) // 2])
+
+    rng = np.random.default_rng(0)
+    train, control = draw(200, rng=rng), draw(200, rng=rng)
+    target = AttackTarget(train=train, control=control, synthetic=control, refit=half)
+    found = attack.run(target, rng=rng)
+    assert found.p_value < 1e-3
+    # Members that were dropped cannot be found, and nobody else is accused in their stead.
+    assert found.control.value < found.rate.value < 0.8
+    assert found.measures["tpr_at_low_fpr"] > found.measures["low_fpr"]
+
+
+def test_likelihood_ratio_by_hand() -> None:
+    density = np.array([[1.0], [3.0], [-1.0], [-3.0], [2.0]])
+    member = np.array([[True], [True], [False], [False]])
+    found = likelihood_ratio(density, member)
+    # Means 2 and -2, squared deviations 1 four times over, two degrees of freedom lost: 2.
+    assert found[:, 0] == pytest.approx(((density[:, 0] + 2) ** 2 - (density[:, 0] - 2) ** 2) / 4)
+    everywhere = likelihood_ratio(density, np.ones((4, 1), dtype=np.bool_))
+    assert not everywhere.any()
+
+
+def test_ratios_leave_a_shadow_out_of_its_own_mean() -> None:
+    density = np.log(np.array([[1.0], [3.0], [5.0], [4.0]]))
+    found = _ratios(density, 3)
+    assert np.exp(found[:, 0]) == pytest.approx([1 / 4, 3 / 3, 5 / 2, 4 / 3])
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Rmia(population=0), lambda: Lira(shadows=1), lambda: Lira(rows=1)]
+)
+def test_parameters_out_of_range_are_refused(make) -> None:
+    with pytest.raises(InvalidValueError):
+        make()
