@@ -1,7 +1,7 @@
 """How often attacks raise alarms where nothing leaks, and where something does:
 
     python scripts/attack_rates.py [--repetitions 200] [--power 20] [--rows 1000]
-        [--data uci_adult] [--attack domias ...]
+        [--data uci_adult] [--attack domias ...] [--targets 32]
 
 Null: used, control and synthetic records are disjoint random samples of one table, so that the
 synthetic ones say nothing of those that were used; attacks that run the mechanism again are given
@@ -15,6 +15,7 @@ probability below 1e-3 stands in the caption.
 import argparse
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import binom
@@ -22,6 +23,7 @@ from scipy.stats import binom
 from dpsynth.audit.attack import Attack, AttackTarget
 from dpsynth.audit.questions import label
 from dpsynth.audit.secrets import dealt
+from dpsynth.audit.shadows import ShadowAttack
 from dpsynth.audit.singling_out import SinglingOut
 from dpsynth.data.table import Table
 from dpsynth.registry import ATTACKS, DATASETS
@@ -71,9 +73,19 @@ def rates(
     return above / repetitions, alarms / repetitions
 
 
-def chosen(names: Sequence[str]) -> list[Attack]:
-    """Return the attacks named, or all and singling out by one column."""
-    made: list[Attack] = [ATTACKS.get(name)() for name in names or ATTACKS]
+def chosen(names: Sequence[str], *, targets: int | None = None) -> list[Attack]:
+    """Return the attacks named, or all and singling out by one column.
+
+    Args:
+        names: of the registry.
+        targets: of attacks on shadow releases, and as many releases attacked; None for defaults.
+    """
+    made: list[Attack] = []
+    for name in names or ATTACKS:
+        found = ATTACKS.get(name)()
+        if targets is not None and isinstance(found, ShadowAttack):
+            found = replace(found, targets=targets, releases=targets)
+        made.append(found)
     return made if names else [*made, SinglingOut(columns=1)]
 
 
@@ -84,10 +96,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--data", default="uci_adult")
     parser.add_argument("--attack", nargs="*", default=[])
+    parser.add_argument("--targets", type=int, help="of attacks on shadows, and their releases")
     options = parser.parse_args()
     table = DATASETS.get(options.data)().table
     lines: list[tuple[str, ...]] = []
-    for attack in chosen(options.attack):
+    for attack in chosen(options.attack, targets=options.targets):
         cells = [label(attack)]
         for making, count in (
             (unrelated, options.repetitions),

@@ -152,8 +152,8 @@ def _notes(target: "AttackTarget", used: int, unused: int, shared: int) -> list[
     notes = [
         f"{rows} synthetic row{'s' if rows != 1 else ''}; {size} of {used} used records and "
         f"{size} of {unused} control records are compared, since only equal numbers compare.",
-        "Intervals are at 95%. The release adds (used - never used) / (1 - never used). Alarms hold "
-        "at 5% for all attacks together (Holm), by tests that are sharper than that interval.",
+        "Intervals are at 95%. The release adds (used - never used) / (1 - never used). Alarms "
+        "hold at 5% for all attacks together (Holm), by tests that are sharper than its interval.",
         "Silence is not safety: where records repeat one another, attacks measured against a "
         "control have little power.",
         UNPROTECTED,

@@ -40,7 +40,10 @@ def test_releases_have_what_they_say() -> None:
 def test_all_attacks_are_measured() -> None:
     assert {attack.name for attack in chosen(())} == set(ATTACKS)
     assert len(chosen(())) == len(list(ATTACKS)) + 1
-    assert [a.name for a in chosen(("domias",))] == ["domias"]
+    assert [a.identity for a in chosen(("domias",))] == [Domias().identity]
+    (more,) = chosen(("lira",), targets=40)
+    assert "targets=40" in more.identity
+    assert "releases=40" in more.identity
 
 
 @pytest.mark.slow
