@@ -1,7 +1,7 @@
 """Linear reconstruction: secrets that fit the counts of the release best."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,10 @@ from dpsynth.data.columns import CategoricalColumn, Column
 from dpsynth.data.encoding import Codec
 from dpsynth.errors import InvalidValueError
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
 Codes = NDArray[np.integer[Any]]
 WAYS = (1, 2, 3, 4)
-_ITERATIONS = 100
+_TOLERANCE = 1e-3
+"""Of the solution, of which only the side of one half counts."""
 
 
 @final
@@ -100,7 +98,7 @@ class LinearReconstruction(Attack):
         rng: np.random.Generator,
     ) -> NDArray[np.float64]:
         """Return each person's share of the bit, by regularised least squares."""
-        from scipy.sparse import vstack
+        from scipy.sparse import csr_matrix
         from scipy.sparse.linalg import lsqr
 
         known = [k for k in range(people.shape[1]) if k != secret]
@@ -108,15 +106,19 @@ class LinearReconstruction(Attack):
         if not known:
             return np.full(len(people), prior)
         theirs, ours = salted([people, released], rng=rng)
-        parts: list[csr_matrix] = []
-        sides: list[NDArray[np.float64]] = []
-        for chosen in self._sets(known, rng):
-            rows, side = _equations(
-                theirs[:, chosen].sum(axis=1), ours[:, chosen].sum(axis=1), shown, prior
-            )
-            parts.append(rows)
-            sides.append(side)
-        solution = lsqr(vstack(parts), np.concatenate(sides), damp=1.0, iter_lim=_ITERATIONS)[0]
+        found = [
+            _equations(theirs[:, chosen].sum(axis=1), ours[:, chosen].sum(axis=1), shown, prior)
+            for chosen in self._sets(known, rng)
+        ]
+        starts = np.cumsum([0] + [len(side) for _, _, side in found])
+        weights = np.concatenate([weight for weight, _, _ in found])
+        rows = np.concatenate(
+            [place + start for (_, place, _), start in zip(found, starts, strict=False)]
+        )
+        columns = np.tile(np.arange(len(people)), len(found))
+        system = csr_matrix((weights, (rows, columns)), shape=(int(starts[-1]), len(people)))
+        side = np.concatenate([side for _, _, side in found])
+        solution = lsqr(system, side, damp=1.0, atol=_TOLERANCE, btol=_TOLERANCE)[0]
         return prior + solution
 
     def _sets(self, known: list[int], rng: np.random.Generator) -> list[list[int]]:
@@ -141,8 +143,9 @@ def _equations(
     ours: NDArray[np.uint64],
     shown: NDArray[np.bool_],
     prior: float,
-) -> "tuple[csr_matrix, NDArray[np.float64]]":
-    """Return the weighted equations of one set of columns, about deviations from the prior.
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]:
+    """Return the weighted equations of one set of columns, about deviations from the prior:
+    each person's coefficient and number of equation, and the right-hand sides.
 
     Args:
         theirs: a key of each person's cell.
@@ -150,8 +153,6 @@ def _equations(
         shown: the bit of each released record.
         prior: the release's overall share.
     """
-    from scipy.sparse import csr_matrix
-
     cells, place = np.unique(theirs, return_inverse=True)
     found = np.searchsorted(cells, ours)
     inside = np.minimum(found, len(cells) - 1)
@@ -164,7 +165,4 @@ def _equations(
     spread = (having + 2 * prior + 0.1) / (held + 2.2)
     variance = spread * (1 - spread) * (there + there**2 / np.maximum(held, 1))
     weight = np.where(held > 0, 1 / np.sqrt(variance), 0.0)
-    rows = csr_matrix(
-        (weight[place], (place, np.arange(len(place)))), shape=(len(cells), len(place))
-    )
-    return rows, weight * there * (share - prior)
+    return weight[place], place, weight * there * (share - prior)
