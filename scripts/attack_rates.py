@@ -18,7 +18,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dpsynth.audit.attack import Attack, AttackTarget
+from dpsynth.audit.attack import Attack, AttackTarget, Refit
 from dpsynth.audit.questions import label
 from dpsynth.audit.secrets import dealt
 from dpsynth.audit.shadows import ShadowAttack
@@ -59,16 +59,23 @@ def rates(
         train, control = table.take(order[:rows]), table.take(order[rows : 2 * rows])
         fresh = table.take(order[2 * rows :])
 
-        def refit(used: Table, *, rng: np.random.Generator, fresh: Table = fresh) -> Table:
-            return making(used, fresh, rng)
-
         target = AttackTarget(
-            train=train, control=control, synthetic=making(train, fresh, rng), refit=refit
+            train=train,
+            control=control,
+            synthetic=making(train, fresh, rng),
+            refit=_mechanism(making, fresh),
         )
         result = attack.run(target, rng=rng)
         above += result.risk.lower > 0
         alarms += result.p_value <= ALPHA
     return above / repetitions, alarms / repetitions
+
+
+def _mechanism(making: Making, fresh: Table) -> Refit:
+    def refit(train: Table, *, rng: np.random.Generator) -> Table:
+        return making(train, fresh, rng)
+
+    return refit
 
 
 def chosen(names: Sequence[str], *, targets: int | None = None) -> list[Attack]:
@@ -88,7 +95,7 @@ def chosen(names: Sequence[str], *, targets: int | None = None) -> list[Attack]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="How often attacks raise alarms.")
     parser.add_argument("--repetitions", type=int, default=200)
     parser.add_argument("--power", type=int, default=20)
     parser.add_argument("--rows", type=int, default=1000)

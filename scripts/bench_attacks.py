@@ -34,7 +34,7 @@ def records(rows: int, columns: int, rng: np.random.Generator) -> tuple[Table, T
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Seconds of attacks.")
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--columns", type=int, default=10)
     parser.add_argument("--generator", default="mst")

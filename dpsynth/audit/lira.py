@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.audit.density import release_densities
-from dpsynth.audit.shadows import ShadowAttack
+from dpsynth.audit.shadows import ShadowAttack, split_point
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
@@ -23,10 +23,10 @@ class Lira(ShadowAttack):
     record of the training table except whether each of some targets was among them. For each target
     they fit two Gaussians to the logarithm of the density that shadow releases have there, one for
     shadows that used the target and one for those that did not, and claim membership where the
-    first makes the release likelier. With few shadows all targets share one variance, which is the
-    original's own advice. Success: the claim "member" of a target that was one. Baseline: the same
-    claim by the toss of a coin. Control: the claim "member" of a target in releases that it was not
-    used for.
+    first makes the release likelier, by the ratio that tells members of the shadows best. With few
+    shadows all targets share one variance, which is the original's own advice. Success: the claim
+    "member" of a target that was one. Baseline: the same claim by the toss of a coin. Control: the
+    claim "member" of a target in releases that it was not used for.
 
     Args: as of `ShadowAttack`; errors too.
     """
@@ -49,7 +49,10 @@ class Lira(ShadowAttack):
         rng: np.random.Generator,  # noqa: ARG002
     ) -> NDArray[np.float64]:
         density = release_densities(releases, targets, population=population)
-        return likelihood_ratio(density, member)
+        ratio = likelihood_ratio(density, member)
+        if member.all() or not member.any():
+            return ratio
+        return ratio - split_point(ratio[: len(member)], member)
 
 
 def likelihood_ratio(

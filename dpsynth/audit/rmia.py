@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.audit.density import release_densities
-from dpsynth.audit.shadows import ShadowAttack
+from dpsynth.audit.shadows import ShadowAttack, split_point
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
@@ -24,7 +24,7 @@ class Rmia(ShadowAttack):
     of the population. What a release makes of a record, over what other releases make of it on
     average, is its ratio; the score is the share of population records whose ratio the target's
     outdoes. It asks for few shadows, as it compares records and not only releases. The threshold is
-    half-way between mean scores of members and non-members in the shadows. Success: the claim
+    the one that tells members of the shadows best. Success: the claim
     "member" of a target that was one. Baseline: the same claim by the toss of a coin. Control: the
     claim "member" of a target in releases that it was not used for.
 
@@ -68,7 +68,7 @@ class Rmia(ShadowAttack):
         shadows = score[: len(member)]
         if member.all() or not member.any():
             return np.zeros_like(score)
-        return score - (shadows[member].mean() + shadows[~member].mean()) / 2
+        return score - split_point(shadows, member)
 
 
 def _ratios(density: NDArray[np.float64], shadows: int) -> NDArray[np.float64]:

@@ -136,6 +136,24 @@ class ShadowAttack(Attack):
         )
 
 
+def split_point(scores: NDArray[np.float64], member: NDArray[np.bool_]) -> float:
+    """Return the threshold above which most members and fewest others are, by their two rates.
+
+    Args:
+        scores: of shadow releases.
+        member: which of them are of targets that were used; some are, and some are not.
+
+    Reference: W. Youden, Index for Rating Diagnostic Tests (1950).
+    """
+    order = np.argsort(-scores.ravel(), kind="stable")
+    used, falling = member.ravel()[order], scores.ravel()[order]
+    index = np.cumsum(used) / used.sum() - np.cumsum(~used) / (~used).sum()
+    # Equal scores are on one side: a threshold lies between two that differ.
+    index[:-1][falling[:-1] == falling[1:]] = -1.0
+    last = int(index.argmax())
+    return float(falling[last] if last + 1 == len(falling) else falling[last : last + 2].mean())
+
+
 def isolation(table: "Table", *, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return how far each record lies from its nearest neighbours in the table.
 

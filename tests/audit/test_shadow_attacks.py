@@ -6,7 +6,7 @@ import pytest
 from dpsynth.audit.attack import AttackTarget
 from dpsynth.audit.lira import Lira, likelihood_ratio
 from dpsynth.audit.rmia import Rmia, _ratios
-from dpsynth.audit.shadows import ShadowAttack
+from dpsynth.audit.shadows import ShadowAttack, split_point
 from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
 from tests.evaluation.laws import draw
@@ -41,6 +41,15 @@ def test_ratios_leave_a_shadow_out_of_its_own_mean() -> None:
     density = np.log(np.array([[1.0], [3.0], [5.0], [4.0]]))
     found = _ratios(density, 3)
     assert np.exp(found[:, 0]) == pytest.approx([1 / 4, 3 / 3, 5 / 2, 4 / 3])
+
+
+def test_the_split_point_tells_members_best() -> None:
+    scores = np.array([[9.0, 1.0, 5.0], [5.0, 3.0, 2.0]])
+    member = np.array([[True, False, True], [False, False, True]])
+    # Above 7: 1/3 - 0; above 4: 2/3 - 1/3; above 2.5: 2/3 - 2/3; above 1.5: 1 - 2/3; 5 is tied.
+    assert split_point(scores, member) in {7.0, 4.0, 1.5}
+    assert split_point(np.array([1.0, 2.0]), np.array([False, True])) == 1.5
+    assert split_point(np.zeros(4), np.array([True, False, True, False])) == 0.0
 
 
 @pytest.mark.parametrize(
