@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dpsynth.audit.attack import AttackTarget
-from dpsynth.audit.lira import Lira, likelihood_ratio
+from dpsynth.audit.lira import Lira, exceedance
 from dpsynth.audit.rmia import Rmia, _ratios
 from dpsynth.audit.shadows import ShadowAttack, split_point
 from dpsynth.data.table import Table
@@ -27,14 +27,13 @@ def test_a_release_that_drops_half_gives_the_others_away(attack: ShadowAttack) -
     assert found.measures["tpr_at_low_fpr"] > found.measures["low_fpr"]
 
 
-def test_likelihood_ratio_by_hand() -> None:
-    density = np.array([[1.0], [3.0], [-1.0], [-3.0], [2.0]])
+def test_exceedance_by_hand() -> None:
+    density = np.array([[9.0], [7.0], [-1.0], [-3.0], [2.0]])
     member = np.array([[True], [True], [False], [False]])
-    found = likelihood_ratio(density, member)
-    # Means 2 and -2, squared deviations 1 four times over, two degrees of freedom lost: 2.
-    assert found[:, 0] == pytest.approx(((density[:, 0] + 2) ** 2 - (density[:, 0] - 2) ** 2) / 4)
-    everywhere = likelihood_ratio(density, np.ones((4, 1), dtype=np.bool_))
-    assert not everywhere.any()
+    # Mean -2 and squared deviations 1 and 1, one degree of freedom: members play no part.
+    assert exceedance(density, member)[:, 0] == pytest.approx((density[:, 0] + 2) / np.sqrt(2))
+    everywhere = exceedance(density, np.ones((4, 1), dtype=np.bool_))
+    assert everywhere[:4].mean() == pytest.approx(0.0)
 
 
 def test_ratios_leave_a_shadow_out_of_its_own_mean() -> None:
