@@ -37,11 +37,12 @@ class Finding:
 
 def label(attack: "Attack") -> str:
     """Return an attack's name and the parameters that are not its defaults."""
-    changed = [
-        f"{f.name} {getattr(attack, f.name)}"
-        for f in fields(attack)
-        if getattr(attack, f.name) != f.default
-    ]
+    changed: list[str] = []
+    for field in fields(attack):
+        value = getattr(attack, field.name)
+        if value != field.default:
+            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+            changed.append(f"{field.name} {shown}")
     return attack.name + (f" ({', '.join(changed)})" if changed else "")
 
 
