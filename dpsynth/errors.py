@@ -147,6 +147,36 @@ class NoRecordsError(DataError):
         self.args = (value,)
 
 
+class SmallControlError(DpsynthError, ValueError):
+    """A control too small for its attacks to find a leak of one used record in ten."""
+
+    def __init__(self, records: int, needed: int) -> None:
+        super().__init__(records, needed)
+        self.records, self.needed = records, needed
+
+    def __str__(self) -> str:
+        return (
+            f"the control has {self.records} record{'' if self.records == 1 else 's'}, but "
+            f"{self.needed} are needed for these attacks to tell a leak of one training record "
+            "in ten."
+        )
+
+
+class OverlapError(DpsynthError, ValueError):
+    """Control records that are in the training table, more than coincidence explains."""
+
+    def __init__(self, shared: int, records: int, expected: float) -> None:
+        super().__init__(shared, records, expected)
+        self.shared, self.records, self.expected = shared, records, expected
+
+    def __str__(self) -> str:
+        return (
+            f"{self.shared} of the {self.records} control records are in the training table too, "
+            f"where coincidence would have about {self.expected:.0f}; a control holds records that "
+            "no generator saw, so leave out of it what was used."
+        )
+
+
 class RecordsElsewhereError(DpsynthError, TypeError):
     """Something that needs every record in memory, asked of records that are only counted."""
 

@@ -129,6 +129,15 @@ ATTACKS = Registry(
         "singling_out": "dpsynth.audit.singling_out:SinglingOut",
         "linkability": "dpsynth.audit.linkability:Linkability",
         "canary_exposure": "dpsynth.audit.exposure:CanaryExposure",
+        "exact_copies": "dpsynth.audit.exact_copies:ExactCopies",
+        "attribute_inference": "dpsynth.audit.attribute_inference:AttributeInference",
+        "linear_reconstruction": "dpsynth.audit.linear_reconstruction:LinearReconstruction",
+        "ranked_reconstruction": "dpsynth.audit.ranked_reconstruction:RankedReconstruction",
+        "domias": "dpsynth.audit.domias:Domias",
+        "gen_lra": "dpsynth.audit.gen_lra:GenLra",
+        "mama_mia": "dpsynth.audit.mama_mia:MamaMia",
+        "lira": "dpsynth.audit.lira:Lira",
+        "rmia": "dpsynth.audit.rmia:Rmia",
     },
 )
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, ClassVar, Protocol, final
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, final
 
 import numpy as np
 
@@ -11,7 +11,15 @@ from dpsynth.audit.statistics import clopper_pearson
 from dpsynth.errors import InvalidValueError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from dpsynth.data.table import Table
+
+Question: TypeAlias = Literal["singling out", "linkability", "inference"]
+"""What data-protection regulators ask of anonymised data.
+
+Reference: Article 29 Working Party, Opinion 05/2014 on Anonymisation Techniques, section 2.2.2.
+"""
 
 
 @final
@@ -144,6 +152,42 @@ class AttackResult:
         if not 0 <= self.p_value <= 1:
             raise InvalidValueError("p_value", self.p_value, "between 0 and 1")
 
+    @classmethod
+    def counted(
+        cls,
+        attack: "Attack",
+        used: "NDArray[np.bool_]",
+        unused: "NDArray[np.bool_]",
+        guessed: "NDArray[np.bool_]",
+        *,
+        p_value: float | None = None,
+        measures: Mapping[str, float] | None = None,
+    ) -> "AttackResult":
+        """Return the result of an attack whose trials are known one by one.
+
+        Args:
+            attack: what ran.
+            used, unused, guessed: success of each trial on records that were used, on records that
+                were not, and of guessing.
+            p_value: as of the class; None for Fisher's exact test.
+            measures: as of the class.
+        """
+        hits, control_hits = int(used.sum()), int(unused.sum())
+        if p_value is None:
+            p_value = fisher_p_value(hits, used.size, control_hits, unused.size)
+        return cls(
+            attack=attack.name,
+            identity=attack.identity,
+            successes=hits,
+            trials=used.size,
+            baseline_successes=int(guessed.sum()),
+            baseline_trials=guessed.size,
+            control_successes=control_hits,
+            control_trials=unused.size,
+            p_value=p_value,
+            measures=measures or {},
+        )
+
     @property
     def rate(self) -> Rate:
         """Success of the attack on records that were used."""
@@ -191,12 +235,14 @@ class Attack(ABC):
 
     Class attributes:
         name: the registry's name.
+        question: the one of the regulators' questions that it bears on.
         threat: the scenario.
         reference: where the attack comes from.
         needs_refit: whether it runs the mechanism again.
     """
 
     name: ClassVar[str]
+    question: ClassVar[Question]
     threat: ClassVar[ThreatModel]
     reference: ClassVar[str]
     needs_refit: ClassVar[bool]

@@ -6,7 +6,14 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.audit.attack import Attack, AttackResult, AttackTarget, ThreatModel, fisher_p_value
+from dpsynth.audit.attack import (
+    Attack,
+    AttackResult,
+    AttackTarget,
+    Question,
+    ThreatModel,
+    fisher_p_value,
+)
 from dpsynth.audit.records import distances, plain_records
 from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
@@ -44,6 +51,7 @@ class CanaryExposure(Attack):
     """
 
     name: ClassVar[str] = "canary_exposure"
+    question: ClassVar[Question] = "inference"
     threat: ClassVar[ThreatModel] = ThreatModel(
         sees="the synthetic table",
         knows="all records that may have been inserted",

@@ -7,7 +7,14 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.audit.attack import Attack, AttackResult, AttackTarget, ThreatModel, fisher_p_value
+from dpsynth.audit.attack import (
+    Attack,
+    AttackResult,
+    AttackTarget,
+    Question,
+    ThreatModel,
+    fisher_p_value,
+)
 from dpsynth.audit.records import distances, plain_records
 from dpsynth.data.columns import Column
 from dpsynth.data.schema import Schema
@@ -37,6 +44,7 @@ class Linkability(Attack):
     """
 
     name: ClassVar[str] = "linkability"
+    question: ClassVar[Question] = "linkability"
     threat: ClassVar[ThreatModel] = ThreatModel(
         sees="the synthetic table",
         knows="two files about the same people, each with half of the columns, and no key",

@@ -80,3 +80,15 @@ def _distance(
         return apart
     absent, missing = np.isnan(here), np.isnan(there)
     return np.where(absent | missing, absent ^ missing, apart).astype(np.float32)
+
+
+def record_keys(records: NDArray[np.float64]) -> NDArray[np.void]:
+    """Return one key a plain record, equal where all values are; missing values equal each other.
+
+    Args:
+        records: plain records, at least one column.
+    """
+    # One NaN, and no negative zero: keys compare bits.
+    plain = np.where(np.isnan(records), np.nan, records) + 0.0
+    whole = np.ascontiguousarray(plain)
+    return whole.view(np.dtype((np.void, whole.dtype.itemsize * whole.shape[1])))[:, 0]

@@ -7,17 +7,13 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.audit.attack import Attack, AttackResult, AttackTarget, ThreatModel
+from dpsynth.audit.attack import Attack, AttackResult, AttackTarget, Question, ThreatModel
+from dpsynth.audit.dealing import permutation_p_value
 from dpsynth.audit.predicates import MISSING, Comparison, Predicate, Term, compare
 from dpsynth.audit.records import plain_records
 from dpsynth.data.columns import CategoricalColumn, Column
 from dpsynth.errors import InvalidValueError
 
-PERMUTATIONS = 9_999
-"""Most re-deals: enough that one release can alarm after a correction for some hundred attacks."""
-BATCH = 500
-EXCEEDANCES = 25
-"""Re-deals as extreme as the release after which no more are made: it is no alarm."""
 ATTEMPTS = 4
 """Records tried for each predicate wanted; a release of many duplicates yields fewer."""
 
@@ -51,6 +47,7 @@ class SinglingOut(Attack):
     """
 
     name: ClassVar[str] = "singling_out"
+    question: ClassVar[Question] = "singling out"
     threat: ClassVar[ThreatModel] = ThreatModel(
         sees="the synthetic table",
         knows="the public schema",
@@ -102,7 +99,7 @@ class SinglingOut(Attack):
             baseline_trials=len(guesses),
             control_successes=control_hits,
             control_trials=len(chosen),
-            p_value=permutation_p_value(matched, hits - control_hits, rng=rng),
+            p_value=permutation_p_value(matched, hits - control_hits, success="one", rng=rng),
         )
 
     def _multivariate(
@@ -145,41 +142,6 @@ def univariate(schema: Sequence[Column], synthetic: NDArray[np.float64]) -> list
                 terms.append(("at least", float(values[-1])))
         found.extend(Predicate(terms=((i, comparison, v),)) for comparison, v in terms)
     return found
-
-
-def permutation_p_value(
-    matched: NDArray[np.bool_], excess: int, *, rng: np.random.Generator
-) -> float:
-    """Return the p-value of `excess` under random re-deals of the records into two halves.
-
-    Args:
-        matched: predicates x records; the first half of the records was used, the second was not.
-        excess: predicates that match exactly one used record, less those for unused records.
-        rng: source of the re-deals.
-
-    Reference: J. Besag and P. Clifford, Sequential Monte Carlo p-values (1991), section 2: h / l
-        when the h-th re-deal as extreme is the l-th made, else (1 + how many) / (1 + all).
-    """
-    from scipy.sparse import csr_matrix
-
-    # Records that no predicate matches change nothing, wherever they are dealt.
-    relevant = np.asarray(matched.any(axis=0))
-    if not relevant.any():
-        return 1.0
-    counts = csr_matrix(matched[:, relevant].astype(np.int32))
-    total = matched.sum(axis=1)[:, None]
-    half = np.arange(matched.shape[1]) < matched.shape[1] // 2
-    extreme = 0
-    for made in range(0, PERMUTATIONS, BATCH):
-        halves = np.tile(half, (min(BATCH, PERMUTATIONS - made), 1))
-        dealt = rng.permuted(halves, axis=1)[:, relevant].T.astype(np.int32)
-        first = np.asarray(counts @ dealt)
-        excesses = np.sum(first == 1, axis=0) - np.sum(total - first == 1, axis=0)
-        places = np.flatnonzero(excesses >= excess)
-        if extreme + len(places) >= EXCEEDANCES:
-            return EXCEEDANCES / (made + int(places[EXCEEDANCES - extreme - 1]) + 1)
-        extreme += len(places)
-    return (1 + extreme) / (1 + PERMUTATIONS)
 
 
 def _guess(schema: Sequence[Column], length: int, rng: np.random.Generator) -> Predicate:

@@ -1,5 +1,6 @@
 """Exact binomial bounds, vectorised: the only statistics that a verdict on privacy rests on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -71,3 +72,17 @@ def clopper_pearson(successes: int, trials: int, *, alpha: float = 0.05) -> Inte
         lower=float(binomial_lower(successes, trials, alpha=alpha / 2)),
         upper=float(binomial_upper(successes, trials, alpha=alpha / 2)),
     )
+
+
+def holm(p_values: Sequence[float], *, alpha: float) -> list[bool]:
+    """Return which hypotheses are rejected, with any false rejection at most `alpha` likely.
+
+    Reference: S. Holm, A Simple Sequentially Rejective Multiple Test Procedure (1979).
+    """
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    rejected = [False] * len(p_values)
+    for rank, i in enumerate(order):
+        if p_values[i] > alpha / (len(order) - rank):
+            break
+        rejected[i] = True
+    return rejected

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from dpsynth import __version__
-from dpsynth.cli.auditing import attack
+from dpsynth.cli.attacking import attack
 from dpsynth.cli.claims import audit
 from dpsynth.cli.experiments import report, sweep
 from dpsynth.cli.judging import evaluate

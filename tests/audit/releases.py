@@ -12,6 +12,11 @@ def copier(train: Table, *, rng: np.random.Generator) -> Table:
     return train
 
 
+def half_copier(train: Table, *, rng: np.random.Generator) -> Table:
+    """Release the first half of the training table as it is."""
+    return train.take(np.arange((len(train) + 1) // 2))
+
+
 def stranger(train: Table, *, rng: np.random.Generator) -> Table:
     """Release other records of the same law: nothing about the training table."""
     return draw(len(train), rng=rng)

@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import binom
 
 from dpsynth.audit.attack import AttackTarget
-from dpsynth.audit.membership import ShadowMembership, isolation
+from dpsynth.audit.membership import ShadowMembership
+from dpsynth.audit.shadows import isolation
 from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
 from tests.audit.releases import copier, target_of

@@ -5,10 +5,11 @@ import pytest
 from scipy.stats import binom
 
 from dpsynth.audit.attack import Attack, AttackTarget, fisher_p_value
+from dpsynth.audit.dealing import PERMUTATIONS, permutation_p_value
 from dpsynth.audit.linkability import Linkability
 from dpsynth.audit.predicates import MISSING, Predicate
 from dpsynth.audit.records import distances, plain_records
-from dpsynth.audit.singling_out import PERMUTATIONS, SinglingOut, permutation_p_value, univariate
+from dpsynth.audit.singling_out import SinglingOut, univariate
 from dpsynth.data.schema import CategoricalColumn, FloatColumn
 from dpsynth.errors import InvalidValueError, UnknownNameError
 from tests.audit.releases import copier, stranger, target_of
@@ -91,7 +92,7 @@ def test_overlapping_predicates_raise_no_false_alarms() -> None:
         released, both = rng.normal(size=(40, 2)), rng.normal(size=(80, 2))
         matched = directions @ both.T >= (directions @ released.T).max(axis=1)[:, None]
         hits, control = ((part.sum(axis=1) == 1).sum() for part in np.hsplit(matched, 2))
-        alarms += permutation_p_value(matched, int(hits - control), rng=rng) <= 0.05
+        alarms += permutation_p_value(matched, int(hits - control), success="one", rng=rng) <= 0.05
         naive += fisher_p_value(int(hits), 200, int(control), 200) <= 0.05
     assert alarms <= binom.isf(1e-3, 300, 0.05) == 28
     # Negative control: the test that takes predicates for independent trials.
@@ -111,13 +112,13 @@ def test_permutation_p_value_is_exact_on_a_small_case() -> None:
     # Each of four predicates matches one record of its own, all among the four used ones: the
     # excess is 4 in one deal of C(8, 4) = 70.
     matched = np.hstack([np.eye(4, dtype=bool), np.zeros((4, 4), dtype=bool)])
-    assert 0.002 <= permutation_p_value(matched, 4, rng=rng) <= 0.04
-    assert permutation_p_value(matched, -4, rng=rng) == 1.0
-    assert permutation_p_value(matched[:0], 0, rng=rng) == 1.0
+    assert 0.002 <= permutation_p_value(matched, 4, success="one", rng=rng) <= 0.04
+    assert permutation_p_value(matched, -4, success="one", rng=rng) == 1.0
+    assert permutation_p_value(matched[:0], 0, success="one", rng=rng) == 1.0
     # Two matches are one success on either side, or none at all: an excess of 1 never occurs.
     pair = np.zeros((1, 8), dtype=bool)
     pair[0, [0, 4]] = True
-    assert permutation_p_value(pair, 1, rng=rng) == 1 / (1 + PERMUTATIONS)
+    assert permutation_p_value(pair, 1, success="one", rng=rng) == 1 / (1 + PERMUTATIONS)
 
 
 def test_parameters_outside_their_rules_are_refused() -> None:

@@ -19,7 +19,7 @@ def say(
 ) -> Callable[..., tuple[int, str]]:
     """Run a command in a folder with train.csv, control.csv and their schema."""
     monkeypatch.chdir(tmp_path)
-    for name, seed in (("train", 0), ("control", 1)):
+    for name, seed in (("train", 0), ("control", 1), ("other", 2)):
         table = coded_table(dependent_codes(200, SHAPE, rng=np.random.default_rng(seed)), SHAPE)
         table.frame.to_csv(tmp_path / f"{name}.csv", index=False)
         (tmp_path / "s.toml").write_text(table.schema.to_toml())
@@ -55,18 +55,75 @@ def test_audit_prints_its_bounds_together(say, tmp_path: Path) -> None:
     assert verdict["registration"]["sha256"] in said
 
 
-@pytest.mark.parametrize(("released", "alarm"), [("train.csv", "yes"), ("control.csv", "no")])
+@pytest.mark.parametrize(("released", "alarm"), [("train.csv", "YES"), ("other.csv", "no")])
 def test_attack_finds_an_outright_copy(say, released: str, alarm: str) -> None:
     code, said = say(
         *("attack", "train.csv", released, "--schema", "s.toml"),
         *("--control", "control.csv", "--attack", "linkability"),
     )
     assert code == 0, said
-    heads, line, note = said.splitlines()
-    assert heads.split()[-1] == "alarm"
-    assert line.split()[0] == "linkability"
+    (line,) = [text for text in said.splitlines() if text.startswith(" linkability")]
     assert line.split()[-1] == alarm
-    assert "no privacy guarantee" in note
+    assert ("Yes: linkability succeeds" in said) == (alarm == "YES")
+    assert "no privacy guarantee" in said
+
+
+def test_attack_answers_three_questions_on_one_page(say, tmp_path: Path) -> None:
+    code, said = say(
+        *("attack", "train.csv", "train.csv", "--schema", "s.toml", "--control", "control.csv"),
+        *("--html", "page.html", "--out", "page.json"),
+    )
+    assert code == 0, said
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for question in ("be singled out?", "be linked?", "be inferred about a person?"):
+        assert question in said
+        assert question in page
+    found = json.loads((tmp_path / "page.json").read_text())
+    assert len(found) == 10
+    for record in found:
+        label = record["attack"]
+        assert label in said
+        assert label in page
+        assert record["risk"]["lower"] <= record["risk"]["value"] <= record["risk"]["upper"]
+    assert any(record["alarm"] for record in found)
+    assert page.count(">YES<") == sum(record["alarm"] for record in found)
+    assert "<script" not in page
+
+
+def test_attack_refuses_controls_that_are_none(say, tmp_path: Path) -> None:
+    def attack(train: str, control: str) -> tuple[int, str]:
+        return say("attack", train, "other.csv", "--schema", "s.toml", "--control", control)
+
+    lines = (tmp_path / "control.csv").read_text().splitlines()
+    (tmp_path / "small.csv").write_text("\n".join(lines[:31]))
+    code, said = attack("train.csv", "small.csv")
+    assert code == 2
+    assert "has 30 records, but 142 are needed" in said
+    code, said = attack("train.csv", "train.csv")
+    assert code == 2
+    assert "200 of the 200 control records are in the training table too" in said
+
+
+def test_attack_names_the_file_that_does_not_fit_its_schema(say, tmp_path: Path) -> None:
+    text = (tmp_path / "other.csv").read_text()
+    (tmp_path / "odd.csv").write_text("odd" + text)
+    code, said = say(
+        *("attack", "train.csv", "odd.csv", "--schema", "s.toml", "--control", "control.csv"),
+    )
+    assert code == 2
+    assert "unknown column" in said
+    assert "(in odd.csv)" in said
+
+
+@pytest.mark.parametrize("where", ["--html", "--out"])
+def test_attack_refuses_places_before_it_works(say, tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").write_text("")
+    code, said = say(
+        *("attack", "train.csv", "other.csv", "--schema", "s.toml", "--control", "control.csv"),
+        *(where, "file/page"),
+    )
+    assert code == 2
+    assert "file" in said
 
 
 def test_attacks_that_run_the_generator_again_need_it(say) -> None:
@@ -85,7 +142,7 @@ def test_attacks_that_run_the_generator_again_need_it(say) -> None:
 @pytest.mark.slow
 def test_membership_runs_the_generator_again(say) -> None:
     code, said = say(
-        *("attack", "train.csv", "control.csv", "--schema", "s.toml", "--control", "control.csv"),
+        *("attack", "train.csv", "other.csv", "--schema", "s.toml", "--control", "control.csv"),
         *("--attack", "membership", "--generator", "independent", "--epsilon", "1"),
     )
     assert code == 0, said

@@ -1,16 +1,17 @@
 """What every registered attack must do: a new one is tested by its line in the registry."""
 
 from dataclasses import asdict
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from dpsynth.audit.attack import Attack, AttackTarget
+from dpsynth.audit.attack import Attack, AttackTarget, Question
 from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
 from dpsynth.registry import ATTACKS
-from tests.audit.releases import copier, stranger, target_of
+from tests.audit.releases import copier, half_copier, stranger, target_of
 
 
 @pytest.fixture(params=list(ATTACKS))
@@ -30,6 +31,7 @@ def test_it_says_who_it_is(attack: Attack) -> None:
     assert all(len(text.split()) >= 3 for text in asdict(attack.threat).values())
     assert attack.identity.startswith(attack.name + "(")
     assert len(attack.reference) > 20
+    assert attack.question in get_args(Question)
 
 
 def test_it_finds_a_copy(attack: Attack) -> None:
@@ -49,7 +51,8 @@ def test_it_is_silent_where_nothing_leaks(attack: Attack) -> None:
 
 
 def test_equal_seeds_give_equal_results(attack: Attack) -> None:
-    target = target_of(copier, 100, rng=np.random.default_rng(2))
+    # Half a copy, and fewer controls: what an attack draws matters, if it draws anything.
+    target = target_of(half_copier, 100, control=60, rng=np.random.default_rng(2))
     first, second, third = (
         attack.run(target, rng=np.random.default_rng(seed)) for seed in (3, 3, 4)
     )
@@ -76,6 +79,20 @@ def test_it_does_not_read_the_order_of_the_release(attack: Attack) -> None:
         refit=lambda train, *, rng: train.take(rng.permutation(len(train))),
     )
     assert attack.run(shuffled, rng=rng).alarm
+
+
+def test_one_synthetic_row_gives_a_result(attack: Attack) -> None:
+    rng = np.random.default_rng(8)
+    whole = target_of(stranger, 100, rng=rng)
+    row = whole.control.take(np.array([3]))
+
+    def one(train: Table, *, rng: np.random.Generator) -> Table:
+        return row
+
+    target = AttackTarget(train=whole.train, control=whole.control, synthetic=row, refit=one)
+    found = attack.run(target, rng=rng)
+    assert 0 <= found.rate.lower <= found.rate.value <= found.rate.upper <= 1
+    assert found.risk.lower <= 0
 
 
 def test_tiny_and_constant_tables_give_a_result(attack: Attack) -> None:
