@@ -78,6 +78,8 @@ class Mechanism:
         replay = Replay(
             self.transcript, self.worlds, Faulty(rng=np.random.default_rng(seed), **halved)
         )
+        # What scores learn is fixed before the runs that they judge, and serves all audits alike.
+        replay.learn((runs + 1) // 2)
         found = 0
         for start in range(0, audits, _AT_ONCE):
             size = min(_AT_ONCE, audits - start)
