@@ -27,7 +27,7 @@ SPLITS = 8
 @final
 @dataclass(frozen=True, kw_only=True)
 class SameLaw:
-    """How a distance between two real samples of one law depends on their size.
+    """How far two real samples of one law are from the best score, depending on their size.
 
     A hold-out is usually smaller than a synthetic table, and small samples are farther apart, so
     its bare score would flatter every generator. Random disjoint samples of all real records, as
@@ -37,10 +37,10 @@ class SameLaw:
     Args:
         train_rows: rows of the training table.
         size: rows of each of the two samples compared.
-        mean: mean score at that size.
+        mean: mean distance of the score from the best one, at that size.
         deviation: standard deviation of a score at that size.
-        exponent: growth of the score with the size: -1/2 where cells are well filled, nearer to 0
-            where they are sparse.
+        exponent: growth of that distance with the size: -1/2 where cells are well filled, nearer
+            to 0 where they are sparse.
     """
 
     train_rows: int
@@ -56,8 +56,9 @@ class SameLaw:
             The expected score; the interval covers the score of one such sample.
         """
         factor = (_harmonic_mean(self.train_rows, rows) / self.size) ** self.exponent
+        reach = min(self.mean * factor, metric.maximum - metric.minimum)
         return student_interval(
-            min(self.mean * factor, metric.maximum),
+            metric.best - reach if metric.higher_is_better else metric.best + reach,
             self.deviation * factor * sqrt(1 + 1 / SPLITS),
             freedom=SPLITS - 1,
             minimum=metric.minimum,
@@ -147,8 +148,8 @@ def _same_law(
     # The size wanted where there are real records enough, else the nearest that there are.
     size = min(round(_harmonic_mean(len(train), rows)), len(everything) // 2)
     small = max(size // 4, 1)
-    scores = _split_scores(metric, everything, size, rng)
-    coarse = _split_scores(metric, everything, small, rng)
+    scores = _split_distances(metric, everything, size, rng)
+    coarse = _split_distances(metric, everything, small, rng)
     exponent = -0.5
     if scores.mean() > 0 and coarse.mean() > 0 and small < size:
         slope = log(scores.mean() / coarse.mean()) / log(size / small)
@@ -162,12 +163,12 @@ def _same_law(
     )
 
 
-def _split_scores(
+def _split_distances(
     metric: Metric, everything: Sample, size: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     scores = np.empty(SPLITS)
     for i in range(SPLITS):
         order = rng.permutation(len(everything))
         first, second = everything.take(order[:size]), everything.take(order[size : 2 * size])
-        scores[i] = metric.value(first, second, rng=rng)
+        scores[i] = abs(metric.value(first, second, rng=rng) - metric.best)
     return scores
