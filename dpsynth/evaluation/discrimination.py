@@ -1,9 +1,13 @@
 """Whether a classifier tells synthetic records from real ones: C2ST, and pMSE with its null.
 
-Predictions are cross-fitted: in-sample, a flexible model separates two samples of one law. Records
-of equal codes count off over the folds, in both tables alike, so that a copy of a real record is
-held out together with it, and nothing depends on the order of rows or columns. Both see codes, not
-how values are written: classifiers that see mid-points of bins separate anything.
+Predictions are cross-fitted: in-sample, a flexible model separates two samples of one law. Folds
+are drawn, and not stratified by what records are, since an excess of a kind in every fold would be
+learned in one and confirmed in another. Records are sorted first, so that nothing depends on the
+order of rows or columns. Both see codes, not how values are written: classifiers that see
+mid-points of bins separate anything.
+
+Of a table that copies the real one, every kind that training has too much of is lacking in testing:
+predictions are worse than chance, which counts as chance here and is the best score.
 """
 
 from dataclasses import dataclass
@@ -93,15 +97,13 @@ class ClassifierTwoSample(DiscriminationMetric):
     def score(self, real: Sample, synthetic: Sample, *, rng: np.random.Generator) -> Score:
         both, made = self._both(real, synthetic, rng)
         predicted = np.zeros(len(made))
-        fold = counted_off(both, made, self.folds, rng=rng)
-        for train, test in _splits(fold, made):
+        for train, test in _splits(made, self.folds, rng):
             predicted[test] = self._predict(both, made, train, test)
         area, error = roc_auc(predicted[made], predicted[~made])
         found = student_interval(
             area, error, freedom=float("inf"), minimum=self.minimum, maximum=self.maximum
         )
-        low, middle, high = (max(x, 0.5) for x in (found.lower, found.value, found.upper))
-        return Score(value=middle, lower=low, upper=high)
+        return _at_least(self.minimum, found)
 
     def _predict(self, both: Sample, made: Labels, train: Labels, test: Labels) -> Array:
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -125,15 +127,15 @@ class PropensityRatio(DiscriminationMetric):
     """pMSE over its mean under permuted labels: how far propensities are from even, beyond chance.
 
     pMSE is the mean of (p - 1/2)^2 over records of both tables, which weigh equally, with p from a
-    cross-fitted logistic regression on single columns. 1 is what equal laws score. Dependence
-    between columns is not seen: `c2st_auc` sees it.
+    cross-fitted logistic regression on single columns. 1 is what equal laws score; a ratio below
+    it counts as 1. Dependence between columns is not seen: `c2st_auc` sees it.
 
     Args:
         permutations: of the labels, for the null.
     """
 
     name: ClassVar[str] = "pmse_ratio"
-    minimum: ClassVar[float] = 0.0
+    minimum: ClassVar[float] = 1.0
     maximum: ClassVar[float] = LARGEST_RATIO
     reference: ClassVar[str] = (
         "J. Snoke, G. Raab, B. Nowok, C. Dibben and A. Slavkovic, General and specific utility "
@@ -149,63 +151,41 @@ class PropensityRatio(DiscriminationMetric):
     def score(self, real: Sample, synthetic: Sample, *, rng: np.random.Generator) -> Score:
         both, made = self._both(real, synthetic, rng)
         features = points(both)
-        squares = self._squares(both, features, made, rng)
+        squares = self._squares(features, made, rng)
         value = float(squares @ _balanced(made)) / len(made)
         null = [
-            float(np.mean(self._squares(both, features, label, rng) * _balanced(label)))
+            float(np.mean(self._squares(features, label, rng) * _balanced(label)))
             for label in (rng.permutation(made) for _ in range(self.permutations))
         ]
-        scale = 1.0 / float(np.mean(null)) if np.mean(null) > 0 else LARGEST_RATIO / 0.25
+        expected = float(np.mean(null))
+        scale = 1.0 / expected if expected > 0 else 0.0  # where nothing can be fitted
         parts = [squares[made], squares[~made]]
         few = min(len(part) for part in parts) < 2
-        error = np.nan if few else np.sqrt(sum(x.var(ddof=1) / len(x) / 4 for x in parts))
-        return student_interval(
+        error = np.nan if few else np.sqrt(sum(x.var(ddof=1) / len(x) / 4 for x in parts)) * scale
+        found = student_interval(
             min(value * scale, self.maximum),
-            float(error * scale),
+            float(error),
             freedom=float("inf"),
             minimum=self.minimum,
             maximum=self.maximum,
         )
+        return _at_least(self.minimum, found)
 
-    def _squares(
-        self, both: Sample, features: Array, made: Labels, rng: np.random.Generator
-    ) -> Array:
+    def _squares(self, features: Array, made: Labels, rng: np.random.Generator) -> Array:
         """Return (p - 1/2)^2 of each record."""
         from sklearn.linear_model import LogisticRegression
 
         propensity = np.full(len(made), 0.5)
-        fold = counted_off(both, made, self.folds, rng=rng)
-        for train, test in _splits(fold, made):
+        for train, test in _splits(made, self.folds, rng):
             model = LogisticRegression(max_iter=200)
             model.fit(features[train], made[train], sample_weight=_balanced(made[train]))
             propensity[test] = model.predict_proba(features[test])[:, 1]
         return (propensity - 0.5) ** 2
 
 
-def counted_off(
-    both: Sample, made: Labels, folds: int, *, rng: np.random.Generator
-) -> NDArray[np.intp]:
-    """Return a fold for each record: equal ones of one label are spread over all, in turn.
-
-    Args:
-        both: records in lexicographic order, or any in which equal ones are together.
-        made: the label of each.
-        folds: how many.
-        rng: source of each kind's first fold.
-    """
-    kind = np.concatenate([[0], np.cumsum((np.diff(both.codes, axis=0) != 0).any(axis=1))])
-    run = np.lexsort([made, kind])
-    key = 2 * kind[run] + made[run]
-    first = np.concatenate([[True], key[1:] != key[:-1]])
-    place = np.arange(len(made))
-    turn = np.empty(len(made), dtype=np.intp)
-    turn[run] = place - np.maximum.accumulate(np.where(first, place, 0))
-    offset = rng.permutation(int(kind[-1]) + 1)
-    return (offset[kind] + turn) % folds
-
-
-def _splits(fold: NDArray[np.intp], made: Labels) -> list[tuple[Labels, Labels]]:
-    """Return (training, test) masks of the folds that both labels train."""
+def _splits(made: Labels, folds: int, rng: np.random.Generator) -> list[tuple[Labels, Labels]]:
+    """Return (training, test) masks of random folds, of those that both labels train."""
+    fold = rng.permutation(len(made)) % folds
     found: list[tuple[Labels, Labels]] = []
     for test in (fold == f for f in np.unique(fold)):
         seen = made[~test]
@@ -218,3 +198,12 @@ def _balanced(made: Labels) -> Array:
     """Return weights of mean 1 under which both labels weigh equally."""
     share = made.mean()
     return np.where(made, 0.5 / share, 0.5 / (1.0 - share))
+
+
+def _at_least(chance: float, score: Score) -> Score:
+    """Return the score with what is worse than chance set to chance."""
+    return Score(
+        value=max(score.value, chance),
+        lower=max(score.lower, chance),
+        upper=max(score.upper, chance),
+    )
