@@ -143,6 +143,7 @@ HEAVY = {
     "dp_accounting",
     "statsmodels",
     "diffprivlib",
+    "fairlearn",
     "optuna",
 }
 

@@ -236,7 +236,7 @@ def seeded(subject: Subject) -> None:
 
 def monotone(subject: Subject) -> None:
     """More is worse: a table that is spoilt by growing shares."""
-    shares = (0.0, 0.5, 1.0) if subject.predicts else (0.0, 0.25, 0.5, 1.0)
+    shares = (0.0, 0.5, 1.0) if subject.predicts else (0.0, 0.2, 0.5, 1.0)
     fresh = table_of(subject.rows, 1)
     losses = [
         subject.loss(subject.spoil(fresh, share, rng=np.random.default_rng(2))) for share in shares
