@@ -14,6 +14,7 @@ Records come from a small law of mixed columns with missing values (`known_law`)
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import pairwise
 from math import isfinite
 from typing import TypeAlias, final
 
@@ -89,7 +90,7 @@ class Subject:
             ConformanceError: a value that is none, or is out of range.
         """
         against = table_of(self.rows, 0) if real is None else real
-        value = float(self.measure(against, synthetic, np.random.default_rng(0)))
+        value = float(self.measure(against, synthetic, _stream(0)))
         _demand(isfinite(value), self, f"scores {value!r}")
         inside = self.minimum - 1e-9 <= value <= self.maximum + 1e-9
         _demand(inside, self, f"scores {value!r}, out of its range")
@@ -99,7 +100,7 @@ class Subject:
 @cache
 def table_of(rows: int, seed: int) -> Table:
     """Return records of the law, the same ones for the same arguments."""
-    return known_law.draw(rows, rng=np.random.Generator(np.random.PCG64(seed)))
+    return known_law.draw(rows, rng=_stream(seed))
 
 
 def examine(subject: Subject) -> dict[str, str]:
@@ -111,6 +112,10 @@ def examine(subject: Subject) -> dict[str, str]:
         except Exception as error:  # noqa: BLE001 - whatever it raises is a failure of the metric
             failures[name] = f"{type(error).__name__}: {error}"
     return failures
+
+
+def _stream(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(seed))
 
 
 def _demand(holds: bool, subject: Subject, what: str) -> None:
@@ -125,7 +130,7 @@ def _ruin(subject: Subject) -> tuple[float, float]:
         ConformanceError: ruin is no worse.
     """
     fresh = table_of(subject.rows, 1)
-    ruined = subject.spoil(fresh, 1.0, rng=np.random.default_rng(2))
+    ruined = subject.spoil(fresh, 1.0, rng=_stream(2))
     loss = subject.loss(fresh)
     worse = subject.loss(ruined) - loss
     _demand(worse > 0, subject, "is no worse for a ruined table")
@@ -178,7 +183,7 @@ def unequal_sizes(subject: Subject) -> None:
 def row_order(subject: Subject) -> None:
     """The order of rows, real and synthetic, plays no part."""
     real, fresh = table_of(subject.rows, 0), table_of(subject.rows, 1)
-    order = np.random.default_rng(5).permutation(subject.rows)
+    order = _stream(5).permutation(subject.rows)
     turned = subject.loss(fresh.take(order), real.take(order[::-1]))
     _same(subject, turned, subject.loss(fresh), "the order of rows")
 
@@ -197,7 +202,7 @@ def column_order(subject: Subject) -> None:
 def formatting(subject: Subject) -> None:
     """Where in its bin a value lies plays no part: models draw it at random."""
     codec, fresh = Codec(schema=known_law.SCHEMA), table_of(subject.rows, 1)
-    drawn = codec.decode(codec.encode(fresh), rng=np.random.default_rng(6))
+    drawn = codec.decode(codec.encode(fresh), rng=_stream(6))
     _same(subject, subject.loss(drawn), subject.loss(fresh), "values within their bins")
 
 
@@ -228,26 +233,27 @@ def one_row(subject: Subject) -> None:
 def seeded(subject: Subject) -> None:
     """Equal seeds give equal values, whatever was drawn in between."""
     real, fresh = table_of(subject.rows, 0), table_of(subject.rows, 1)
-    first = subject.measure(real, fresh, np.random.default_rng(8))
-    subject.measure(fresh, real, np.random.default_rng(9))
-    again = subject.measure(real, fresh, np.random.default_rng(8))
+    first = subject.measure(real, fresh, _stream(8))
+    subject.measure(fresh, real, _stream(9))
+    again = subject.measure(real, fresh, _stream(8))
     _demand(first == again, subject, f"scores {first!r} and then {again!r} with one seed")
 
 
 def monotone(subject: Subject) -> None:
-    """More is worse: a table that is spoilt by growing shares."""
-    shares = (0.0, 0.5, 1.0) if subject.predicts else (0.0, 0.2, 0.5, 1.0)
+    """More is worse: a table that is spoilt by growing shares, but for 5% that chance may do."""
+    # Prediction from half spoilt records is as good as from none: it is asked for less.
+    shares = (0.0, 0.5, 1.0) if subject.predicts else (0.0, 0.35, 0.7, 1.0)
     fresh = table_of(subject.rows, 1)
-    losses = [
-        subject.loss(subject.spoil(fresh, share, rng=np.random.default_rng(2))) for share in shares
-    ]
-    _demand(losses == sorted(losses), subject, f"is not monotone under corruption: {losses}")
-    _demand(losses[-1] > losses[0], subject, "does not see corruption")
+    losses = [subject.loss(subject.spoil(fresh, share, rng=_stream(2))) for share in shares]
+    worse = losses[-1] - losses[0]
+    _demand(worse > 0, subject, "does not see corruption")
+    falls = max(first - second for first, second in pairwise(losses))
+    _demand(falls <= 0.05 * worse, subject, f"is not monotone under corruption: {losses}")
 
 
 def untouched(subject: Subject) -> None:
     """What is read is not changed."""
-    fresh = known_law.draw(100, rng=np.random.default_rng(10))
+    fresh = known_law.draw(100, rng=_stream(10))
     before = known_law.codes_of(fresh).copy()
     subject.loss(fresh)
     kept = np.array_equal(known_law.codes_of(fresh), before)

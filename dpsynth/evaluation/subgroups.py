@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.columns import CategoricalColumn, Column, IntegerColumn
 from dpsynth.errors import InvalidValueError, MissingExtraError, NoRecordsError
 from dpsynth.evaluation.intervals import roc_auc
 from dpsynth.evaluation.marginals import TwoWayTvd
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dpsynth.data.table import Table
 
 _FEWEST = 2
+_MOST_VALUES = 20
 
 
 @final
@@ -100,12 +101,13 @@ def compare_subgroups(
         train: what the generator was fitted to.
         holdout: real records that it never saw.
         synthetic: what it made.
-        sensitive: a categorical column; missing values are a group of their own.
+        sensitive: a categorical column, or a whole-number one of at most 20 values without bins;
+            missing values are a group of their own.
         rng: source of splits and fits.
         target: what is predicted; None: nothing, and only distances are compared.
 
     Raises:
-        InvalidValueError: a column that is not categorical, or the target; different columns.
+        InvalidValueError: a column without such groups, or the target; different columns.
         UnknownNameError: no such column.
         MissingExtraError: a target is given, and fairlearn is not installed.
 
@@ -113,9 +115,7 @@ def compare_subgroups(
         (2020); M. Hardt, E. Price and N. Srebro, Equality of Opportunity in Supervised Learning
         (2016), definition 2.1.
     """
-    column = train.schema.column(sensitive)
-    if not isinstance(column, CategoricalColumn):
-        raise InvalidValueError("sensitive", sensitive, "a categorical column: its groups")
+    names = _names(train.schema.column(sensitive))
     if target is not None and target.column == sensitive:
         raise InvalidValueError("sensitive", sensitive, "another column than the target")
     samples = [Sample.of(table, target=target) for table in (train, holdout, synthetic)]
@@ -123,7 +123,6 @@ def compare_subgroups(
     check_same_columns(samples[0], samples[1])
     position = train.schema.names.index(sensitive)
     members = [sample.columns[position] for sample in samples]
-    names = [*map(str, column.categories), *(["missing"] if column.missing else [])]
     areas, disparity = {}, None
     if target is not None:
         areas, disparity = _predicted(samples, members[1], target, rng)
@@ -142,6 +141,18 @@ def compare_subgroups(
         auc_gap=max(told) - min(told) if told else nan,
         disparity=disparity,
     )
+
+
+def _names(column: Column) -> list[str]:
+    """Return the name of each code of a column whose codes are groups of people."""
+    if isinstance(column, CategoricalColumn):
+        found = [str(category) for category in column.categories]
+    elif isinstance(column, IntegerColumn) and not column.binned and column.size <= _MOST_VALUES:
+        found = [str(value) for value in range(column.lower, column.upper + 1)]
+    else:
+        rule = f"a categorical column, or one of at most {_MOST_VALUES} whole numbers without bins"
+        raise InvalidValueError("sensitive", column.name, rule)
+    return [*found, "missing"] if column.missing else found
 
 
 def _subgroup(
