@@ -100,8 +100,8 @@ def evaluate_privately(
         seed: research mode, reproducible and not for release; None is release mode.
 
     Raises:
-        InvalidValueError: the number of records is secret, a unit has several rows, or a parameter
-            is out of its range.
+        InvalidValueError: the number of records is secret (also where some may be dropped), a unit
+            has several rows, or a parameter is out of its range.
         FileError, DataError, UnknownNameError: records that do not fit the schema.
 
     Reference: R. McKenna, B. Mullins, D. Sheldon and G. Miklau, AIM (2022), definition 1; J. Dong,
@@ -114,6 +114,9 @@ def evaluate_privately(
     if schema.max_rows_per_unit != 1:
         rule = "1: rows of a unit are sampled, so that how many remain is secret"
         raise InvalidValueError("max_rows_per_unit", schema.max_rows_per_unit, rule)
+    if schema.constraints and schema.on_violation == "drop":
+        rule = "'error': how many records are left after others were dropped is secret"
+        raise InvalidValueError("on_violation", "drop", rule)
     budget = Budget(epsilon=epsilon, delta=delta, relation=parse_relation(relation))
     made = read_table(synthetic, schema)
     noise, _, _ = random_streams(seed)

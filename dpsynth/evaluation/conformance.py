@@ -123,6 +123,7 @@ def _demand(holds: bool, subject: Subject, what: str) -> None:
         raise ConformanceError(f"{subject.name} {what}")
 
 
+@cache
 def _ruin(subject: Subject) -> tuple[float, float]:
     """Return the loss of a fresh table of the law, and how much worse a ruined one is.
 

@@ -12,6 +12,7 @@ are nearly equal: there a difference is noise, and its absolute value spreads .6
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Literal, final
 
 import numpy as np
@@ -57,9 +58,7 @@ class MarginalMetric(Metric):
     @final
     def distances(self, real: Sample, synthetic: Sample) -> NDArray[np.float64]:
         """Return the total variation distance of each set, .5 sum abs(p - q), in order."""
-        tables = frequencies(real, synthetic, self._sets(real))
-        # Rounding may carry the sum beyond one.
-        return np.array([min(0.5 * np.abs(p - q).sum(), 1.0) for p, q, _ in tables])
+        return _distances(real, synthetic, self.ways, self.limit, self.seed)
 
     @final
     def value(self, real: Sample, synthetic: Sample, *, rng: np.random.Generator) -> float:  # noqa: ARG002
@@ -83,6 +82,20 @@ class MarginalMetric(Metric):
 
     def _sets(self, sample: Sample) -> list[tuple[int, ...]]:
         return choose_sets(len(sample.sizes), self.ways, limit=self.limit, seed=self.seed)
+
+
+# Samples are equal to themselves only. Eight metrics read three kinds of distances.
+@lru_cache(maxsize=4)
+def _distances(
+    real: Sample, synthetic: Sample, ways: int, limit: int, seed: int
+) -> NDArray[np.float64]:
+    tables = frequencies(
+        real, synthetic, choose_sets(len(real.sizes), ways, limit=limit, seed=seed)
+    )
+    # Rounding may carry the sum beyond one.
+    found = np.array([min(0.5 * np.abs(p - q).sum(), 1.0) for p, q, _ in tables])
+    found.flags.writeable = False
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

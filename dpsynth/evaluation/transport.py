@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.columns import Column
 from dpsynth.errors import InvalidValueError
+from dpsynth.evaluation.contingency import DENSE_CELLS
 from dpsynth.evaluation.intervals import influence_error, student_interval
 from dpsynth.evaluation.metric import Metric, Score
 from dpsynth.evaluation.sample import Sample, representatives
@@ -123,14 +124,13 @@ class TwoWayWasserstein(TransportMetric):
         for i, j in self._pairs(real.schema.names):
             size = real.sizes[j]
             first, second = (s.columns[i] * size + s.columns[j] for s in (real, synthetic))
-            cells, inverse = np.unique(np.concatenate([first, second]), return_inverse=True)
-            p = np.bincount(inverse[: len(first)], minlength=cells.size) / len(first)
-            q = np.bincount(inverse[len(first) :], minlength=cells.size) / len(second)
+            cells, first, second = _occupied(first, second, real.sizes[i] * size)
+            p, q = (np.bincount(x, minlength=cells.size) / len(x) for x in (first, second))
             places = seen[i][0][cells // size] + seen[j][0][cells % size]
             places /= np.sqrt(seen[i][1] + seen[j][1])
             found = [line_transport(p, q, along) for along in places.T]
             mean = np.mean([potential for _, potential in found], axis=0)
-            yield float(np.mean([d for d, _ in found])), mean[inverse[len(first) :]]
+            yield float(np.mean([d for d, _ in found])), mean[second]
 
     def _pairs(self, names: tuple[str, ...]) -> list[tuple[int, int]]:
         """Return the pairs to see; which they are does not depend on the order of columns."""
@@ -148,6 +148,19 @@ class TwoWayWasserstein(TransportMetric):
             return gaussian * np.sqrt(0.5), (gaussian**2).sum(axis=0)
         gaussian = rng.normal(size=self.directions)
         return places[:, None] * gaussian, gaussian**2
+
+
+def _occupied(
+    first: NDArray[np.intp], second: NDArray[np.intp], cells: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Return the cells that occur, in order, and each record's place among them."""
+    if cells > max(DENSE_CELLS, len(first) + len(second)):
+        found, place = np.unique(np.concatenate([first, second]), return_inverse=True)
+        return found, place[: len(first)], place[len(first) :]
+    there = np.zeros(cells, dtype=np.bool_)
+    there[first] = there[second] = True
+    place = np.cumsum(there) - 1
+    return np.flatnonzero(there), place[first], place[second]
 
 
 def line_transport(p: Array, q: Array, places: Array) -> tuple[float, Array]:

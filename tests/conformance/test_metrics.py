@@ -29,6 +29,11 @@ def made(name: str) -> Metric:
     return make_metrics([name], target=ILL)[0]
 
 
+@cache
+def subject_of(metric: Metric) -> Subject:
+    return Subject.of(metric, spoil=SPOIL.get(metric.name, corrupt))
+
+
 @pytest.fixture(params=[_marked(name) for name in METRICS])
 def metric(request: pytest.FixtureRequest) -> Metric:
     return made(request.param)
@@ -36,7 +41,7 @@ def metric(request: pytest.FixtureRequest) -> Metric:
 
 @pytest.mark.parametrize("invariant", INVARIANTS)
 def test_it_does_what_every_metric_must(metric: Metric, invariant: str) -> None:
-    INVARIANTS[invariant](Subject.of(metric, spoil=SPOIL.get(metric.name, corrupt)))
+    INVARIANTS[invariant](subject_of(metric))
 
 
 def test_it_says_what_it_is(metric: Metric) -> None:
