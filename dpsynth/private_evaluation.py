@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
 from dpsynth.data.encoding import Codec
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import DataError, InvalidValueError
 from dpsynth.evaluation.contingency import choose_sets
 from dpsynth.opening import read_table, with_unit
 from dpsynth.privacy.budget import Budget, Neighbouring
@@ -118,10 +118,13 @@ def evaluate_privately(
         rule = "'error': how many records are left after others were dropped is secret"
         raise InvalidValueError("on_violation", "drop", rule)
     budget = Budget(epsilon=epsilon, delta=delta, relation=parse_relation(relation))
-    made = read_table(synthetic, schema)
+    table, made = read_table(real, schema), read_table(synthetic, schema)
+    if schema.public_rows not in (None, len(table)):
+        rule = f"its schema declares public_rows = {schema.public_rows}"
+        raise DataError(None, f"{len(table)} rows", rule)
     noise, _, _ = random_streams(seed)
     private = PrivateData(
-        read_table(real, schema),
+        table,
         with_unit(budget, schema),
         noise=noise,
         accountant="zcdp" if delta > 0 else "pure",

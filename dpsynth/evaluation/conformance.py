@@ -48,6 +48,8 @@ class Subject:
         predicts: whether real records are test records, on which training records are not perfect.
         spoil: (table, share, rng=...) -> a table worse by the share, in what the metric is for:
             `known_law.corrupt` (noise) or `known_law.collapse` (few kinds of records).
+        lose: table -> one that lost a class which the metric is about: `known_law.lose_class` or,
+            for metrics of what is rare, `known_law.lose_tail`.
         slack: how far a value may move, as a part of what separates the law from ruin, when nothing
             of substance does.
         rows: records of a table.
@@ -60,11 +62,18 @@ class Subject:
     maximum: float
     predicts: bool = False
     spoil: Spoil = field(default=known_law.corrupt)
+    lose: Callable[[Table], Table] = field(default=known_law.lose_class)
     slack: float = 1e-9
     rows: int = 800
 
     @classmethod
-    def of(cls, metric: Metric, *, spoil: Spoil = known_law.corrupt) -> "Subject":
+    def of(
+        cls,
+        metric: Metric,
+        *,
+        spoil: Spoil = known_law.corrupt,
+        lose: Callable[[Table], Table] = known_law.lose_class,
+    ) -> "Subject":
         """Return a metric of this package as a subject; one that predicts has more slack."""
         predicts = metric.reads == "holdout"
         return cls(
@@ -75,6 +84,7 @@ class Subject:
             maximum=metric.maximum,
             predicts=predicts,
             spoil=spoil,
+            lose=lose,
             slack=0.2 if predicts else 1e-9,
         )
 
@@ -162,7 +172,7 @@ def identity(subject: Subject) -> None:
 def lost_class(subject: Subject) -> None:
     """A table without one of two classes is worse."""
     loss, worse = _ruin(subject)
-    lost = subject.loss(known_law.replace(table_of(subject.rows, 1), ill="no"))
+    lost = subject.loss(subject.lose(table_of(subject.rows, 1)))
     _demand(lost > loss + 0.05 * worse, subject, "does not count a lost class")
 
 

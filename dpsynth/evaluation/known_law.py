@@ -66,3 +66,14 @@ def collapse(table: Table, share: float, *, rng: np.random.Generator) -> Table:
     rows = np.arange(len(table))
     few = rng.integers(min(5, len(table)), size=len(table))
     return table.take(np.where(rng.random(len(table)) < share, few, rows))
+
+
+def lose_class(table: Table) -> Table:
+    """Return the table without one of its two classes: everyone is well."""
+    return replace(table, ill="no")
+
+
+def lose_tail(table: Table) -> Table:
+    """Return the table without what is rare in it: nobody has more than three visits."""
+    visits = table.frame["visits"]
+    return replace(table, visits=visits.mask(visits > 3, 3))
