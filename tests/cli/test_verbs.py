@@ -60,7 +60,7 @@ def test_private_evaluation_is_charged_and_says_so(say, tmp_path: Path) -> None:
     assert "tvd_3way" in said
     assert "no privacy guarantee" not in said
     receipt = json.loads((tmp_path / "r.json").read_text())
-    assert len(receipt["entries"]) == 3
+    assert len(receipt["ledger"]["entries"]) == 3
     for wrong in ((), ("--epsilon", "1", "--metric", "tvd_1way"), ("--epsilon", "0")):
         code, said = say(*files, *wrong)
         assert code == 2, said
