@@ -61,6 +61,15 @@ ALLOWED: dict[str, set[str]] = {
         "data.schema",
     },
     "opening": {"errors", "privacy", "data", "curator", "preparation"},
+    "private_evaluation": {
+        "errors",
+        "privacy",
+        "data",
+        "curator",
+        "evaluation.contingency",
+        "opening",
+        "synthesis",
+    },
     "drift": {"errors", "privacy", "data", "pgm", "curator", "generators", "synthesis", "opening"},
     "tuning": {
         "errors",
@@ -135,6 +144,7 @@ HEAVY = {
     "dp_accounting",
     "statsmodels",
     "diffprivlib",
+    "fairlearn",
     "optuna",
 }
 

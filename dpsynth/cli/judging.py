@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dpsynth.cli.groups import judge_subgroups
 from dpsynth.cli.options import check_seed, schema_option
 from dpsynth.cli.output import UNPROTECTED, print_table, write_json
+from dpsynth.cli.private_judging import judge_privately
 
 if TYPE_CHECKING:
     from dpsynth.data.datasets import Target
@@ -24,7 +26,23 @@ if TYPE_CHECKING:
 @click.option("--above", type=float, help="A numeric target is positive above this value.")
 @click.option("--positive", help="A categorical target is positive at this category.")
 @click.option("--metric", "metrics", multiple=True, help="A metric's name; by default all.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of subsampling.")
+@click.option("--sensitive", metavar="COLUMN", help="Compare its groups, too.")
+@click.option("--private", is_flag=True, help="Charge the evaluation; mean total variation only.")
+@click.option("--epsilon", type=float, help="With --private: budget of the evaluation.")
+@click.option("--delta", type=float, default=1e-9, show_default=True, help="With --private.")
+@click.option(
+    "--relation",
+    type=click.Choice(["replace", "add_remove"]),
+    default="replace",
+    show_default=True,
+    help="With --private; add_remove needs public_rows in the schema.",
+)
+@click.option("--receipt", metavar="FILE", help="With --private: what was spent (JSON).")
+@click.option(
+    "--seed",
+    type=int,
+    help="Of subsampling, by default 0; with --private of the noise: research, not for release.",
+)
 @click.option("--out", metavar="FILE", help="The scores as JSON.")
 def evaluate(
     *,
@@ -36,14 +54,26 @@ def evaluate(
     above: float | None,
     positive: str | None,
     metrics: tuple[str, ...],
-    seed: int,
+    sensitive: str | None,
+    private: bool,
+    epsilon: float | None,
+    delta: float,
+    relation: str,
+    receipt: str | None,
+    seed: int | None,
     out: str | None,
 ) -> None:
     """Score SYNTHETIC records against REAL ones, each score beside its references.
 
     Without --holdout, REAL is split in two at random, and what prediction is tested on may be what
-    the generator was fitted to.
+    the generator was fitted to. With --private the scores are noisy and may be published.
     """
+    if private:
+        given = {"--holdout": holdout, "--target": target, "--sensitive": sensitive}
+        _refuse_all({**given, "--metric": metrics or None}, "left out with --private")
+        bought = (epsilon, delta, relation)
+        return judge_privately(real, synthetic, schema_path, bought, receipt, seed=seed, out=out)
+    _refuse_all({"--epsilon": epsilon, "--receipt": receipt}, "given with --private only")
     import numpy as np
 
     from dpsynth.data.files import load_file
@@ -52,22 +82,35 @@ def evaluate(
 
     schema = Schema.load(schema_path)
     aim = _target(schema, target, above=above, positive=positive)
-    rng = np.random.default_rng(check_seed(seed))
+    rng = np.random.default_rng(check_seed(seed or 0))
     train, unseen = load_file(real, schema), None
     if holdout is None:
         train, unseen = _halves(train, rng)
         click.echo("No --holdout: REAL is split in two at random.", err=True)
-    found = score(
-        train,
-        unseen or load_file(holdout or real, schema),
-        load_file(synthetic, schema),
-        metrics=metrics or _all_metrics(has_target=aim is not None),
-        target=aim,
-        rng=rng,
-    )
+    tables = train, unseen or load_file(holdout or real, schema), load_file(synthetic, schema)
+    chosen = metrics or _all_metrics(has_target=aim is not None)
+    found = score(*tables, metrics=chosen, target=aim, rng=rng)
     _print_scores(found)
+    record: Any = [asdict(e) for e in found]
+    if sensitive is not None:
+        record = {"scores": record, "subgroups": judge_subgroups(tables, sensitive, aim, rng)}
+    click.echo(UNPROTECTED)
     if out is not None:
-        write_json([asdict(e) for e in found], out)
+        write_json(record, out)
+    return None
+
+
+def _refuse_all(given: dict[str, Any], rule: str) -> None:
+    """Refuse options that have no meaning here.
+
+    Raises:
+        InvalidValueError: one of them was given.
+    """
+    from dpsynth.errors import InvalidValueError
+
+    for option, value in given.items():
+        if value is not None:
+            raise InvalidValueError(option, value, rule)
 
 
 def _target(
@@ -117,4 +160,3 @@ def _print_scores(scores: "list[Evaluation]") -> None:
             for score in scores
         ],
     )
-    click.echo(UNPROTECTED)

@@ -27,7 +27,7 @@ SPLITS = 8
 @final
 @dataclass(frozen=True, kw_only=True)
 class SameLaw:
-    """How a distance between two real samples of one law depends on their size.
+    """How far two real samples of one law are from the best score, depending on their size.
 
     A hold-out is usually smaller than a synthetic table, and small samples are farther apart, so
     its bare score would flatter every generator. Random disjoint samples of all real records, as
@@ -37,10 +37,10 @@ class SameLaw:
     Args:
         train_rows: rows of the training table.
         size: rows of each of the two samples compared.
-        mean: mean score at that size.
+        mean: mean distance of the score from the best one, at that size.
         deviation: standard deviation of a score at that size.
-        exponent: growth of the score with the size: -1/2 where cells are well filled, nearer to 0
-            where they are sparse.
+        exponent: growth of that distance with the size: -1/2 where cells are well filled, nearer
+            to 0 where they are sparse.
     """
 
     train_rows: int
@@ -56,8 +56,9 @@ class SameLaw:
             The expected score; the interval covers the score of one such sample.
         """
         factor = (_harmonic_mean(self.train_rows, rows) / self.size) ** self.exponent
+        reach = min(self.mean * factor, metric.maximum - metric.minimum)
         return student_interval(
-            min(self.mean * factor, metric.maximum),
+            metric.best - reach if metric.higher_is_better else metric.best + reach,
             self.deviation * factor * sqrt(1 + 1 / SPLITS),
             freedom=SPLITS - 1,
             minimum=metric.minimum,
@@ -107,13 +108,13 @@ class References:
         real, fresh = Sample.of(train, target=target), Sample.of(holdout, target=target)
         check_same_columns(real, fresh)
         floor = real.independent(rng=rng, target=None if target is None else target.column)
-        same_law: dict[str, SameLaw] = {}
+        distant = [metric for metric in metrics if metric.reads == "train"]
+        same_law = _same_laws(distant, real, fresh, rows=rows or len(real), rng=rng)
         ceiling: dict[str, Score] = {}
         independent: dict[str, Score] = {}
         for metric in metrics:
             key = metric.identity
             if metric.reads == "train":
-                same_law[key] = _same_law(metric, real, fresh, rows=rows or len(real), rng=rng)
                 independent[key] = metric.score(real, floor, rng=rng)
             else:
                 seen = real.draw(rows or len(real), rng=rng)
@@ -140,34 +141,48 @@ def _harmonic_mean(first: int, second: int) -> float:
     return 2 / (1 / first + 1 / second)
 
 
-def _same_law(
-    metric: Metric, train: Sample, holdout: Sample, *, rows: int, rng: np.random.Generator
-) -> SameLaw:
+def _same_laws(
+    metrics: Sequence[Metric],
+    train: Sample,
+    holdout: Sample,
+    *,
+    rows: int,
+    rng: np.random.Generator,
+) -> dict[str, SameLaw]:
+    """Return how each metric's distance from its best score depends on size; identity -> law."""
     everything = pool(train, holdout)
     # The size wanted where there are real records enough, else the nearest that there are.
-    size = min(round(_harmonic_mean(len(train), rows)), len(everything) // 2)
+    size = max(min(round(_harmonic_mean(len(train), rows)), len(everything) // 2), 1)
     small = max(size // 4, 1)
-    scores = _split_scores(metric, everything, size, rng)
-    coarse = _split_scores(metric, everything, small, rng)
-    exponent = -0.5
-    if scores.mean() > 0 and coarse.mean() > 0 and small < size:
-        slope = log(scores.mean() / coarse.mean()) / log(size / small)
-        exponent = min(max(slope, -1.0), 0.0)
-    return SameLaw(
-        train_rows=len(train),
-        size=size,
-        mean=float(scores.mean()),
-        deviation=float(scores.std(ddof=1)),
-        exponent=exponent,
-    )
+    large = _split_distances(metrics, everything, size, rng)
+    coarse = _split_distances(metrics, everything, small, rng)
+    found: dict[str, SameLaw] = {}
+    for metric, apart, wide in zip(metrics, large, coarse, strict=True):
+        exponent = -0.5
+        if apart.mean() > 0 and wide.mean() > 0 and small < size:
+            slope = log(apart.mean() / wide.mean()) / log(size / small)
+            exponent = min(max(slope, -1.0), 0.0)
+        found[metric.identity] = SameLaw(
+            train_rows=len(train),
+            size=size,
+            mean=float(apart.mean()),
+            deviation=float(apart.std(ddof=1)),
+            exponent=exponent,
+        )
+    return found
 
 
-def _split_scores(
-    metric: Metric, everything: Sample, size: int, rng: np.random.Generator
+def _split_distances(
+    metrics: Sequence[Metric], everything: Sample, size: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    scores = np.empty(SPLITS)
+    """Return how far from the best each split scores, of shape (metrics, splits).
+
+    All metrics score the same splits, so that those which compare the same marginals count once.
+    """
+    apart = np.empty((len(metrics), SPLITS))
     for i in range(SPLITS):
         order = rng.permutation(len(everything))
         first, second = everything.take(order[:size]), everything.take(order[size : 2 * size])
-        scores[i] = metric.value(first, second, rng=rng)
-    return scores
+        for found, metric in zip(apart, metrics, strict=True):
+            found[i] = abs(metric.value(first, second, rng=rng) - metric.best)
+    return apart

@@ -62,6 +62,11 @@ class Sample:
         """Return `rows` distinct records in random order; all of them when there are no more."""
         return self.take(rng.permutation(len(self))[:rows])
 
+    def only(self, positions: list[int]) -> "Sample":
+        """Return the records with the columns at `positions` alone, in that order."""
+        schema = Schema(columns=tuple(self.schema.columns[i] for i in positions))
+        return Sample(schema=schema, codes=self.codes[:, positions], labels=self.labels)
+
     def independent(self, *, rng: np.random.Generator, target: str | None = None) -> "Sample":
         """Return the sample with each column permuted on its own: exact marginals, no dependence.
 

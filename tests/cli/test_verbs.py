@@ -41,6 +41,34 @@ def test_evaluate_prints_each_score_beside_its_references(say, tmp_path: Path) -
     assert score["value"] < score["independent"]
 
 
+def test_evaluate_compares_groups(say, tmp_path: Path) -> None:
+    code, said = say(
+        *("evaluate", "train.csv", "control.csv", "--schema", "s.toml", "--metric", "tvd_1way"),
+        *("--holdout", "control.csv", "--sensitive", "c3", "--out", "scores.json"),
+    )
+    assert code == 0, said
+    assert "Between groups: tvd gap" in said
+    written = json.loads((tmp_path / "scores.json").read_text())
+    assert written["scores"][0]["metric"] == "tvd_1way"
+    assert written["subgroups"]["groups"][0]["real"] > 0
+
+
+def test_private_evaluation_is_charged_and_says_so(say, tmp_path: Path) -> None:
+    files = ("evaluate", "train.csv", "control.csv", "--schema", "s.toml", "--private")
+    code, said = say(*files, "--epsilon", "5", "--seed", "0", "--receipt", "r.json")
+    assert code == 0, said
+    assert "tvd_3way" in said
+    assert "no privacy guarantee" not in said
+    receipt = json.loads((tmp_path / "r.json").read_text())
+    assert len(receipt["ledger"]["entries"]) == 3
+    for wrong in ((), ("--epsilon", "1", "--metric", "tvd_1way"), ("--epsilon", "0")):
+        code, said = say(*files, *wrong)
+        assert code == 2, said
+    code, said = say(*files[:-1], "--epsilon", "1")
+    assert code == 2
+    assert "--private" in said
+
+
 def test_audit_prints_its_bounds_together(say, tmp_path: Path) -> None:
     code, said = say(
         *("audit", "independent", "--epsilon", "1", "--runs", "400", "--out", "verdict.json")

@@ -16,8 +16,10 @@ def test_values_lie_between_their_references() -> None:
     train, holdout, synthetic = draw(2000, rng=rng), draw(800, rng=rng), draw(2000, rng=rng)
     spoilt = corrupt(synthetic, 0.1, rng=rng)
     # Independent columns are perfect in single ones, and nearly so in distances from the centre;
-    # a little noise spreads records, by which more of the real ones have one beside them.
+    # a little noise spreads records, by which more of the real ones have one beside them. Trees
+    # that tell tables apart take their time, and are tested by themselves.
     other = ("tvd_1way", "tvd_1way_max", "alpha_precision", "beta_recall")
+    other += ("wasserstein_1way", "pmse_ratio", "tail_recall", "c2st_auc")
     names = [name for name in METRICS if name not in other]
     results = evaluate(train, holdout, spoilt, metrics=names, target=ILL, rng=rng)
     assert [r.metric for r in results] == names
