@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, cast, final
 
 import numpy as np
 
+from dpsynth.report.correction import holm
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -172,7 +174,7 @@ def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
     chosen = rows[(rows["kind"] == "attack") & rows["attack_rate"].notna()]
     groups = list(chosen.groupby(["metric", "generator", "epsilon"], sort=False))
     smallest = [min(1.0, float(g["p_value"].min()) * len(g)) for _, g in groups]
-    alarmed = _holm(smallest, alpha)
+    alarmed = [p <= alpha for p in holm(smallest)]
     found: list[Exposure] = []
     for (key, group), p_value, alarm in zip(groups, smallest, alarmed, strict=True):
         attack, generator, epsilon = cast("tuple[str, str, float]", key)
@@ -194,13 +196,3 @@ def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
 
 
 _RATES = ("attack_rate", "baseline_rate", "control_rate", "value")
-
-
-def _holm(p_values: list[float], alpha: float) -> list[bool]:
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    rejected = [False] * len(p_values)
-    for rank, i in enumerate(order):
-        if p_values[i] > alpha / (len(order) - rank):
-            break
-        rejected[i] = True
-    return rejected
