@@ -12,6 +12,7 @@ import click
 
 from dpsynth import __version__
 from dpsynth.cli.auditing import attack, audit
+from dpsynth.cli.comparing import compare
 from dpsynth.cli.experiments import report, sweep
 from dpsynth.cli.judging import evaluate
 from dpsynth.cli.linking import sample_linked, synthesize_linked
@@ -44,6 +45,7 @@ for _command in (
     attack,
     sweep,
     report,
+    compare,
 ):
     cli.add_command(_command)
 

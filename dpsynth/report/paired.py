@@ -10,6 +10,7 @@ from dpsynth.report.summary import LEVEL, Interval
 
 Floats: TypeAlias = NDArray[np.float64]
 RESAMPLES = 4999
+FLIPS = 19_999  # of 20 generators' 190 pairs one can still be shown
 
 
 def sign_flip_p(differences: Floats, strata: Sequence[Any], *, rng: np.random.Generator) -> float:
@@ -17,7 +18,7 @@ def sign_flip_p(differences: Floats, strata: Sequence[Any], *, rng: np.random.Ge
 
     If the two of each pair are exchangeable, as two runs of one algorithm are, a difference is as
     likely as its opposite, whatever its law: the test is exact at any number of pairs. It
-    enumerates up to `RESAMPLES` flips and draws as many where there are more. Of n pairs p is at
+    enumerates up to `FLIPS` flips and draws as many where there are more. Of n pairs p is at
     least 2^(1-n), so that five pairs show nothing at 5%.
 
     Args:
@@ -38,7 +39,7 @@ def sign_flip_p(differences: Floats, strata: Sequence[Any], *, rng: np.random.Ge
         np.sum,
         permutation_type="samples",
         vectorized=True,
-        n_resamples=RESAMPLES,
+        n_resamples=FLIPS,
         batch=500,
         random_state=rng,  # pyright: ignore[reportCallIssue]  its name before scipy 1.15
     )

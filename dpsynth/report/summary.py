@@ -61,6 +61,7 @@ class Point:
         holdout: what a same-size real hold-out scores.
         independent: what columns without dependence score.
         higher_is_better: the metric's direction.
+        cells: identities of the cells behind it.
     """
 
     dataset: str
@@ -71,6 +72,7 @@ class Point:
     holdout: float
     independent: float
     higher_is_better: bool
+    cells: tuple[str, ...] = ()
 
     @property
     def passes_holdout(self) -> bool:
@@ -102,6 +104,7 @@ def utility(rows: "DataFrame") -> list[Point]:
                 holdout=float(group["holdout"].mean()),
                 independent=float(group["independent"].mean()),
                 higher_is_better=bool(group["higher_is_better"].iloc[0]),
+                cells=tuple(str(cell) for cell in group["cell"]),
             )
         )
     return points
