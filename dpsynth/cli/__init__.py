@@ -14,6 +14,7 @@ from dpsynth import __version__
 from dpsynth.cli.auditing import attack, audit
 from dpsynth.cli.comparing import compare
 from dpsynth.cli.experiments import report, sweep
+from dpsynth.cli.importing import import_, split
 from dpsynth.cli.judging import evaluate
 from dpsynth.cli.linking import sample_linked, synthesize_linked
 from dpsynth.cli.synthesizing import counterfactual, sample, schema, synthesize
@@ -46,6 +47,8 @@ for _command in (
     sweep,
     report,
     compare,
+    import_,
+    split,
 ):
     cli.add_command(_command)
 

@@ -50,6 +50,7 @@ def write_report(store: str | Path, out: str | Path) -> Path:
         skipped=kept.plan()["skipped"],
         images={name: b64encode(picture).decode() for name, picture in pictures.items()},
         grids=grids,
+        imported=len(kept.imported()),
         passing=_passing(points),
         attacks=len(attacks),
         alarms=sum(e.alarm for e in attacks),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast, final
 
 import numpy as np
 
+from dpsynth.harness.store import UNVERIFIED
 from dpsynth.report.correction import holm
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def utility(rows: "DataFrame") -> list[Point]:
             Point(
                 dataset=str(dataset),
                 metric=str(metric),
-                generator=str(generator),
+                generator=_name(str(generator), group),
                 epsilon=float(epsilon),
                 score=score,
                 holdout=float(group["holdout"].mean()),
@@ -108,6 +109,11 @@ def utility(rows: "DataFrame") -> list[Point]:
             )
         )
     return points
+
+
+def _name(generator: str, rows: "DataFrame") -> str:
+    """Return what a report calls a generator whose `rows` may be of someone else's records."""
+    return f"{generator} (not verified)" if (rows["mode"] == UNVERIFIED).any() else generator
 
 
 @final
@@ -185,7 +191,7 @@ def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
         found.append(
             Exposure(
                 attack=str(attack),
-                generator=str(generator),
+                generator=_name(str(generator), group),
                 epsilon=float(epsilon),
                 rate=column["attack_rate"],
                 baseline=column["baseline_rate"],
