@@ -12,6 +12,7 @@ import click
 
 from dpsynth import __version__
 from dpsynth.cli.auditing import attack, audit
+from dpsynth.cli.benching import bench
 from dpsynth.cli.comparing import compare
 from dpsynth.cli.experiments import report, sweep
 from dpsynth.cli.importing import import_, split
@@ -46,6 +47,7 @@ for _command in (
     attack,
     sweep,
     report,
+    bench,
     compare,
     import_,
     split,

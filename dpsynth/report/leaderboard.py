@@ -14,7 +14,7 @@ from dpsynth.report.files import write_files
 from dpsynth.report.pages import Sources, render
 from dpsynth.report.pareto import Offer, offers, pareto_figure
 from dpsynth.report.ranking import Pair, Ranking, Standing, metrics_of, rank
-from dpsynth.report.summary import Interval
+from dpsynth.report.summary import Interval, shown_name
 from dpsynth.report.tables import Grid
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def board(ranking: Ranking, sources: Sources) -> Grid:
 
 def _line(place: int, standing: Standing) -> tuple[str, ...]:
     ranked = not isnan(standing.mean_rank)
-    name = standing.generator if standing.verified else f"{standing.generator} (not verified)"
+    name = shown_name(standing.generator, set() if standing.verified else {standing.generator})
     return (
         name,
         f"{place + 1}" if ranked else "not ranked",

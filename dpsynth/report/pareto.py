@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, cast, final
 import numpy as np
 
 from dpsynth.report.figures import COLOURS, MARKERS, TITLES
+from dpsynth.report.summary import shown_name, unverified_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
     from pandas import DataFrame
+_RISKS = (-0.05, 1.05)
 
 
 @final
@@ -48,6 +51,7 @@ def offers(rows: "DataFrame", metric: str) -> list[Offer]:
     seconds = fits.groupby(keys)["value"].mean()
     attacks = rows[(rows["kind"] == "attack") & rows["value"].notna()]
     risks = attacks.groupby([*keys, "metric"])["value"].mean().groupby(keys).max()
+    unverified = unverified_in(rows)
     found: list[tuple[tuple[str, float, str], bool, list[float]]] = []
     for key, group in scores.groupby(keys, sort=False):
         costs = [float(costs_of.get(key, np.nan)) for costs_of in (seconds, risks)]
@@ -62,7 +66,7 @@ def offers(rows: "DataFrame", metric: str) -> list[Offer]:
         Offer(
             dataset=str(dataset),
             epsilon=float(epsilon),
-            generator=str(generator),
+            generator=shown_name(str(generator), unverified),
             utility=float(value),
             higher_is_better=higher,
             seconds=secs,
@@ -102,6 +106,9 @@ def pareto_figure(offers: Sequence[Offer], dataset: str, metric: str) -> "Figure
             axes[i, j].set_title(f"epsilon {epsilon:g}", fontsize=10)
         arrow = "up" if chosen[0].higher_is_better else "down"
         axes[i, 0].set_ylabel(f"{TITLES.get(metric, metric)}\n({arrow} is better)", fontsize=9)
+    if not any(o.higher_is_better or o.utility <= 0 for o in chosen):
+        axes[0, 0].set_yscale("log")  # all panels share it
+        _plain_decades(axes[0, 0].yaxis)
     if generators and costs:
         marks = [_mark(axes[0, 0], n, k) for k, n in enumerate(generators)]
         figure.legend(handles=marks, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
@@ -109,8 +116,6 @@ def pareto_figure(offers: Sequence[Offer], dataset: str, metric: str) -> "Figure
 
 
 def _panel(axis: "Axes", offers: Sequence[Offer], generators: Sequence[str], cost: str) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
     known = [o for o in offers if not np.isnan(getattr(o, cost))]
     for o in known:
         k = generators.index(o.generator)
@@ -119,14 +124,19 @@ def _panel(axis: "Axes", offers: Sequence[Offer], generators: Sequence[str], cos
     if cost == "seconds":
         axis.set_xscale("log")
         axis.set_xlabel("seconds of the fit")
+        _plain_decades(axis.xaxis)
     else:
         axis.set_xlabel("largest risk of an attack")
-    if known and not known[0].higher_is_better and min(o.utility for o in known) > 0:
-        axis.set_yscale("log")
-        axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axis.yaxis.set_minor_formatter(NullFormatter())
+        axis.set_xlim(*_RISKS)
     axis.grid(alpha=0.25, lw=0.5)
+
+
+def _plain_decades(axis: "Axis") -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _style(k: int, *, filled: bool) -> dict[str, Any]:

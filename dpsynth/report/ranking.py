@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from dpsynth.errors import UnknownNameError
-from dpsynth.harness.store import UNVERIFIED
 from dpsynth.report.correction import holm
 from dpsynth.report.paired import Floats, seed_bootstrap, sign_flip_p
-from dpsynth.report.summary import ALPHA, Interval
+from dpsynth.report.summary import ALPHA, Interval, unverified_in
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -214,7 +213,6 @@ def _standing(
     others = [g for g in ranks.columns if g != generator]
     is_ranked = generator in ranks
     rates = [_win_rate(*_common(errors, generator, other)) for other in others]
-    ran = rows[(rows["generator"] == generator) & (rows["kind"] != "audit")]
     return Standing(
         generator=generator,
         mean_rank=float(ranks[generator].mean()) if is_ranked else float("nan"),
@@ -225,7 +223,7 @@ def _standing(
         failed=int(np.isinf(errors[generator]).sum()),
         blocks=int(errors[generator].notna().sum()),
         cells=tuple(dict.fromkeys(str(c) for c in own["cell"])),
-        verified=not bool((ran["mode"] == UNVERIFIED).any()),
+        verified=generator not in unverified_in(rows),
     )
 
 

@@ -86,6 +86,7 @@ def utility(rows: "DataFrame") -> list[Point]:
     """Return one point for each data set, metric, generator and epsilon, in the order of rows."""
     chosen = rows[(rows["kind"] == "utility") & rows["value"].notna()]
     keys = ["dataset", "metric", "generator", "epsilon"]
+    unverified = unverified_in(rows)
     points: list[Point] = []
     for key, group in chosen.groupby(keys, sort=False):
         dataset, metric, generator, epsilon = cast("tuple[str, str, str, float]", key)
@@ -99,7 +100,7 @@ def utility(rows: "DataFrame") -> list[Point]:
             Point(
                 dataset=str(dataset),
                 metric=str(metric),
-                generator=_name(str(generator), group),
+                generator=shown_name(str(generator), unverified),
                 epsilon=float(epsilon),
                 score=score,
                 holdout=float(group["holdout"].mean()),
@@ -111,9 +112,14 @@ def utility(rows: "DataFrame") -> list[Point]:
     return points
 
 
-def _name(generator: str, rows: "DataFrame") -> str:
-    """Return what a report calls a generator whose `rows` may be of someone else's records."""
-    return f"{generator} (not verified)" if (rows["mode"] == UNVERIFIED).any() else generator
+def unverified_in(rows: "DataFrame") -> set[str]:
+    """Return the labels of generators whose records someone else made."""
+    return {str(g) for g in rows.loc[rows["mode"] == UNVERIFIED, "generator"]}
+
+
+def shown_name(generator: str, unverified: set[str]) -> str:
+    """Return what a report calls a generator: its label, and whether its claim is verified."""
+    return f"{generator} (not verified)" if generator in unverified else generator
 
 
 @final
@@ -184,6 +190,7 @@ def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
     groups = list(chosen.groupby(["metric", "generator", "epsilon"], sort=False))
     smallest = [min(1.0, float(g["p_value"].min()) * len(g)) for _, g in groups]
     alarmed = [p <= alpha for p in holm(smallest)]
+    unverified = unverified_in(rows)
     found: list[Exposure] = []
     for (key, group), p_value, alarm in zip(groups, smallest, alarmed, strict=True):
         attack, generator, epsilon = cast("tuple[str, str, float]", key)
@@ -191,7 +198,7 @@ def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
         found.append(
             Exposure(
                 attack=str(attack),
-                generator=_name(str(generator), group),
+                generator=shown_name(str(generator), unverified),
                 epsilon=float(epsilon),
                 rate=column["attack_rate"],
                 baseline=column["baseline_rate"],
