@@ -12,8 +12,11 @@ import click
 
 from dpsynth import __version__
 from dpsynth.cli.attacking import attack
+from dpsynth.cli.benching import bench
 from dpsynth.cli.claims import audit
+from dpsynth.cli.comparing import compare
 from dpsynth.cli.experiments import report, sweep
+from dpsynth.cli.importing import import_, split
 from dpsynth.cli.judging import evaluate
 from dpsynth.cli.linking import sample_linked, synthesize_linked
 from dpsynth.cli.planted import audit_planted
@@ -47,6 +50,10 @@ for _command in (
     attack,
     sweep,
     report,
+    bench,
+    compare,
+    import_,
+    split,
 ):
     cli.add_command(_command)
 

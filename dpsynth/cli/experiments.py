@@ -10,6 +10,7 @@ from dpsynth.cli.output import print_table
 from dpsynth.errors import InvalidValueError
 
 if TYPE_CHECKING:
+    from dpsynth.harness.config import Experiment
     from dpsynth.harness.store import Record
     from dpsynth.harness.sweep import Outlook, Plan
 
@@ -37,20 +38,36 @@ def sweep(
 
     Finished cells are kept through Ctrl-C, kill -9 and a full disk, and never computed again.
     """
+    from dpsynth.harness.config import Experiment
+
+    experiment = Experiment.load(file, profile=profile)
+    store = out or f"results/{experiment.name}-{profile}"
+    context.exit(run_experiment(experiment, store, workers=workers, dry_run=dry_run))
+
+
+def run_experiment(
+    experiment: "Experiment", store_path: str, *, workers: int | None, dry_run: bool
+) -> int:
+    """Run what a store lacks of `experiment`, say how it went, and return the exit code.
+
+    Args:
+        experiment: what to run.
+        store_path: the results store.
+        workers: processes at a time; None for one a core.
+        dry_run: count the cells and stop.
+    """
     if workers is not None and workers < 1:
         raise InvalidValueError("--workers", workers, "at least 1")
-    from dpsynth.harness.config import Experiment
     from dpsynth.harness.progress import Progress
     from dpsynth.harness.store import Store
     from dpsynth.harness.sweep import look_at, make_plan, run_sweep
 
-    experiment = Experiment.load(file, profile=profile)
     plan = make_plan(experiment)
-    store = Store(out or f"results/{experiment.name}-{profile}")
+    store = Store(store_path)
     outlook = look_at(plan, store)
     _announce(plan, outlook)
     if dry_run:
-        return
+        return 0
     progress = Progress(sys.stderr)
     records: list[Record] = []
     try:
@@ -59,10 +76,9 @@ def sweep(
     except KeyboardInterrupt:
         again = "run the same command again to go on"
         click.echo(f"Stopped: {len(records)} new results are in {store.path}; {again}.", err=True)
-        context.exit(INTERRUPTED)
+        return INTERRUPTED
     _conclude(plan, records, len(outlook.finished), str(store.path))
-    if any(record.status != "done" for record in records):
-        context.exit(FAILED)
+    return FAILED if any(record.status != "done" for record in records) else 0
 
 
 def _announce(plan: "Plan", outlook: "Outlook") -> None:

@@ -41,7 +41,8 @@ class Cell:
     """One fit with everything measured on it, or the audit of one claim.
 
     Args:
-        kind: "release" (fit, sample, evaluate, attack) or "audit" (of the claim).
+        kind: "release" (fit, sample, evaluate, attack), "audit" (of the claim), or "import"
+            (evaluate and attack what someone else made).
         dataset: the data set; None for an audit, which brings its worst case along.
         generator: the algorithm.
         epsilon, delta, relation: the budget.
@@ -53,7 +54,7 @@ class Cell:
         cache: folder for what cells of one split share; not part of the identity either.
     """
 
-    kind: Literal["release", "audit"]
+    kind: Literal["release", "audit", "import"]
     dataset: DatasetChoice | None
     generator: Choice
     epsilon: float

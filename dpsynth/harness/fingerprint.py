@@ -26,7 +26,7 @@ _WITHOUT_EFFECT = (
         f"harness/{name}.py"
         for name in (
             *("config", "engine", "fingerprint", "progress", "store"),
-            *("sweep", "warm", "worker", "yardstick"),
+            *("suite", "sweep", "warm", "worker", "yardstick"),
         )
     ),
 )

@@ -46,7 +46,7 @@ def release_rows(cell: Cell, watch: Stopwatch) -> "tuple[list[Row], Receipt]":
         generator=generator,
         epsilon=cell.epsilon,
         delta=cell.delta,
-        seed=_seed(_generation(cell)),
+        seed=generation_seed(cell),
         relation=cell.relation,
         accountant=cell.generator.accountant,
     )
@@ -55,7 +55,7 @@ def release_rows(cell: Cell, watch: Stopwatch) -> "tuple[list[Row], Receipt]":
     if choice is not None:  # judged under what the data set's own schema says
         synthetic = clipped(train.schema, synthetic.frame)
     watch.enter("evaluate")
-    rows = list(_utility(cell, train, holdout, synthetic, dataset.target))
+    rows = list(utility_rows(cell, train, holdout, synthetic, dataset.target))
     if cell.attacks:
         watch.enter("attack")
         rows += attack_rows(cell, train, holdout, synthetic)
@@ -99,19 +99,26 @@ def split(table: "Table", share: float, stream: np.random.SeedSequence) -> "tupl
     return table.take(np.sort(order[held:])), table.take(np.sort(order[:held]))
 
 
-def _generation(cell: Cell) -> np.random.SeedSequence:
+def generation_seed(cell: Cell) -> int:
+    """Return the seed of the cell's fit and sample."""
     plain = cell.to_plain()
     keys = ("dataset", "generator", "epsilon", "delta", "relation")
-    return cell.stream("generation", {key: plain[key] for key in keys})
-
-
-def _seed(stream: np.random.SeedSequence) -> int:
+    stream = cell.stream("generation", {key: plain[key] for key in keys})
     return int.from_bytes(stream.generate_state(4, np.uint32).tobytes(), "little")
 
 
-def _utility(
+def utility_rows(
     cell: Cell, train: "Table", holdout: "Table", synthetic: "Table", target: "Target | None"
 ) -> Iterator[Row]:
+    """Yield one row for each metric of the cell.
+
+    Args:
+        cell: what it is part of.
+        train: the records that the generator was fitted to.
+        holdout: records that it never saw.
+        synthetic: the release.
+        target: what metrics of prediction predict.
+    """
     from dpsynth.evaluation.evaluate import evaluate
 
     assert cell.dataset is not None

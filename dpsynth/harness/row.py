@@ -29,7 +29,8 @@ class Row:
             guessing without the release, and of the same attack on records never used.
         p_value: of an attack's excess over its control.
         epsilon_claimed ... violated: the verdict of an audit of the claim.
-        accountant, mode, unit, epsilon_spent, not_for_release: the receipt's claim.
+        accountant, mode, unit, epsilon_spent, not_for_release: the receipt's claim; the mode of
+            imported records is `store.UNVERIFIED`, and nothing is known to have been spent on them.
         status, phase, error: how the cell ended, and where and why when it failed.
     """
 

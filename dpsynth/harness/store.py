@@ -3,7 +3,8 @@
 STORE/experiment.json   what was asked for
 STORE/plan.json         the cells of the last plan, and what was left out with the reason
 STORE/cells/ID.json     {"sha256": checksum of the body, "body": {...}}
-STORE/results.parquet   every row of the plan's cells; made anew at the end of a sweep
+STORE/imported/ID       empty; marks a cell of someone else's records, which no plan asks for
+STORE/results.parquet   every row of these cells; made anew at the end of a sweep
 """
 
 import json
@@ -20,6 +21,7 @@ from dpsynth.harness.row import COLUMNS, Row, Status, from_plain, to_plain
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+UNVERIFIED = "claim not verified"  # the mode of rows of records that someone else made
 _DTYPES: dict[Any, str] = {
     float: "float64",
     float | None: "float64",
@@ -132,13 +134,28 @@ class Store:
         return self._file(cell).exists() and self.read_cell(cell) is None
 
     def records(self) -> list[Record]:
-        """Return what is known of the plan's cells, in the plan's order.
+        """Return what is known of the plan's cells, in the plan's order, then of imported ones.
 
         Raises:
             FileError: the folder holds no plan.
         """
-        found = (self.read_cell(cell) for cell in self.plan()["cells"])
+        found = (self.read_cell(cell) for cell in [*self.plan()["cells"], *self.imported()])
         return [record for record in found if record is not None]
+
+    def write_imported(self, record: Record) -> None:
+        """Keep `record` of someone else's records beside the plan, whatever plans come.
+
+        Raises:
+            FileError: the disk is full.
+        """
+        self._parquet.unlink(missing_ok=True)
+        self.write(record)
+        write_atomically(self.path / "imported" / record.cell, b"")
+
+    def imported(self) -> list[str]:
+        """Return the identities of imported cells."""
+        folder = self.path / "imported"
+        return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
 
     def plan(self) -> dict[str, Any]:
         """Return the last plan: "cells" and "skipped" (title, reason)."""
@@ -149,7 +166,7 @@ class Store:
         return self._json("experiment.json")
 
     def compact(self) -> Path:
-        """Write every row of the plan's cells to one Parquet file and return its path."""
+        """Write every row of `records` to one Parquet file and return its path."""
         import io
 
         buffer = io.BytesIO()

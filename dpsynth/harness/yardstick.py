@@ -61,7 +61,7 @@ def yardstick(store: Store) -> Yardstick:
     if len(choices) != 1 or choices[0].path is not None:
         raise FileError(store.path, "its experiment is not on one registered data set")
     dataset = load_dataset(choices[0], Path())
-    _check_same(store, dataset)
+    check_same(store, dataset)
     frame = dataset.table.frame
     if dataset.target is not None:
         frame = frame.drop(columns=dataset.target.column)
@@ -82,7 +82,8 @@ def yardstick(store: Store) -> Yardstick:
     )
 
 
-def _check_same(store: Store, dataset: "Dataset") -> None:
+def check_same(store: Store, dataset: "Dataset") -> None:
+    """Raise DataError when the results in `store` were made from other records than `dataset`."""
     sums = {r.settings["fingerprint"]["data"] for r in store.records()} - {""}
     if sums - {dataset.sha256}:
         rule = f"the results in {store.path} were made from other records"

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe & Ito's colours can be told apart by colour-blind readers; markers repeat the distinction.
-_COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#999933")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#D55E00", "#999933")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 TITLES = {
     "tvd_1way": "1-way total variation",
     "tvd_2way": "2-way total variation",
@@ -58,9 +58,9 @@ def _panel(axis: "Axes", points: Sequence[Point], generators: Sequence[str]) -> 
         line = sorted((p for p in points if p.generator == name), key=lambda p: p.epsilon)
         if not line:
             continue
-        style: dict[str, Any] = {"color": _COLOURS[i % 8], "label": name}
+        style: dict[str, Any] = {"color": COLOURS[i % 8], "label": name}
         x = [p.epsilon for p in line]
-        axis.plot(x, [p.score.value for p in line], marker=_MARKERS[i % 8], ms=4, lw=1.5, **style)
+        axis.plot(x, [p.score.value for p in line], marker=MARKERS[i % 8], ms=4, lw=1.5, **style)
         lower, upper = [p.score.lower for p in line], [p.score.upper for p in line]
         axis.fill_between(x, lower, upper, color=style["color"], alpha=0.18, lw=0)
     axis.axhline(first.holdout, color="#444444", ls="--", lw=1, label="real hold-out, same size")

@@ -9,6 +9,7 @@ from dpsynth.harness.store import Record, Store, read
 from dpsynth.privacy.receipt import Receipt
 from dpsynth.report.figures import audit_figure, rendered, utility_figure
 from dpsynth.report.files import write_files
+from dpsynth.report.pages import Sources, render, title
 from dpsynth.report.summary import Point, exposures, utility, verdicts
 from dpsynth.report.tables import attack_grid, audit_grid, utility_grid
 
@@ -30,8 +31,9 @@ def write_report(store: str | Path, out: str | Path) -> Path:
     records = kept.records()
     points, audits, attacks = utility(rows), verdicts(rows), exposures(rows)
     datasets = list(dict.fromkeys(p.dataset for p in points))
+    sources = Sources(store=kept.path, out=folder)
     grids = {
-        f"utility-{d}-{m}": utility_grid(points, d, m)
+        f"utility-{d}-{m}": utility_grid(points, d, m, link=sources.link)
         for d in datasets
         for m in dict.fromkeys(p.metric for p in points if p.dataset == d)
     }
@@ -48,6 +50,7 @@ def write_report(store: str | Path, out: str | Path) -> Path:
         skipped=kept.plan()["skipped"],
         images={name: b64encode(picture).decode() for name, picture in pictures.items()},
         grids=grids,
+        imported=len(kept.imported()),
         passing=_passing(points),
         attacks=len(attacks),
         alarms=sum(e.alarm for e in attacks),
@@ -59,35 +62,23 @@ def write_report(store: str | Path, out: str | Path) -> Path:
     for name, grid in grids.items():
         files[f"{name}.md"] = grid.markdown().encode()
         files[f"{name}.tex"] = grid.latex(f"tab:{name}").encode()
+    files[sources.name] = sources.page(records).encode()
     files["report.html"] = page.encode()  # the last: where it is, all it shows is
     return write_files(folder, files, what="the report")[-1]
 
 
 def _page(*, records: list[Record], **values: Any) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("dpsynth.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     failed = [r for r in records if r.status != "done"]
     receipts = [Receipt.from_json(r.receipt) for r in records if r.receipt is not None]
-    return environment.get_template("report.html.j2").render(
+    return render(
+        "report.html.j2",
         cells=len(records),
-        failed=[(_title(r), r.status, r.phase or "", r.error or "") for r in failed],
+        failed=[(title(r), r.status, r.phase or "", r.error or "") for r in failed],
         seconds=sum(sum(r.seconds.values()) for r in records),
         claims=_claims(receipts),
         not_for_release=any(r.not_for_release for r in receipts),
         **values,
     )
-
-
-def _title(record: Record) -> str:
-    settings = record.settings
-    return f"{settings['generator']['label']}, epsilon {settings['epsilon']:g}"
 
 
 def _claims(receipts: list[Receipt]) -> list[tuple[str, int, float]]:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, cast, final
 
 import numpy as np
 
+from dpsynth.harness.store import UNVERIFIED
+from dpsynth.report.correction import holm
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -59,6 +62,7 @@ class Point:
         holdout: what a same-size real hold-out scores.
         independent: what columns without dependence score.
         higher_is_better: the metric's direction.
+        cells: identities of the cells behind it.
     """
 
     dataset: str
@@ -69,6 +73,7 @@ class Point:
     holdout: float
     independent: float
     higher_is_better: bool
+    cells: tuple[str, ...] = ()
 
     @property
     def passes_holdout(self) -> bool:
@@ -81,6 +86,7 @@ def utility(rows: "DataFrame") -> list[Point]:
     """Return one point for each data set, metric, generator and epsilon, in the order of rows."""
     chosen = rows[(rows["kind"] == "utility") & rows["value"].notna()]
     keys = ["dataset", "metric", "generator", "epsilon"]
+    unverified = unverified_in(rows)
     points: list[Point] = []
     for key, group in chosen.groupby(keys, sort=False):
         dataset, metric, generator, epsilon = cast("tuple[str, str, str, float]", key)
@@ -94,15 +100,26 @@ def utility(rows: "DataFrame") -> list[Point]:
             Point(
                 dataset=str(dataset),
                 metric=str(metric),
-                generator=str(generator),
+                generator=shown_name(str(generator), unverified),
                 epsilon=float(epsilon),
                 score=score,
                 holdout=float(group["holdout"].mean()),
                 independent=float(group["independent"].mean()),
                 higher_is_better=bool(group["higher_is_better"].iloc[0]),
+                cells=tuple(str(cell) for cell in group["cell"]),
             )
         )
     return points
+
+
+def unverified_in(rows: "DataFrame") -> set[str]:
+    """Return the labels of generators whose records someone else made."""
+    return {str(g) for g in rows.loc[rows["mode"] == UNVERIFIED, "generator"]}
+
+
+def shown_name(generator: str, unverified: set[str]) -> str:
+    """Return what a report calls a generator: its label, and whether its claim is verified."""
+    return f"{generator} (not verified)" if generator in unverified else generator
 
 
 @final
@@ -174,7 +191,8 @@ def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
     chosen = rows[(rows["kind"] == "attack") & rows["attack_rate"].notna()]
     groups = list(chosen.groupby(["metric", "generator", "epsilon"], sort=False))
     smallest = [min(1.0, float(g["p_value"].min()) * len(g)) for _, g in groups]
-    alarmed = _holm(smallest, alpha)
+    alarmed = [p <= alpha for p in holm(smallest)]
+    unverified = unverified_in(rows)
     found: list[Exposure] = []
     for (key, group), p_value, alarm in zip(groups, smallest, alarmed, strict=True):
         attack, generator, epsilon = cast("tuple[str, str, float]", key)
@@ -182,7 +200,7 @@ def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
         found.append(
             Exposure(
                 attack=str(attack),
-                generator=str(generator),
+                generator=shown_name(str(generator), unverified),
                 epsilon=float(epsilon),
                 rate=column["attack_rate"],
                 baseline=column["baseline_rate"],
@@ -196,13 +214,3 @@ def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
 
 
 _RATES = ("attack_rate", "baseline_rate", "control_rate", "value")
-
-
-def _holm(p_values: list[float], alpha: float) -> list[bool]:
-    order = sorted(range(len(p_values)), key=p_values.__getitem__)
-    rejected = [False] * len(p_values)
-    for rank, i in enumerate(order):
-        if p_values[i] > alpha / (len(order) - rank):
-            break
-        rejected[i] = True
-    return rejected

@@ -1,7 +1,7 @@
 """Tables as Markdown and as LaTeX (booktabs): plain cells in, one text out."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isnan
 from typing import final
 
@@ -27,24 +27,29 @@ class Grid:
         caption: what it shows, one sentence.
         header: names of the columns.
         rows: cells, as many in each row as there are columns.
+        links: (row, column) -> address of what stands behind that cell.
     """
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    links: Mapping[tuple[int, int], str] = field(default_factory=dict)
 
     def markdown(self) -> str:
         """Return the table in Markdown, numbers to the right."""
         lines = [
             "| " + " | ".join(self.header) + " |",
             "|---" + "|---:" * (len(self.header) - 1) + "|",
-            *("| " + " | ".join(row) + " |" for row in self.rows),
+            *("| " + " | ".join(row) + " |" for row in self._linked(str, _markdown_link)),
         ]
         return f"{self.caption}\n\n" + "\n".join(lines) + "\n"
 
     def latex(self, label: str) -> str:
-        """Return a LaTeX table for the package booktabs, to be referred to by `label`."""
-        body = [" & ".join(map(escaped, row)) + r" \\" for row in self.rows]
+        """Return a LaTeX table for the package booktabs, to be referred to by `label`.
+
+        Links need the package hyperref.
+        """
+        body = [" & ".join(row) + r" \\" for row in self._linked(escaped, _latex_link)]
         return "\n".join(
             [
                 r"\begin{table}[t]",
@@ -62,14 +67,51 @@ class Grid:
             ]
         )
 
+    def _linked(
+        self, shown: Callable[[str], str], link: Callable[[str, str], str]
+    ) -> Iterator[list[str]]:
+        """Yield the rows with each text as `shown`, and as link(address, text) where it has one."""
+        for i, row in enumerate(self.rows):
+            texts = [shown(text) for text in row]
+            yield [
+                link(self.links[i, j], text) if (i, j) in self.links else text
+                for j, text in enumerate(texts)
+            ]
 
-def utility_grid(points: Sequence[Point], dataset: str, metric: str) -> Grid:
-    """Return one metric: a row a generator, a column an epsilon, then the two references."""
+
+def _markdown_link(address: str, text: str) -> str:
+    return f"[{text}]({address})"
+
+
+def _latex_link(address: str, text: str) -> str:
+    return rf"\href{{{escaped(address)}}}{{{text}}}"
+
+
+def utility_grid(
+    points: Sequence[Point],
+    dataset: str,
+    metric: str,
+    *,
+    link: Callable[[Sequence[str]], str] | None = None,
+) -> Grid:
+    """Return one metric: a row a generator, a column an epsilon, then the two references.
+
+    Args:
+        points: of one or more data sets and metrics.
+        dataset, metric: the one to show.
+        link: cells -> address of what stands behind a number.
+    """
     chosen = [p for p in points if p.dataset == dataset and p.metric == metric]
     epsilons = sorted({p.epsilon for p in chosen})
-    cells = {(p.generator, p.epsilon): p.score.text() for p in chosen}
+    found = {(p.generator, p.epsilon): p for p in chosen}
     names = list(dict.fromkeys(p.generator for p in chosen))
-    rows = [(name, *(cells.get((name, e), "") for e in epsilons)) for name in names]
+    texts = {key: p.score.text() for key, p in found.items()}
+    rows = [(name, *(texts.get((name, e), "") for e in epsilons)) for name in names]
+    links = {
+        (names.index(name), 1 + epsilons.index(epsilon)): link(p.cells)
+        for (name, epsilon), p in found.items()
+        if link is not None
+    }
     if chosen:
         first = chosen[0]
         rows.append(("real hold-out, same size", *(f"{first.holdout:.3f}" for _ in epsilons)))
@@ -88,6 +130,7 @@ def utility_grid(points: Sequence[Point], dataset: str, metric: str) -> Grid:
         caption=caption,
         header=("generator", *(f"{e:g}" for e in epsilons)),
         rows=tuple(rows),
+        links=links,
     )
 
 
