@@ -7,7 +7,7 @@ distances over a fixed workload hardly does, so that privacy costs it almost no 
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,7 +146,7 @@ def evaluate_privately(
 
 def _score(
     private: PrivateData,
-    codes: "NDArray[np.integer]",
+    codes: NDArray[np.integer[Any]],
     sets: list[tuple[int, ...]],
     *,
     rows: int,
