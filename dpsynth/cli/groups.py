@@ -1,6 +1,7 @@
 """What the verb evaluate says of the groups of a sensitive column."""
 
 from dataclasses import asdict
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,4 +51,13 @@ def judge_subgroups(
             f"(real {show(d.demographic_parity_real)}), equalised odds {show(d.equalized_odds)} "
             f"(real {show(d.equalized_odds_real)})."
         )
-    return asdict(found)
+    return _told(asdict(found))
+
+
+def _told(value: Any) -> Any:
+    """Return a record with null for numbers that are none, which JSON has no word for."""
+    if isinstance(value, dict):
+        return {key: _told(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_told(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
