@@ -160,7 +160,7 @@ def _score(
         shape = tuple(sizes[a] for a in clique)
         where = np.ravel_multi_index([codes[:, position[a]].astype(np.intp) for a in clique], shape)
         counts = np.bincount(where, minlength=int(np.prod(shape))).reshape(shape)
-        return counts * (rows / len(codes))
+        return counts.astype(np.float64) * (rows / len(codes))
 
     errors, sigma = private.fit_errors(cliques, expected, amount=amount, label=f"tvd_{k}way")
     value = float(errors.mean()) / (2 * rows)

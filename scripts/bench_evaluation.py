@@ -25,7 +25,7 @@ from dpsynth.registry import DATASETS, METRICS
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--dataset", default="uci_adult")
     parser.add_argument("--every", action="store_true")

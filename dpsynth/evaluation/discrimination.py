@@ -11,7 +11,7 @@ predictions are worse than chance, which counts as chance here and is the best s
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias, final
+from typing import Any, ClassVar, Literal, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,12 +109,10 @@ class ClassifierTwoSample(DiscriminationMetric):
         from sklearn.ensemble import HistGradientBoostingClassifier
 
         kinds = [isinstance(c, CategoricalColumn) and c.size <= 255 for c in both.schema.columns]
+        # scikit-learn states types of its parameters only in part.
+        chosen: dict[str, Any] = {"early_stopping": False, "categorical_features": kinds}
         trees = HistGradientBoostingClassifier(
-            max_iter=self.rounds,
-            max_leaf_nodes=15,
-            early_stopping=False,
-            categorical_features=kinds,
-            random_state=0,
+            max_iter=self.rounds, max_leaf_nodes=15, random_state=0, **chosen
         )
         codes = both.codes.astype(np.float64)
         trees.fit(codes[train], made[train], sample_weight=_balanced(made[train]))

@@ -83,4 +83,4 @@ class TstrForestAuc(AreaMetric):
             n_estimators=self.trees, min_samples_leaf=5, random_state=int(rng.integers(2**31))
         )
         forest.fit(synthetic.codes[:, chosen], label)
-        return forest.predict_proba(real.codes[:, chosen])[:, 1]
+        return np.asarray(forest.predict_proba(real.codes[:, chosen]))[:, 1]

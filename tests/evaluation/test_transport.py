@@ -1,5 +1,7 @@
 """Transport, queries, tails and kernels against plain definitions."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -106,7 +108,8 @@ def test_macro_f1_and_r2_are_those_of_scikit_learn() -> None:
 
     rng = np.random.default_rng(4)
     truth, predicted = rng.integers(3, size=50), rng.integers(2, size=50)
-    expected = f1_score(truth, predicted, average="macro", zero_division=0)
+    settings: Any = {"average": "macro", "zero_division": 0}
+    expected = f1_score(truth, predicted, **settings)
     assert _macro_f1(truth, predicted) == pytest.approx(expected)
     x = rng.normal(size=50)
     y = x + rng.normal(size=50) / 2
