@@ -113,8 +113,8 @@ def audited_after_columns(
 PLANNED = (
     DPAR,
     DpVae(steps=5, hidden=4, latent=2),
-    DpGan(steps=5, hidden=4, latent=2, batch=16),
-    DpCtgan(steps=5, hidden=4, latent=2, batch=16),
+    DpGan(steps=5, hidden=4, latent=2, batch=16, replays=3),
+    DpCtgan(steps=5, hidden=4, latent=2, batch=16, replays=3),
     DpDiffusion(steps=5, hidden=4, diffusion_steps=3),
     Anchored(steps=5, features=8),
 )
