@@ -78,13 +78,6 @@ class LatentMixture:
         for tensor in chain.from_iterable(self._layers):
             tensor.requires_grad_()
 
-    def to(self, device: "torch.device") -> None:
-        """Move the network to a device, before it is fitted there."""
-        self._shares, self._shift = self._shares.to(device), self._shift.to(device)
-        self._latent = self._latent.to(device)
-        for tensor in chain.from_iterable(self._layers):
-            tensor.data = tensor.data.to(device)
-
     def _logits(self) -> "Tensor":
         (weight, bias), *blocks, (last, _) = self._layers
         x = self._latent @ weight + bias

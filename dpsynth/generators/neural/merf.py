@@ -127,8 +127,8 @@ class DpMerf(Generator):
             latent=self.latent,
             hidden=self.hidden,
             rng=rng,
+            device=device,
         )
-        network.to(device)
         of_features = _misfit(private.domain, query, embedded / total, sigma / total, device)
         of_pairs = hearsay(
             private.domain,
