@@ -21,7 +21,6 @@ from dpsynth.audit.transcript import (
     VoteStep,
 )
 from dpsynth.curator.observation import Observation
-from dpsynth.curator.queries import Query
 from dpsynth.curator.teachers import VotePlan
 from dpsynth.data.domain import Domain
 from dpsynth.errors import UnsupportedEventError
@@ -59,13 +58,12 @@ class ForcedNoise(NoiseSource):
         self._steps = list(reversed(transcript.steps))
         self._recorded, self._codes, self._domain = recorded, codes, domain
         self._noise = noise
-        self._voting, self._answering = False, False
+        self._voting = False
         self.departed = False
 
     def observe(self, observation: Observation) -> None:
         """Compare an access with the recorded one."""
-        self._voting |= isinstance(observation.query, VotePlan)
-        self._answering = isinstance(observation.query, Query)
+        self._voting = isinstance(observation.query, VotePlan)
         step = self._steps[-1] if self._steps else None
         asked = step.plan if isinstance(step, SgdStep | VoteStep) else step and step.query
         same = (
@@ -79,8 +77,7 @@ class ForcedNoise(NoiseSource):
             self._steps.pop()
 
     def gaussian(self, sigma: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
-        votes = self._voting and not self._answering
-        forced = None if votes else self._additive(size)
+        forced = None if self._voting else self._additive(size)
         return self._noise.gaussian(sigma, size, law=law) if forced is None else forced
 
     def laplace(self, scale: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
@@ -88,7 +85,6 @@ class ForcedNoise(NoiseSource):
         return self._noise.laplace(scale, size, law=law) if forced is None else forced
 
     def _additive(self, size: Size) -> NDArray[np.float64] | None:
-        self._answering = False
         step = self._steps.pop() if self._steps else None
         shape = (size,) if isinstance(size, int) else tuple(size)
         if not isinstance(step, AdditiveStep) or step.noise.shape != shape:
