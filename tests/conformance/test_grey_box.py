@@ -1,8 +1,5 @@
 """Every generator, and what open schemas buy, recorded and replayed on all kinds of neighbours."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,28 +11,8 @@ from dpsynth.data.open_columns import OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema
 from dpsynth.preparation.prepare import Preparation
 from dpsynth.privacy.budget import Budget, Neighbouring
-from dpsynth.registry import GENERATORS
+from tests.conformance.short import narrow
 from tests.conformance.test_generators import NAMES, mixed, needs_torch
-
-# What training decides is the same in few steps as in many.
-SHORT: Mapping[str, Mapping[str, Any]] = {
-    "anchored": {"steps": 4, "features": 16},
-    "dpar": {"steps": 4, "hidden": 4},
-    "dpctgan": {"steps": 4, "hidden": 4, "latent": 2, "batch": 16, "replays": 3},
-    "dpdiffusion": {"steps": 4, "hidden": 4, "diffusion_steps": 3},
-    "dpgan": {"steps": 4, "hidden": 4, "latent": 2, "batch": 16, "replays": 3},
-    "dpmerf": {"steps": 4, "hidden": 4, "latent": 2},
-    "dpvae": {"steps": 4, "hidden": 4, "latent": 2},
-    "margnet": {"steps": 3, "last_steps": 3, "hidden": 4, "latent": 2},
-    "pate_gan": {
-        "rounds": 3,
-        "rows": 50,
-        "features": 8,
-        "inner_steps": 2,
-        "hidden": 4,
-        "latent": 2,
-    },
-}
 
 
 @pytest.mark.parametrize("relation", list(Neighbouring))
@@ -44,9 +21,8 @@ def test_nothing_but_the_answers_tells_neighbours_apart(name: str, relation: Nei
     """Domain, number of records, queries, charges, branches and the model, to the last bit, on a
     record that comes, goes or is replaced; and no answer moves further than was charged."""
     needs_torch(name)
-    generator = GENERATORS.get(name)(**SHORT.get(name, {}))
     budget = Budget(epsilon=1.0, delta=1e-9, relation=relation)
-    found = grey_box(generator, mixed(60), budget, rng=np.random.default_rng(0))
+    found = grey_box(narrow(name), mixed(60), budget, rng=np.random.default_rng(0))
     assert found.findings == ()
     assert len(found.neighbours) == (4 if relation is Neighbouring.ADD_REMOVE else 3)
     assert found.steps > 0 or name == "uniform"
