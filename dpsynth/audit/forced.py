@@ -6,7 +6,7 @@ that follows must then be equal too: queries, charges, the model, its size. A do
 rows, a branch or a batch size taken from the records shows at once and with certainty.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Literal, final
 
@@ -19,6 +19,7 @@ from dpsynth.audit.transcript import (
     SgdStep,
     Transcript,
     VoteStep,
+    asked,
 )
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.teachers import VotePlan
@@ -65,12 +66,11 @@ class ForcedNoise(NoiseSource):
         """Compare an access with the recorded one."""
         self._voting = isinstance(observation.query, VotePlan)
         step = self._steps[-1] if self._steps else None
-        asked = step.plan if isinstance(step, SgdStep | VoteStep) else step and step.query
         same = (
             step is not None
             and observation.label == step.label
             and observation.event == step.event
-            and equal(observation.query, asked)
+            and equal(observation.query, asked(step))
         )
         self.departed |= not same
         if isinstance(step, SgdStep | VoteStep):
@@ -125,13 +125,16 @@ class ForcedNoise(NoiseSource):
         return self._noise.bernoulli(probability, size)
 
 
-def same_model(first: SyntheticModel, second: SyntheticModel) -> bool:
-    """Return whether two models release the same: schema, size, arrays to the last bit."""
-    return (
-        first.schema == second.schema
-        and first.total == second.total
-        and equal(dict(first.arrays()), dict(second.arrays()))
-    )
+def model_differences(first: SyntheticModel, second: SyntheticModel) -> Iterator[str]:
+    """Yield a sentence for each thing that two models do not both release, to the last bit."""
+    if first.schema != second.schema:
+        yield "the model's schema differs"
+    if first.total != second.total:
+        yield "the model's number of records differs"
+    arrays = (dict(first.arrays()), dict(second.arrays()))
+    names = [n for n in arrays[0] if n not in arrays[1] or not equal(arrays[0][n], arrays[1][n])]
+    if names or arrays[0].keys() != arrays[1].keys():
+        yield f"the model differs in {', '.join(names) or 'the names of its arrays'}"
 
 
 def equal(first: object, second: object) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.audit.forced import ForcedNoise, same_model
+from dpsynth.audit.forced import ForcedNoise, model_differences
 from dpsynth.audit.neighbours import NeighbouringTables
 from dpsynth.audit.replay import Worlds, expected_evidence
 from dpsynth.audit.transcript import Recorder, SelectionStep, SgdStep, Transcript, VoteStep
@@ -137,4 +137,4 @@ class _Fit:
             observer=forced.observe,
         )
         again = self.generator.fit(private, rng=deepcopy(rng))
-        return not forced.departed and same_model(again, model)
+        return not forced.departed and not any(model_differences(again, model))

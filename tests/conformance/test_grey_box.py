@@ -6,11 +6,16 @@ import pytest
 
 from dpsynth.audit.grey_box import grey_box
 from dpsynth.audit.grey_columns import grey_columns
+from dpsynth.curator.cells import Cells
+from dpsynth.curator.column_queries import ColumnHistogram
+from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.data.columns import FloatColumn
 from dpsynth.data.open_columns import OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema
+from dpsynth.data.schema import Schema
 from dpsynth.preparation.prepare import Preparation
 from dpsynth.privacy.budget import Budget, Neighbouring
+from dpsynth.privacy.events import GaussianEvent
 from tests.conformance.short import narrow
 from tests.conformance.test_generators import NAMES, mixed, needs_torch
 
@@ -82,3 +87,21 @@ def test_what_an_open_schema_buys_does_not_tell_neighbours_apart(
     # towns, bounds, values, a tree, spreads and decimals
     assert found.steps >= 14
     assert len(found.neighbours) == (3 if relation is Neighbouring.ADD_REMOVE else 2)
+
+
+@pytest.mark.parametrize("relation", list(Neighbouring))
+def test_a_histogram_that_moves_further_than_its_charge_states_is_found(
+    relation: Neighbouring,
+) -> None:
+    budget = Budget(epsilon=8.0, delta=1e-6, relation=relation)
+    cells = Cells(edges=np.linspace(0.0, 1.0, 5), atoms=np.zeros(0))
+    for stated, kinds in ((budget.l2_sensitivity, set()), (0.9, {"sensitivity"})):
+
+        def counted(private: PrivateColumns, stated: float = stated) -> Schema:
+            event = GaussianEvent(sigma=10.0, sensitivity=stated)
+            private._charge("shares", event, ColumnHistogram(name="share", cells=cells))
+            return OPEN.declared
+
+        rng = np.random.default_rng(1)
+        found = grey_columns(counted, open_records(100), ODD, OPEN, budget, rng=rng)
+        assert {finding.kind for finding in found.findings} == kinds
