@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dpsynth.audit.claim import audit_claim, audit_transcript
 from dpsynth.audit.neighbours import narrow_neighbours
-from dpsynth.audit.planted.bug import PlantedBug, Subject
+from dpsynth.audit.planted.bug import LISTED, PlantedBug, Subject
 from dpsynth.audit.replay import Worlds
 from dpsynth.audit.tradeoff import TradeOff
 from dpsynth.audit.transcript import AdditiveStep, Recorder, SelectionStep, Transcript
@@ -268,7 +268,7 @@ NOISES = (
     PlantedBug(
         name="reseeded at each fit",
         defect="Noise starts from the same seed in every fit, and cancels between two of them.",
-        seen="Tools that fix a global seed when they are made.",
+        seen=LISTED,
         faulty=TwoFits(reseeded=True),
         twin=TwoFits(reseeded=False),
     ),
@@ -289,7 +289,7 @@ NOISES = (
     PlantedBug(
         name="floating-point Laplace noise",
         defect="Noise is a double, whose low bits depend on what it was added to.",
-        seen="Mironov 2012; most libraries that draw with a numerical package.",
+        seen=LISTED,
         faulty=Bits(exact=False),
         twin=Bits(exact=True),
     ),
