@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.audit.claim import audit_claim, audit_transcript
+from dpsynth.audit.claim import audit_claim
 from dpsynth.audit.neighbours import narrow_neighbours
 from dpsynth.audit.planted.bug import LISTED, PlantedBug, Subject
-from dpsynth.audit.replay import Worlds
+from dpsynth.audit.planted.violations import violations, violations_of_step
 from dpsynth.audit.tradeoff import TradeOff
 from dpsynth.audit.transcript import AdditiveStep, Recorder, SelectionStep, Transcript
 from dpsynth.audit.verdict import decide
@@ -163,11 +163,7 @@ class Draws(Subject):
             accountant="gdp",
             noise=Faulty(rng=rng, skipped=self.skipped),
         )
-        return tuple(
-            f"{test.family}: epsilon is at least {test.epsilon_lower:.3g}"
-            for test in audit.tests
-            if test.violated
-        )
+        return violations(audit.tests)
 
 
 @final
@@ -183,7 +179,6 @@ class Choice(Subject):
 
     def findings(self, *, rng: np.random.Generator) -> tuple[str, ...]:
         """Return the tests that contradict the claim."""
-        tables = narrow_neighbours(Neighbouring.ADD_REMOVE)
         query = WorstFitQuery(
             candidates=(("x0",), ("x1",)),
             predictions=(np.array([10.0, 0.0]), np.array([10.0, 11.0])),
@@ -198,21 +193,12 @@ class Choice(Subject):
             monotone=False,
             chosen=0,
         )
-        audit = audit_transcript(
-            Transcript(steps=(step,)),
+        return violations_of_step(
+            step,
             Budget(epsilon=1.0, delta=0.0),
             accountant="pure",
-            worlds=Worlds(
-                codes=tables.codes(), domain=tables.domain, relation=Neighbouring.ADD_REMOVE
-            ),
             runs=10_000,
-            alpha=0.05,
             noise=Faulty(rng=rng, selections=self.selections),
-        )
-        return tuple(
-            f"{test.family}: epsilon is at least {test.epsilon_lower:.3g}"
-            for test in audit.tests
-            if test.violated
         )
 
 
@@ -250,9 +236,7 @@ class Bits(Subject):
             delta=0.0,
             alpha=0.05,
         )
-        return tuple(
-            f"bits: epsilon is at least {test.epsilon_lower:.3g}" for test in tests if test.violated
-        )
+        return violations(tests)
 
 
 def _fineness(answers: NDArray[np.float64]) -> NDArray[np.float64]:

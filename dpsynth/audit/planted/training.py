@@ -8,15 +8,13 @@ from typing import TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.audit.claim import audit_transcript
-from dpsynth.audit.neighbours import narrow_neighbours
 from dpsynth.audit.planted.bug import LISTED, PATE_GAN, PlantedBug, Subject
 from dpsynth.audit.planted.noises import Faulty
-from dpsynth.audit.replay import Worlds
-from dpsynth.audit.transcript import SgdStep, Transcript
+from dpsynth.audit.planted.violations import violations_of_step
+from dpsynth.audit.transcript import SgdStep
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.curator.teachers import SignFeatures, exact_votes
-from dpsynth.privacy.budget import Budget, Neighbouring
+from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.curves import gdp_epsilon
 
 Array: TypeAlias = NDArray[np.float64]
@@ -74,22 +72,12 @@ class Canary(Subject):
         step = SgdStep(
             label="dpsgd", event=plan.event, plan=plan, sample_rate=0.3, sigma=6.0, steps=20
         )
-        tables = narrow_neighbours(Neighbouring.ADD_REMOVE)
-        audit = audit_transcript(
-            Transcript(steps=(step,)),
+        return violations_of_step(
+            step,
             Budget(epsilon=10.0, delta=1e-5),
             accountant="rdp",
-            worlds=Worlds(
-                codes=tables.codes(), domain=tables.domain, relation=Neighbouring.ADD_REMOVE
-            ),
             runs=self.runs,
-            alpha=0.05,
             noise=Faulty(rng=rng, gradients=self.factor),
-        )
-        return tuple(
-            f"{test.family}: epsilon is at least {test.epsilon_lower:.3g}"
-            for test in audit.tests
-            if test.violated
         )
 
 
