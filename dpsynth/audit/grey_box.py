@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from dpsynth.audit.coupled import CoupledNoise
 from dpsynth.audit.forced import ForcedNoise, equal, model_differences
 from dpsynth.audit.neighbourhood import Neighbour, neighbourhood
+from dpsynth.audit.recording import RecordedFit, record_fit
 from dpsynth.audit.transcript import (
-    Recorder,
     SelectionStep,
     SgdStep,
     Transcript,
@@ -32,7 +32,6 @@ from dpsynth.audit.transcript import (
     asked,
 )
 from dpsynth.curator.observation import Observation
-from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Domain
 from dpsynth.data.encoding import Codec
 from dpsynth.data.table import Table
@@ -43,7 +42,7 @@ from dpsynth.privacy.events import Event, GaussianEvent, LaplaceEvent
 from dpsynth.privacy.noise import NoiseSource
 
 if TYPE_CHECKING:
-    from dpsynth.generators.base import Generator, SyntheticModel
+    from dpsynth.generators.base import Generator
 
 Codes: TypeAlias = NDArray[np.integer[Any]]
 Kind: TypeAlias = Literal["charge", "replay", "sensitivity"]
@@ -133,16 +132,6 @@ def grey_box(
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Run:
-    """One fit: what it asked, what it released, and over which domain."""
-
-    transcript: Transcript
-    model: "SyntheticModel"
-    domain: Domain
-
-
-@final
-@dataclass(frozen=True, kw_only=True, eq=False)
 class _Fits:
     """Fits of one generator on one table and on its neighbours, with coupled noise."""
 
@@ -161,11 +150,11 @@ class _Fits:
         # The last record, which goes or is replaced, joins no batch on its own table either.
         return CoupledNoise(rng=deepcopy(self.noise), shared=len(self.table) - 1)
 
-    def recorded(self) -> _Run:
+    def recorded(self) -> RecordedFit:
         noise = self.coupled()
         return self._run(self.table, noise, [noise.observe])
 
-    def compared(self, recorded: _Run, neighbour: Neighbour) -> Iterator[Finding]:
+    def compared(self, recorded: RecordedFit, neighbour: Neighbour) -> Iterator[Finding]:
         """Yield how a fit on `neighbour` that got the recorded answers differs."""
         noise = self.coupled()
         forced = ForcedNoise(
@@ -191,20 +180,20 @@ class _Fits:
 
     def _run(
         self, table: Table, noise: NoiseSource, told: list[Callable[[Observation], None]]
-    ) -> _Run:
-        recorder = Recorder(noise)
-
-        def observe(observation: Observation) -> None:
-            for each in (recorder.observe, *told):
-                each(observation)
-
-        private = PrivateData(
-            table, self.budget, noise=recorder, accountant=self.accountant, observer=observe
+    ) -> RecordedFit:
+        return record_fit(
+            self.generator,
+            table,
+            self.budget,
+            accountant=self.accountant,
+            noise=noise,
+            rng=self.rng,
+            observers=told,
         )
-        model = self.generator.fit(private, rng=deepcopy(self.rng))
-        return _Run(transcript=recorder.transcript(), model=model, domain=private.domain)
 
-    def box(self, recorded: _Run, around: list[Neighbour], findings: Iterable[Finding]) -> GreyBox:
+    def box(
+        self, recorded: RecordedFit, around: list[Neighbour], findings: Iterable[Finding]
+    ) -> GreyBox:
         return GreyBox(
             mechanism=self.generator.name,
             relation=str(self.budget.relation),
@@ -214,7 +203,7 @@ class _Fits:
         )
 
 
-def differences(first: _Run, second: _Run) -> Iterator[str]:
+def differences(first: RecordedFit, second: RecordedFit) -> Iterator[str]:
     """Yield a sentence for each kind of thing in which two fits differ."""
     if first.domain != second.domain:
         yield "the domain differs"

@@ -11,10 +11,10 @@ from dpsynth.audit.claim import audit_claim
 from dpsynth.audit.neighbours import narrow_neighbours
 from dpsynth.audit.planted.bug import LISTED, PlantedBug, Subject
 from dpsynth.audit.planted.violations import violations, violations_of_step
+from dpsynth.audit.recording import record_fit
 from dpsynth.audit.tradeoff import TradeOff
-from dpsynth.audit.transcript import AdditiveStep, Recorder, SelectionStep, Transcript
+from dpsynth.audit.transcript import AdditiveStep, SelectionStep, Transcript
 from dpsynth.audit.verdict import decide
-from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.queries import WorstFitQuery
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.privacy.budget import Budget, Neighbouring
@@ -104,12 +104,9 @@ class TwoFits(Subject):
         fits: list[Transcript] = []
         sources = [deepcopy(rng), deepcopy(rng)] if self.reseeded else rng.spawn(2)
         for source in sources:
-            recorder = Recorder(Faulty(rng=source))
-            private = PrivateData(
-                table, _BUDGET, noise=recorder, accountant="gdp", observer=recorder.observe
-            )
-            Independent().fit(private, rng=rng)
-            fits.append(recorder.transcript())
+            noise = Faulty(rng=source)
+            fit = record_fit(Independent(), table, _BUDGET, accountant="gdp", noise=noise, rng=rng)
+            fits.append(fit.transcript)
         pairs = zip(fits[0].steps, fits[1].steps, strict=True)
         return tuple(
             f"{one.label!r} got the same noise in two fits"
