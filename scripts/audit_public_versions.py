@@ -8,14 +8,13 @@ not, is in docs/audits/public_versions.md.
 
 import argparse
 import json
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from peers.contenders import HERE, Contender
-from peers.running import PeerError, prepare
+from peers.running import PeerError, prepare, timed
 
 from dpsynth.audit.tradeoff import TradeOff
 from dpsynth.audit.verdict import bound_level, decide, largest_measurable_epsilon
@@ -35,17 +34,10 @@ def probed(project: str, task: dict[str, Any]) -> Any:
     """
     python = prepare(Contender(project=project, mechanism="probe"))
     with tempfile.TemporaryDirectory() as folder:
-        given, made = Path(folder) / "task.json", Path(folder) / "out.json"
+        given, made, log = (Path(folder) / name for name in ("task.json", "out.json", "log.txt"))
         given.write_text(json.dumps(task))
         command = [str(python), str(HERE / f"probe_{project}.py"), str(given), str(made)]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=TIMEOUT, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise PeerError(f"no result in {TIMEOUT:.0f} s") from None
-        if done.returncode:
-            raise PeerError((done.stderr.strip().splitlines() or ["no message"])[-1])
+        timed(command, log=log, timeout=TIMEOUT)
         return json.loads(made.read_text())
 
 

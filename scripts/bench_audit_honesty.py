@@ -19,12 +19,12 @@ import numpy as np
 
 from dpsynth.audit.neighbours import narrow_neighbours
 from dpsynth.audit.planted.noises import Faulty
+from dpsynth.audit.recording import record_fit
 from dpsynth.audit.replay import Replay, Worlds
 from dpsynth.audit.statistics import binomial_lower, binomial_upper
 from dpsynth.audit.tradeoff import TradeOff, claimed_trade_off
-from dpsynth.audit.transcript import Recorder, SgdStep, Transcript, VoteStep
+from dpsynth.audit.transcript import SgdStep, Transcript, VoteStep
 from dpsynth.audit.verdict import decide
-from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.curator.teachers import VotePlan
 from dpsynth.privacy.budget import Budget, Neighbouring
@@ -106,12 +106,15 @@ def fitted(name: str, accountant: str, relation: Neighbouring) -> Mechanism:
     delta = 0.0 if accountant == "pure" else _DELTA
     budget = Budget(epsilon=1.0, delta=delta, relation=relation)
     tables = narrow_neighbours(relation)
-    recorder = Recorder(Faulty(rng=np.random.default_rng(0)))
-    private = PrivateData(
-        tables.first, budget, noise=recorder, accountant=accountant, observer=recorder.observe
+    fit = record_fit(
+        GENERATORS.get(name)(),
+        tables.first,
+        budget,
+        accountant=accountant,
+        noise=Faulty(rng=np.random.default_rng(0)),
+        rng=np.random.default_rng(0),
     )
-    GENERATORS.get(name)().fit(private, rng=np.random.default_rng(0))
-    return _mechanism(f"{name}, {accountant}", recorder.transcript(), budget, accountant)
+    return _mechanism(f"{name}, {accountant}", fit.transcript, budget, accountant)
 
 
 def _mechanism(name: str, transcript: Transcript, budget: Budget, accountant: str) -> Mechanism:

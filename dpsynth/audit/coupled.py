@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.observation import Observation
-from dpsynth.curator.queries import Query
 from dpsynth.curator.teachers import VotePlan
 from dpsynth.privacy.events import NoiseLaw
 from dpsynth.privacy.noise import NoiseSource, ResearchNoise, Size
@@ -47,21 +46,18 @@ class CoupledNoise(NoiseSource):
         streams = rng.spawn(5)
         self._batches, self._words, self._votes, self._gradients = streams[:4]
         self._noise = ResearchNoise(rng=streams[4])
-        self._voting, self._answering = False, False
+        self._voting = False
 
     def observe(self, observation: Observation) -> None:
-        """Note whether the next draw is for a query or for votes."""
-        self._voting |= isinstance(observation.query, VotePlan)
-        self._answering = isinstance(observation.query, Query)
+        """Note whether the next draws are for votes."""
+        self._voting = isinstance(observation.query, VotePlan)
 
     def gaussian(self, sigma: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
-        if self._voting and not self._answering:
+        if self._voting:
             return self._votes.normal(0.0, sigma, size).view(_Instead)
-        self._answering = False
         return self._noise.gaussian(sigma, size, law=law)
 
     def laplace(self, scale: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
-        self._answering = False
         return self._noise.laplace(scale, size, law=law)
 
     def normal(self, sigma: float, size: Size) -> NDArray[np.float64]:
@@ -81,7 +77,6 @@ class CoupledNoise(NoiseSource):
     def exponential_draws(
         self, scores: NDArray[np.float64], size: int, **terms: Any
     ) -> NDArray[np.intp]:
-        self._answering = False
         return self._noise.exponential_draws(scores, size, **terms)
 
     def report_noisy_max(self, scores: NDArray[np.float64], **terms: Any) -> int:

@@ -6,7 +6,7 @@ that follows must then be equal too: queries, charges, the model, its size. A do
 rows, a branch or a batch size taken from the records shows at once and with certainty.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Literal, final
 
@@ -19,9 +19,9 @@ from dpsynth.audit.transcript import (
     SgdStep,
     Transcript,
     VoteStep,
+    asked,
 )
 from dpsynth.curator.observation import Observation
-from dpsynth.curator.queries import Query
 from dpsynth.curator.teachers import VotePlan
 from dpsynth.data.domain import Domain
 from dpsynth.errors import UnsupportedEventError
@@ -59,28 +59,25 @@ class ForcedNoise(NoiseSource):
         self._steps = list(reversed(transcript.steps))
         self._recorded, self._codes, self._domain = recorded, codes, domain
         self._noise = noise
-        self._voting, self._answering = False, False
+        self._voting = False
         self.departed = False
 
     def observe(self, observation: Observation) -> None:
         """Compare an access with the recorded one."""
-        self._voting |= isinstance(observation.query, VotePlan)
-        self._answering = isinstance(observation.query, Query)
+        self._voting = isinstance(observation.query, VotePlan)
         step = self._steps[-1] if self._steps else None
-        asked = step.plan if isinstance(step, SgdStep | VoteStep) else step and step.query
         same = (
             step is not None
             and observation.label == step.label
             and observation.event == step.event
-            and equal(observation.query, asked)
+            and equal(observation.query, asked(step))
         )
         self.departed |= not same
         if isinstance(step, SgdStep | VoteStep):
             self._steps.pop()
 
     def gaussian(self, sigma: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
-        votes = self._voting and not self._answering
-        forced = None if votes else self._additive(size)
+        forced = None if self._voting else self._additive(size)
         return self._noise.gaussian(sigma, size, law=law) if forced is None else forced
 
     def laplace(self, scale: float, size: Size, *, law: NoiseLaw) -> NDArray[np.float64]:
@@ -88,7 +85,6 @@ class ForcedNoise(NoiseSource):
         return self._noise.laplace(scale, size, law=law) if forced is None else forced
 
     def _additive(self, size: Size) -> NDArray[np.float64] | None:
-        self._answering = False
         step = self._steps.pop() if self._steps else None
         shape = (size,) if isinstance(size, int) else tuple(size)
         if not isinstance(step, AdditiveStep) or step.noise.shape != shape:
@@ -129,13 +125,16 @@ class ForcedNoise(NoiseSource):
         return self._noise.bernoulli(probability, size)
 
 
-def same_model(first: SyntheticModel, second: SyntheticModel) -> bool:
-    """Return whether two models release the same: schema, size, arrays to the last bit."""
-    return (
-        first.schema == second.schema
-        and first.total == second.total
-        and equal(dict(first.arrays()), dict(second.arrays()))
-    )
+def model_differences(first: SyntheticModel, second: SyntheticModel) -> Iterator[str]:
+    """Yield a sentence for each thing that two models do not both release, to the last bit."""
+    if first.schema != second.schema:
+        yield "the model's schema differs"
+    if first.total != second.total:
+        yield "the model's number of records differs"
+    arrays = (dict(first.arrays()), dict(second.arrays()))
+    names = [n for n in arrays[0] if n not in arrays[1] or not equal(arrays[0][n], arrays[1][n])]
+    if names or arrays[0].keys() != arrays[1].keys():
+        yield f"the model differs in {', '.join(names) or 'the names of its arrays'}"
 
 
 def equal(first: object, second: object) -> bool:

@@ -21,35 +21,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.audit.coupled import CoupledNoise
-from dpsynth.audit.forced import ForcedNoise, equal
+from dpsynth.audit.forced import ForcedNoise, equal, model_differences
 from dpsynth.audit.neighbourhood import Neighbour, neighbourhood
+from dpsynth.audit.recording import RecordedFit, record_fit
 from dpsynth.audit.transcript import (
-    AdditiveStep,
-    Recorder,
     SelectionStep,
     SgdStep,
-    Step,
     Transcript,
     VoteStep,
+    asked,
 )
 from dpsynth.curator.observation import Observation
-from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Domain
 from dpsynth.data.encoding import Codec
 from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
 from dpsynth.privacy.accountant import Filter, make_accountant
 from dpsynth.privacy.budget import Budget
-from dpsynth.privacy.events import GaussianEvent, LaplaceEvent
+from dpsynth.privacy.events import Event, GaussianEvent, LaplaceEvent
 from dpsynth.privacy.noise import NoiseSource
 
 if TYPE_CHECKING:
-    from dpsynth.generators.base import Generator, SyntheticModel
+    from dpsynth.generators.base import Generator
 
 Codes: TypeAlias = NDArray[np.integer[Any]]
 Kind: TypeAlias = Literal["charge", "replay", "sensitivity"]
 # Of sums of doubles, relative to the sensitivity.
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 
 
 @final
@@ -121,7 +119,7 @@ def grey_box(
     recorded = fits.recorded()
     findings = [Finding(kind="charge", sentence=s) for s in recorded.transcript.findings]
     findings += _overspent(recorded.transcript, make_accountant(fits.accountant, budget))
-    same = Neighbour(how="the same records", table=table, shared=len(table) - 1)
+    same = Neighbour(how="the same records", table=table)
     unstable = list(fits.compared(recorded, same))
     if unstable:  # whatever differs on neighbours says nothing
         return fits.box(recorded, [], [*findings, *unstable])
@@ -130,16 +128,6 @@ def grey_box(
         findings += fits.compared(recorded, neighbour)
         findings += _moved(recorded.transcript, fits.codes, neighbour, recorded.domain)
     return fits.box(recorded, around, findings)
-
-
-@final
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Run:
-    """One fit: what it asked, what it released, and over which domain."""
-
-    transcript: Transcript
-    model: "SyntheticModel"
-    domain: Domain
 
 
 @final
@@ -162,11 +150,11 @@ class _Fits:
         # The last record, which goes or is replaced, joins no batch on its own table either.
         return CoupledNoise(rng=deepcopy(self.noise), shared=len(self.table) - 1)
 
-    def recorded(self) -> _Run:
+    def recorded(self) -> RecordedFit:
         noise = self.coupled()
         return self._run(self.table, noise, [noise.observe])
 
-    def compared(self, recorded: _Run, neighbour: Neighbour) -> Iterator[Finding]:
+    def compared(self, recorded: RecordedFit, neighbour: Neighbour) -> Iterator[Finding]:
         """Yield how a fit on `neighbour` that got the recorded answers differs."""
         noise = self.coupled()
         forced = ForcedNoise(
@@ -192,20 +180,20 @@ class _Fits:
 
     def _run(
         self, table: Table, noise: NoiseSource, told: list[Callable[[Observation], None]]
-    ) -> _Run:
-        recorder = Recorder(noise)
-
-        def observe(observation: Observation) -> None:
-            for each in (recorder.observe, *told):
-                each(observation)
-
-        private = PrivateData(
-            table, self.budget, noise=recorder, accountant=self.accountant, observer=observe
+    ) -> RecordedFit:
+        return record_fit(
+            self.generator,
+            table,
+            self.budget,
+            accountant=self.accountant,
+            noise=noise,
+            rng=self.rng,
+            observers=told,
         )
-        model = self.generator.fit(private, rng=deepcopy(self.rng))
-        return _Run(transcript=recorder.transcript(), model=model, domain=private.domain)
 
-    def box(self, recorded: _Run, around: list[Neighbour], findings: Iterable[Finding]) -> GreyBox:
+    def box(
+        self, recorded: RecordedFit, around: list[Neighbour], findings: Iterable[Finding]
+    ) -> GreyBox:
         return GreyBox(
             mechanism=self.generator.name,
             relation=str(self.budget.relation),
@@ -215,13 +203,13 @@ class _Fits:
         )
 
 
-def differences(first: _Run, second: _Run) -> Iterator[str]:
+def differences(first: RecordedFit, second: RecordedFit) -> Iterator[str]:
     """Yield a sentence for each kind of thing in which two fits differ."""
     if first.domain != second.domain:
         yield "the domain differs"
     steps = (first.transcript.steps, second.transcript.steps)
     for before, now in zip(*steps, strict=False):
-        if before.label != now.label or not equal(_asked(before), _asked(now)):
+        if before.label != now.label or not equal(asked(before), asked(now)):
             yield f"where {before.label!r} was asked, {now.label!r} was, or in other words"
             break
         if before.event != now.event:
@@ -230,18 +218,7 @@ def differences(first: _Run, second: _Run) -> Iterator[str]:
     else:
         if len(steps[0]) != len(steps[1]):
             yield f"{len(steps[1])} answers instead of {len(steps[0])}"
-    if first.model.schema != second.model.schema:
-        yield "the model's schema differs"
-    if first.model.total != second.model.total:
-        yield "the model's number of records differs"
-    arrays = (dict(first.model.arrays()), dict(second.model.arrays()))
-    names = [n for n in arrays[0] if n not in arrays[1] or not equal(arrays[0][n], arrays[1][n])]
-    if names or arrays[0].keys() != arrays[1].keys():
-        yield f"the model differs in {', '.join(names) or 'the names of its arrays'}"
-
-
-def _asked(step: Step) -> object:
-    return step.plan if isinstance(step, SgdStep | VoteStep) else step.query
+    yield from model_differences(first.model, second.model)
 
 
 def _overspent(transcript: Transcript, accountant: object) -> Iterator[Finding]:
@@ -251,7 +228,7 @@ def _overspent(transcript: Transcript, accountant: object) -> Iterator[Finding]:
     """
     if isinstance(accountant, Filter):
         cost = sum(accountant.cost(event) for event in transcript.events)
-        if cost > accountant.capacity * (1 + _ROUNDING):
+        if cost > accountant.capacity * (1 + ROUNDING):
             sentence = f"answers cost {cost:.4g} of {accountant.capacity:.4g}"
             yield Finding(kind="charge", sentence=sentence)
 
@@ -270,20 +247,20 @@ def _moved(
                 kind="sensitivity", sentence=f"{neighbour.how}: {step.label!r} has another shape"
             )
             continue
-        found, stated = _distance(step, now.astype(np.float64) - before)
-        if found > stated * (1 + _ROUNDING):
+        change = now.astype(np.float64) - before
+        if isinstance(step, SelectionStep):
+            found, stated = float(np.abs(change).max(initial=0.0)), step.sensitivity
+        else:
+            found, stated = distance(step.event, change)
+        if found > stated * (1 + ROUNDING):
             moved = f"{step.label!r} moves by {found:.4g}, its event states {stated:.4g}"
             yield Finding(kind="sensitivity", sentence=f"{neighbour.how}: {moved}")
 
 
-def _distance(
-    step: AdditiveStep | SelectionStep, change: NDArray[np.float64]
-) -> tuple[float, float]:
-    """Return how far an answer moved, in the norm of its noise, and how far it may."""
+def distance(event: Event, change: NDArray[np.float64]) -> tuple[float, float]:
+    """Return how far numbers moved, in the norm of their noise, and how far the event states."""
     size = np.abs(change).ravel()
-    if isinstance(step, SelectionStep):
-        return float(size.max(initial=0.0)), step.sensitivity
-    match step.event:
+    match event:
         case LaplaceEvent(sensitivity=stated):
             return float(size.sum()), stated
         case GaussianEvent(sensitivity=stated):

@@ -9,14 +9,14 @@ be the same to the last bit.
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from math import prod, sqrt
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.audit.forced import equal
-from dpsynth.audit.grey_box import Finding, GreyBox
+from dpsynth.audit.grey_box import ROUNDING, Finding, GreyBox, distance
 from dpsynth.curator.column_queries import ColumnHistogram, ColumnTree, ColumnValues
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.private_columns import PrivateColumns
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 # Larger than any number of records, so that it alone decides.
 _DECISIVE = 2.0**40
 _GRID = 2.0**-20
-_ROUNDING = 1e-9
 
 
 def grey_columns(
@@ -161,15 +160,8 @@ def _compared(
     for step in first.asked:
         if isinstance(step.query, ColumnHistogram):
             counts = [step.query.exact(world).astype(np.float64) for world in worlds]
-            moved = np.abs(counts[1] - counts[0])
-            match step.event:
-                case GaussianEvent(sensitivity=stated):
-                    found = sqrt(float(np.square(moved).sum()))
-                case LaplaceEvent(sensitivity=stated):
-                    found = float(moved.sum())
-                case _:
-                    found, stated = float(moved.sum()), 0.0
-            if found > stated * (1 + _ROUNDING):
+            found, stated = distance(step.event, counts[1] - counts[0])
+            if found > stated * (1 + ROUNDING):
                 yield "sensitivity", f"{step.label!r} moves by {found:.4g}, not {stated:.4g}"
 
 

@@ -25,12 +25,10 @@ class Neighbour:
     Args:
         how: "added", "removed" or "replaced", and by what.
         table: the neighbour.
-        shared: how many records, the first ones, both have.
     """
 
     how: str
     table: Table
-    shared: int
 
 
 def neighbourhood(table: Table, budget: Budget, *, rng: np.random.Generator) -> Iterator[Neighbour]:
@@ -50,7 +48,7 @@ def neighbourhood(table: Table, budget: Budget, *, rng: np.random.Generator) -> 
     kept = np.arange(rows - 1)
     removes = budget.relation is Neighbouring.ADD_REMOVE
     if removes:
-        yield Neighbour(how="a record removed", table=table.take(kept), shared=rows - 1)
+        yield Neighbour(how="a record removed", table=table.take(kept))
     verb, stay = ("added", rows) if removes else ("replaced", rows - 1)
     for what, record in _corners(table, rng):
         try:
@@ -58,7 +56,7 @@ def neighbourhood(table: Table, budget: Budget, *, rng: np.random.Generator) -> 
         except DataError:
             continue  # a corner that the constraints rule out is nobody's record
         if len(other) == stay + k:
-            yield Neighbour(how=f"a record {verb}: {what}", table=other, shared=stay)
+            yield Neighbour(how=f"a record {verb}: {what}", table=other)
 
 
 def _corners(table: Table, rng: np.random.Generator) -> "Iterator[tuple[str, DataFrame]]":

@@ -1,5 +1,6 @@
 """Recorded fits of one generator on two neighbours, and whether the second follows the first."""
 
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
@@ -7,11 +8,14 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.audit.forced import ForcedNoise, same_model
+from dpsynth.audit.forced import ForcedNoise, model_differences
 from dpsynth.audit.neighbours import NeighbouringTables
 from dpsynth.audit.replay import Worlds, expected_evidence
 from dpsynth.audit.transcript import Recorder, SelectionStep, SgdStep, Transcript, VoteStep
+from dpsynth.curator.observation import Observation
 from dpsynth.curator.private_data import PrivateData
+from dpsynth.data.domain import Domain
+from dpsynth.data.table import Table
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.noise import NoiseSource
 
@@ -33,6 +37,48 @@ class Recording:
     transcript: Transcript
     worlds: Worlds
     control_flow: str
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RecordedFit:
+    """One fit: what it asked, what it released, and over which domain."""
+
+    transcript: Transcript
+    model: "SyntheticModel"
+    domain: Domain
+
+
+def record_fit(
+    generator: "Generator",
+    table: Table,
+    budget: Budget,
+    *,
+    accountant: str,
+    noise: NoiseSource,
+    rng: np.random.Generator,
+    observers: Iterable[Callable[[Observation], None]] = (),
+) -> RecordedFit:
+    """Return a recorded fit of `generator` on `table`.
+
+    Args:
+        generator: what is fitted.
+        table: its records.
+        budget: the claim.
+        accountant: its name.
+        noise: what draws.
+        rng: of post-processing; a copy is used, so that fits start alike.
+        observers: told of each access after the recorder.
+    """
+    recorder = Recorder(noise)
+
+    def observe(observation: Observation) -> None:
+        for each in (recorder.observe, *observers):
+            each(observation)
+
+    private = PrivateData(table, budget, noise=recorder, accountant=accountant, observer=observe)
+    model = generator.fit(private, rng=deepcopy(rng))
+    return RecordedFit(transcript=recorder.transcript(), model=model, domain=private.domain)
 
 
 def recorded(
@@ -64,17 +110,15 @@ def recorded(
         generator=generator, budget=budget, accountant=accountant, tables=tables, noise=noise
     )
     start = rng.spawn(1)[0]
-    transcript, model = fit.record(start)
-    selects = any(isinstance(step, SelectionStep) for step in transcript.steps)
-    others = [fit.record(start) for _ in range(branches - 1)] if selects else []
-    findings = dict.fromkeys(f for t, _ in [(transcript, model), *others] for f in t.findings)
-    transcript, model = max(
-        [(transcript, model), *others], key=lambda found: expected_evidence(found[0], worlds)
-    )
+    first = fit.on(tables.first, start)
+    selects = any(isinstance(step, SelectionStep) for step in first.transcript.steps)
+    others = [fit.on(tables.first, start) for _ in range(branches - 1)] if selects else []
+    findings = dict.fromkeys(f for found in (first, *others) for f in found.transcript.findings)
+    kept = max([first, *others], key=lambda found: expected_evidence(found.transcript, worlds))
     return Recording(
-        transcript=Transcript(steps=transcript.steps, findings=tuple(findings)),
+        transcript=Transcript(steps=kept.transcript.steps, findings=tuple(findings)),
         worlds=worlds,
-        control_flow=fit.control_flow(transcript, model, start),
+        control_flow=fit.control_flow(kept, start),
     )
 
 
@@ -89,52 +133,43 @@ class _Fit:
     tables: NeighbouringTables
     noise: NoiseSource
 
-    def record(self, rng: np.random.Generator) -> tuple[Transcript, "SyntheticModel"]:
-        """Return the transcript and the model of a fit on the first table."""
-        recorder = Recorder(self.noise)
-        private = PrivateData(
-            self.tables.first,
+    def on(
+        self, table: Table, rng: np.random.Generator, forced: ForcedNoise | None = None
+    ) -> RecordedFit:
+        """Return a fit on a table, with answers that are drawn, or forced."""
+        return record_fit(
+            self.generator,
+            table,
             self.budget,
-            noise=recorder,
             accountant=self.accountant,
-            observer=recorder.observe,
+            noise=forced or self.noise,
+            rng=rng,
+            observers=() if forced is None else (forced.observe,),
         )
-        model = self.generator.fit(private, rng=deepcopy(rng))
-        return recorder.transcript(), model
 
-    def control_flow(
-        self, transcript: Transcript, model: "SyntheticModel", rng: np.random.Generator
-    ) -> str:
+    def control_flow(self, recorded: RecordedFit, rng: np.random.Generator) -> str:
         """Return whether a fit with the same answers goes the same way on the neighbour."""
-        if any(isinstance(step, SgdStep | VoteStep) for step in transcript.steps):
+        if any(isinstance(step, SgdStep | VoteStep) for step in recorded.transcript.steps):
             return "unchecked"
         first, second = self.tables.codes()
-        if not self._same(transcript, model, self.tables.first, first, rng):
+        if not self._same(recorded, self.tables.first, first, rng):
             return "unchecked"  # the fit does not repeat even on its own records
-        same = self._same(transcript, model, self.tables.second, second, rng)
+        same = self._same(recorded, self.tables.second, second, rng)
         return "same" if same else "differs"
 
     def _same(
         self,
-        transcript: Transcript,
-        model: "SyntheticModel",
-        table: Any,
+        recorded: RecordedFit,
+        table: Table,
         codes: NDArray[np.integer[Any]],
         rng: np.random.Generator,
     ) -> bool:
         forced = ForcedNoise(
-            transcript,
+            recorded.transcript,
             recorded=self.tables.codes()[0],
             codes=codes,
             domain=self.tables.domain,
             noise=self.noise,
         )
-        private = PrivateData(
-            table,
-            self.budget,
-            noise=forced,
-            accountant=self.accountant,
-            observer=forced.observe,
-        )
-        again = self.generator.fit(private, rng=deepcopy(rng))
-        return not forced.departed and same_model(again, model)
+        again = self.on(table, rng, forced)
+        return not forced.departed and not any(model_differences(again.model, recorded.model))

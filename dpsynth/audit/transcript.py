@@ -97,6 +97,11 @@ class VoteStep:
 Step: TypeAlias = AdditiveStep | SelectionStep | SgdStep | VoteStep
 
 
+def asked(step: Step) -> Query | SgdPlan | VotePlan:
+    """Return what the observer was told that the step asks."""
+    return step.plan if isinstance(step, SgdStep | VoteStep) else step.query
+
+
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Transcript:

@@ -1,41 +1,23 @@
 """Every generator, and what open schemas buy, recorded and replayed on all kinds of neighbours."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from dpsynth.audit.grey_box import grey_box
 from dpsynth.audit.grey_columns import grey_columns
+from dpsynth.curator.cells import Cells
+from dpsynth.curator.column_queries import ColumnHistogram
+from dpsynth.curator.private_columns import PrivateColumns
 from dpsynth.data.columns import FloatColumn
 from dpsynth.data.open_columns import OpenNumber, OpenText
 from dpsynth.data.open_schema import OpenSchema
+from dpsynth.data.schema import Schema
 from dpsynth.preparation.prepare import Preparation
 from dpsynth.privacy.budget import Budget, Neighbouring
-from dpsynth.registry import GENERATORS
+from dpsynth.privacy.events import GaussianEvent
+from tests.conformance.short import narrow
 from tests.conformance.test_generators import NAMES, mixed, needs_torch
-
-# What training decides is the same in few steps as in many.
-SHORT: Mapping[str, Mapping[str, Any]] = {
-    "anchored": {"steps": 4, "features": 16},
-    "dpar": {"steps": 4, "hidden": 4},
-    "dpctgan": {"steps": 4, "hidden": 4, "latent": 2, "batch": 16, "replays": 3},
-    "dpdiffusion": {"steps": 4, "hidden": 4, "diffusion_steps": 3},
-    "dpgan": {"steps": 4, "hidden": 4, "latent": 2, "batch": 16, "replays": 3},
-    "dpmerf": {"steps": 4, "hidden": 4, "latent": 2},
-    "dpvae": {"steps": 4, "hidden": 4, "latent": 2},
-    "margnet": {"steps": 3, "last_steps": 3, "hidden": 4, "latent": 2},
-    "pate_gan": {
-        "rounds": 3,
-        "rows": 50,
-        "features": 8,
-        "inner_steps": 2,
-        "hidden": 4,
-        "latent": 2,
-    },
-}
 
 
 @pytest.mark.parametrize("relation", list(Neighbouring))
@@ -44,9 +26,8 @@ def test_nothing_but_the_answers_tells_neighbours_apart(name: str, relation: Nei
     """Domain, number of records, queries, charges, branches and the model, to the last bit, on a
     record that comes, goes or is replaced; and no answer moves further than was charged."""
     needs_torch(name)
-    generator = GENERATORS.get(name)(**SHORT.get(name, {}))
     budget = Budget(epsilon=1.0, delta=1e-9, relation=relation)
-    found = grey_box(generator, mixed(60), budget, rng=np.random.default_rng(0))
+    found = grey_box(narrow(name), mixed(60), budget, rng=np.random.default_rng(0))
     assert found.findings == ()
     assert len(found.neighbours) == (4 if relation is Neighbouring.ADD_REMOVE else 3)
     assert found.steps > 0 or name == "uniform"
@@ -106,3 +87,21 @@ def test_what_an_open_schema_buys_does_not_tell_neighbours_apart(
     # towns, bounds, values, a tree, spreads and decimals
     assert found.steps >= 14
     assert len(found.neighbours) == (3 if relation is Neighbouring.ADD_REMOVE else 2)
+
+
+@pytest.mark.parametrize("relation", list(Neighbouring))
+def test_a_histogram_that_moves_further_than_its_charge_states_is_found(
+    relation: Neighbouring,
+) -> None:
+    budget = Budget(epsilon=8.0, delta=1e-6, relation=relation)
+    cells = Cells(edges=np.linspace(0.0, 1.0, 5), atoms=np.zeros(0))
+    for stated, kinds in ((budget.l2_sensitivity, set()), (0.9, {"sensitivity"})):
+
+        def counted(private: PrivateColumns, stated: float = stated) -> Schema:
+            event = GaussianEvent(sigma=10.0, sensitivity=stated)
+            private._charge("shares", event, ColumnHistogram(name="share", cells=cells))
+            return OPEN.declared
+
+        rng = np.random.default_rng(1)
+        found = grey_columns(counted, open_records(100), ODD, OPEN, budget, rng=rng)
+        assert {finding.kind for finding in found.findings} == kinds

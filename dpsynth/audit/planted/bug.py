@@ -22,6 +22,9 @@ CATCHERS = (
 )
 """Names of what finds bugs, the cheapest first: a recording, a replay, then statistics."""
 
+LISTED = "A list of defects in public libraries, unnamed there."
+PATE_GAN = "Implementations of PATE-GAN, unnamed in a list of defects in public libraries."
+
 
 class Subject(ABC):
     """A mechanism as one catcher sees it. Values: final and frozen."""

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.audit.planted.bug import PlantedBug
+from dpsynth.audit.planted.bug import LISTED, PlantedBug
 from dpsynth.audit.planted.sketch import Fit, Released, inside, released
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.queries import MarginalQuery
@@ -104,14 +104,14 @@ BYPASSES = (
     PlantedBug(
         name="exact number of records",
         defect="The model's size is the exact number of records, which is secret under add/remove.",
-        seen="Tools that sample as many rows as they read.",
+        seen=LISTED,
         faulty=Fit(rule=_exact_size, found_by="replay"),
         twin=Fit(rule=_noisy_size, found_by="replay"),
     ),
     PlantedBug(
         name="domain from the records",
         defect="Only values that occur in the records get into the model.",
-        seen="Stadler, Oprisanu & Troncoso 2022; Annamalai, Ganev & De Cristofaro 2024.",
+        seen=LISTED,
         faulty=Fit(rule=_domain_of_records, found_by="replay"),
         twin=Fit(rule=_domain_of_answers, found_by="replay"),
     ),
@@ -125,7 +125,7 @@ BYPASSES = (
     PlantedBug(
         name="early stopping on the private loss",
         defect="The number of rounds is decided by the exact error.",
-        seen="Training loops that watch the loss of private records.",
+        seen=LISTED,
         faulty=Fit(
             rule=lambda private, _: _until(private, exact=True), found_by="replay", recordings=20
         ),
@@ -136,7 +136,7 @@ BYPASSES = (
     PlantedBug(
         name="best of five by the private loss",
         defect="Five models are fitted, and the one with the least exact error is released.",
-        seen="Papernot & Steinke 2022 (tuning without a charge).",
+        seen="Not seen under a name; what tuning costs is in Papernot & Steinke 2022.",
         faulty=Fit(
             rule=lambda private, _: _best_of_five(private, exact=True),
             found_by="replay",
@@ -170,7 +170,7 @@ BYPASSES = (
     PlantedBug(
         name="batch size over the number of records",
         defect="The sampling rate is the batch size over the exact number of records, and public.",
-        seen="The usual way of setting the rate in libraries of DP-SGD.",
+        seen=LISTED,
         faulty=Fit(
             rule=lambda private, _: _batches(private, rows=inside(private).counter.rows),
             found_by="replay",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dpsynth.audit.planted.bug import PlantedBug
+from dpsynth.audit.planted.bug import LISTED, PlantedBug
 from dpsynth.audit.planted.sketch import Fit, Released, inside, released
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.queries import MarginalQuery, WorstFitQuery
@@ -78,7 +78,7 @@ CHARGES = (
     PlantedBug(
         name="more cliques than charged",
         defect="Two marginals are measured, and one is charged.",
-        seen="A list of defects in public libraries of marginal mechanisms, unnamed there.",
+        seen=LISTED,
         faulty=Fit(rule=lambda private, _: _two_cliques(private, charged=1), found_by="record"),
         twin=Fit(rule=lambda private, _: _two_cliques(private, charged=2), found_by="record"),
     ),
@@ -100,7 +100,7 @@ CHARGES = (
         name="monotone discount",
         defect="The exponential mechanism drops its factor 1/2 on L1 errors, of which one record "
         "can raise one and lower another.",
-        seen="A large public library, by its source; the condition is in Dwork & Roth 2014.",
+        seen="A large public library, unnamed in a list of defects, by its formula.",
         faulty=Fit(rule=lambda private, _: _chosen(private, monotone=True), found_by="record"),
         twin=Fit(rule=lambda private, _: _chosen(private, monotone=False), found_by="record"),
     ),

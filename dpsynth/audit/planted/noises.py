@@ -7,14 +7,14 @@ from typing import Any, ClassVar, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.audit.claim import audit_claim, audit_transcript
+from dpsynth.audit.claim import audit_claim
 from dpsynth.audit.neighbours import narrow_neighbours
-from dpsynth.audit.planted.bug import PlantedBug, Subject
-from dpsynth.audit.replay import Worlds
+from dpsynth.audit.planted.bug import LISTED, PlantedBug, Subject
+from dpsynth.audit.planted.violations import violations, violations_of_step
+from dpsynth.audit.recording import record_fit
 from dpsynth.audit.tradeoff import TradeOff
-from dpsynth.audit.transcript import AdditiveStep, Recorder, SelectionStep, Transcript
+from dpsynth.audit.transcript import AdditiveStep, SelectionStep, Transcript
 from dpsynth.audit.verdict import decide
-from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.queries import WorstFitQuery
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.privacy.budget import Budget, Neighbouring
@@ -104,12 +104,9 @@ class TwoFits(Subject):
         fits: list[Transcript] = []
         sources = [deepcopy(rng), deepcopy(rng)] if self.reseeded else rng.spawn(2)
         for source in sources:
-            recorder = Recorder(Faulty(rng=source))
-            private = PrivateData(
-                table, _BUDGET, noise=recorder, accountant="gdp", observer=recorder.observe
-            )
-            Independent().fit(private, rng=rng)
-            fits.append(recorder.transcript())
+            noise = Faulty(rng=source)
+            fit = record_fit(Independent(), table, _BUDGET, accountant="gdp", noise=noise, rng=rng)
+            fits.append(fit.transcript)
         pairs = zip(fits[0].steps, fits[1].steps, strict=True)
         return tuple(
             f"{one.label!r} got the same noise in two fits"
@@ -163,11 +160,7 @@ class Draws(Subject):
             accountant="gdp",
             noise=Faulty(rng=rng, skipped=self.skipped),
         )
-        return tuple(
-            f"{test.family}: epsilon is at least {test.epsilon_lower:.3g}"
-            for test in audit.tests
-            if test.violated
-        )
+        return violations(audit.tests)
 
 
 @final
@@ -183,7 +176,6 @@ class Choice(Subject):
 
     def findings(self, *, rng: np.random.Generator) -> tuple[str, ...]:
         """Return the tests that contradict the claim."""
-        tables = narrow_neighbours(Neighbouring.ADD_REMOVE)
         query = WorstFitQuery(
             candidates=(("x0",), ("x1",)),
             predictions=(np.array([10.0, 0.0]), np.array([10.0, 11.0])),
@@ -198,21 +190,12 @@ class Choice(Subject):
             monotone=False,
             chosen=0,
         )
-        audit = audit_transcript(
-            Transcript(steps=(step,)),
+        return violations_of_step(
+            step,
             Budget(epsilon=1.0, delta=0.0),
             accountant="pure",
-            worlds=Worlds(
-                codes=tables.codes(), domain=tables.domain, relation=Neighbouring.ADD_REMOVE
-            ),
             runs=10_000,
-            alpha=0.05,
             noise=Faulty(rng=rng, selections=self.selections),
-        )
-        return tuple(
-            f"{test.family}: epsilon is at least {test.epsilon_lower:.3g}"
-            for test in audit.tests
-            if test.violated
         )
 
 
@@ -250,9 +233,7 @@ class Bits(Subject):
             delta=0.0,
             alpha=0.05,
         )
-        return tuple(
-            f"bits: epsilon is at least {test.epsilon_lower:.3g}" for test in tests if test.violated
-        )
+        return violations(tests)
 
 
 def _fineness(answers: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -268,7 +249,7 @@ NOISES = (
     PlantedBug(
         name="reseeded at each fit",
         defect="Noise starts from the same seed in every fit, and cancels between two of them.",
-        seen="Tools that fix a global seed when they are made.",
+        seen=LISTED,
         faulty=TwoFits(reseeded=True),
         twin=TwoFits(reseeded=False),
     ),
@@ -289,7 +270,7 @@ NOISES = (
     PlantedBug(
         name="floating-point Laplace noise",
         defect="Noise is a double, whose low bits depend on what it was added to.",
-        seen="Mironov 2012; most libraries that draw with a numerical package.",
+        seen=LISTED,
         faulty=Bits(exact=False),
         twin=Bits(exact=True),
     ),

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 
 from dpsynth.audit.grey_columns import grey_columns
-from dpsynth.audit.planted.bug import PlantedBug, Subject
+from dpsynth.audit.planted.bug import LISTED, PATE_GAN, PlantedBug, Subject
 from dpsynth.audit.planted.sketch import released
 from dpsynth.curator.cells import Cells
 from dpsynth.curator.private_columns import PrivateColumns
@@ -132,21 +132,21 @@ OPENINGS = (
     PlantedBug(
         name="categories from the records",
         defect="Every text that occurs becomes a category, those of a single record too.",
-        seen="Stadler, Oprisanu & Troncoso 2022; see docs/audits/public_versions.md.",
+        seen="smartnoise-synth 1.0.8 and dpmm 0.1.9; see docs/audits/public_versions.md.",
         faulty=Preparing(closed=_texts_of_records),
         twin=Preparing(closed=_frequent_texts),
     ),
     PlantedBug(
         name="bounds from the records",
         defect="The largest value of a column becomes its bound.",
-        seen="Ganev, Annamalai & De Cristofaro 2025 (implementations of PATE-GAN).",
+        seen=PATE_GAN,
         faulty=Preparing(closed=_largest_of_records),
         twin=Preparing(closed=_largest_of_answers),
     ),
     PlantedBug(
         name="structural zeros in the fit alone",
         defect="Rows are drawn that the schema rules out. It breaks the schema, not the claim.",
-        seen="A list of defects in public libraries, unnamed there.",
+        seen=LISTED,
         faulty=Rows(repaired=False),
         twin=Rows(repaired=True),
     ),

@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.audit.planted.bug import PlantedBug
+from dpsynth.audit.planted.bug import LISTED, PlantedBug
 from dpsynth.audit.planted.sketch import (
     ADD_REMOVE,
     REPLACE,
@@ -173,7 +173,7 @@ SENSITIVITIES = (
     PlantedBug(
         name="replace claimed, add/remove computed",
         defect="A histogram under replacement gets noise for one count that moves by one.",
-        seen="Libraries whose documentation names one relation and whose code the other.",
+        seen=LISTED,
         faulty=_RELATION[0],
         twin=_RELATION[1],
     ),
@@ -187,21 +187,21 @@ SENSITIVITIES = (
     PlantedBug(
         name="rows of a unit ignored",
         defect="A person may have three rows, and noise is for one.",
-        seen="A list of defects in public libraries of marginal mechanisms, unnamed there.",
+        seen=LISTED,
         faulty=_UNIT[0],
         twin=_UNIT[1],
     ),
     PlantedBug(
         name="score moves by two",
         defect="An L1 error under replacement is said to move by one.",
-        seen="As the histogram's; L1 scores of McKenna, Miklau & Sheldon 2021 move by two then.",
+        seen="Not seen under a name; the histogram's defect, in a score.",
         faulty=_SCORE[0],
         twin=_SCORE[1],
     ),
     PlantedBug(
         name="covariance of unclipped records",
         defect="Products of values are summed without clipping them to the stated bound.",
-        seen="A list of defects in public libraries, unnamed there.",
+        seen=LISTED,
         faulty=_COVARIANCE[0],
         twin=_COVARIANCE[1],
     ),
