@@ -209,7 +209,7 @@ def read(path: str | Path) -> "DataFrame":
     store = Store(path)
     parquet = store.path / "results.parquet"
     if parquet.exists():
-        return pd.read_parquet(parquet)
+        return _typed(pd.read_parquet(parquet))  # an older version's lacks columns
     return to_frame(row for record in store.records() for row in record.rows)
 
 
@@ -217,7 +217,12 @@ def to_frame(rows: Iterable[Row]) -> "DataFrame":
     """Return `rows` as a DataFrame whose columns and types do not depend on what is missing."""
     import pandas as pd
 
-    frame = pd.DataFrame([[getattr(r, c) for c in COLUMNS] for r in rows], columns=list(COLUMNS))
+    values = [[getattr(r, c) for c in COLUMNS] for r in rows]
+    return _typed(pd.DataFrame(values, columns=list(COLUMNS)))
+
+
+def _typed(frame: "DataFrame") -> "DataFrame":
+    frame = frame.reindex(columns=list(COLUMNS))
     for name in COLUMNS:
         dtype: Any = _DTYPES.get(Row.__annotations__[name], "string")
         frame[name] = frame[name].astype(dtype)

@@ -129,6 +129,16 @@ def test_parquet_and_json_give_the_same_frame(store: Store) -> None:
     assert before.loc[1, "runs"] == 2000
 
 
+def test_parquet_of_an_older_version_has_its_missing_columns_empty(store: Store) -> None:
+    expected, path = read(store.path), store.compact()
+    young = ["epsilon_lower_of_class", "violated", "runs", "error"]
+    pd.read_parquet(path).drop(columns=young).to_parquet(path, index=False)
+    found = read(store.path)
+    assert found[young].isna().all(axis=None)
+    pd.testing.assert_frame_equal(found.drop(columns=young), expected.drop(columns=young))
+    assert list(found.dtypes) == list(expected.dtypes)
+
+
 def test_a_new_plan_hides_rows_of_other_cells(store: Store) -> None:
     store.compact()
     store.write_plan({"name": "y"}, [], [])
