@@ -63,12 +63,8 @@ class DiscriminationMetric(Metric):
         self, real: Sample, synthetic: Sample, rng: np.random.Generator
     ) -> tuple[Sample, Labels]:
         """Return both tables' records in an order of their own, and which are synthetic."""
-        first, second = (
-            s if len(s) <= self.most else s.draw(self.most, rng=rng) for s in (real, synthetic)
-        )
-        names = real.schema.names
-        order = sorted(range(len(names)), key=lambda i: names[i])
-        both = pool(first, second)
+        first, second = (s.at_most(self.most, rng=rng) for s in (real, synthetic))
+        both, order = pool(first, second), real.by_name
         made = np.arange(len(both)) >= len(first)
         rows = np.lexsort([made, *(both.codes[:, i] for i in order)])
         return both.take(rows).only(order), made[rows]
