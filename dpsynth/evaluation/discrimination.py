@@ -16,12 +16,12 @@ from typing import Any, ClassVar, Literal, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.data.columns import CategoricalColumn
 from dpsynth.errors import InvalidValueError
 from dpsynth.evaluation.diversity import points
 from dpsynth.evaluation.intervals import roc_auc, student_interval
 from dpsynth.evaluation.metric import Metric, Score
 from dpsynth.evaluation.sample import Sample, pool
+from dpsynth.evaluation.tstr import unordered
 
 Array: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = NDArray[np.bool_]
@@ -104,7 +104,7 @@ class ClassifierTwoSample(DiscriminationMetric):
     def _predict(self, both: Sample, made: Labels, train: Labels, test: Labels) -> Array:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        kinds = [isinstance(c, CategoricalColumn) and c.size <= 255 for c in both.schema.columns]
+        kinds = unordered(both.schema.columns)
         # scikit-learn states types of its parameters only in part.
         chosen: dict[str, Any] = {"early_stopping": False, "categorical_features": kinds}
         trees = HistGradientBoostingClassifier(
