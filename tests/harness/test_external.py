@@ -26,7 +26,11 @@ generators = ["independent"]
 epsilons = [1]
 seeds = 2
 metrics = ["tvd_1way", "tvd_2way", "tstr_auc"]
-attacks = ["linkability", {name = "membership", shadows = 8, releases = 4, rows = 20}]
+attacks = [
+    "linkability",
+    {name = "linkability", label = "on one alone", only = ["independent"]},
+    {name = "membership", shadows = 8, releases = 4, rows = 20},
+]
 """
 
 
