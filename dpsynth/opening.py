@@ -206,7 +206,7 @@ def opened(
     units = None
     if isinstance(data, RawColumns):
         records = data
-        _check_public_rows(declared(schema), data.rows)
+        check_public_rows(declared(schema), data.rows)
     elif isinstance(data, Table):
         records, units = data.frame, data.units
     else:
@@ -284,7 +284,7 @@ def _counted(
     """Return the door to records that have codes already, of which nothing is bought here."""
     schema = records.schema
     if schema.on_violation == "error":  # else some may have been left out
-        _check_public_rows(schema, records.blocks.rows)
+        check_public_rows(schema, records.blocks.rows)
     unit, known = with_unit(budget, schema), read_public(public, schema)
     return PrivateData(records, unit, noise=noise, accountant=accountant, public=known)
 
@@ -298,7 +298,7 @@ def _read(
     frame = check_names(schema.names, frame, unit=unit)
     if not isinstance(data, str | Path) or is_parquet(data):  # a CSV file has no dtypes
         schema = presented_as(schema, frame)
-    _check_public_rows(declared(schema), len(frame))
+    check_public_rows(declared(schema), len(frame))
     return frame, schema
 
 
@@ -362,8 +362,12 @@ def with_unit(budget: Budget, schema: Schema) -> Budget:
     return replace(budget, unit=schema.unit, max_rows_per_unit=schema.max_rows_per_unit)
 
 
-def _check_public_rows(schema: Schema, rows: int) -> None:
-    """Refuse records of another number than their schema declares public."""
+def check_public_rows(schema: Schema, rows: int) -> None:
+    """Refuse records of another number than their schema declares public.
+
+    Raises:
+        DataError: another number.
+    """
     if schema.public_rows not in (None, rows):
         rule = f"its schema declares public_rows = {schema.public_rows}"
         raise DataError(None, f"{rows} rows", rule)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
 from dpsynth.data.encoding import Codec
-from dpsynth.errors import DataError, InvalidValueError
+from dpsynth.errors import InvalidValueError
 from dpsynth.evaluation.contingency import choose_sets
-from dpsynth.opening import read_table, with_unit
+from dpsynth.opening import check_public_rows, read_table, with_unit
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.synthesis import parse_relation, random_streams
 
@@ -119,9 +119,7 @@ def evaluate_privately(
         raise InvalidValueError("on_violation", "drop", rule)
     budget = Budget(epsilon=epsilon, delta=delta, relation=parse_relation(relation))
     table, made = read_table(real, schema), read_table(synthetic, schema)
-    if schema.public_rows not in (None, len(table)):
-        rule = f"its schema declares public_rows = {schema.public_rows}"
-        raise DataError(None, f"{len(table)} rows", rule)
+    check_public_rows(schema, len(table))
     noise, _, _ = random_streams(seed)
     private = PrivateData(
         table,

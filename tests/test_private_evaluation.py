@@ -1,15 +1,21 @@
 """Charged evaluation: what it costs, what it says, and the sensitivity that it rests on."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from dpsynth import private_evaluation
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.data.constraints import Ordered
 from dpsynth.data.table import Table
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import BudgetExceededError, DataError, InvalidValueError
 from dpsynth.evaluation.contingency import choose_sets, frequencies
 from dpsynth.evaluation.marginals import OneWayTvd, TwoWayTvd
 from dpsynth.evaluation.sample import Sample
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.noise import ResearchNoise
 from dpsynth.private_evaluation import evaluate_privately
 from tests.evaluation.laws import SCHEMA, corrupt, draw
 
@@ -87,6 +93,40 @@ def test_what_would_spend_more_than_it_says_is_refused() -> None:
     many = replace(SCHEMA, unit="visits", max_rows_per_unit=2)
     with pytest.raises(InvalidValueError, match="max_rows_per_unit"):
         evaluate_privately(table, table, many, epsilon=1.0)
+    ordered = (Ordered(lower="income", upper="spend"),)
+    drops = replace(SCHEMA, constraints=ordered, on_violation="drop")
+    with pytest.raises(InvalidValueError, match="on_violation"):
+        evaluate_privately(table, table, drops, epsilon=1.0)
+    refuses = replace(drops, on_violation="error")  # the same number of records, or none at all
+    assert evaluate_privately(table, table, refuses, epsilon=1.0, seed=0, ways=(1,)).scores
+    with pytest.raises(DataError, match=r"50 rows.*declares public_rows = 49"):
+        evaluate_privately(table, table, replace(SCHEMA, public_rows=49), epsilon=1.0)
     for wrong in ({"ways": ()}, {"limit": 0}, {"epsilon": 0.0}):
         with pytest.raises(InvalidValueError):
             evaluate_privately(table, table, SCHEMA, **{"epsilon": 1.0, **wrong})
+
+
+@pytest.mark.parametrize(("excess", "bought"), [(1.01, 0), (0.6, 1)])
+def test_what_the_budget_does_not_cover_is_neither_charged_nor_drawn(
+    monkeypatch: pytest.MonkeyPatch, excess: float, bought: int
+) -> None:
+    """The evaluation is made to believe that each of two scores may cost more than is left: the
+    first at once, or the second once the first has spent its part."""
+    table, rng = draw(50, rng=np.random.default_rng(4)), np.random.default_rng(5)
+    ledgers: list[Ledger] = []
+    states: list[object] = []
+
+    def believed(private: PrivateData) -> float:
+        whole = private.ledger.capacity
+        ledgers.append(private.ledger)
+        states.append(deepcopy(rng.bit_generator.state))
+        return 2 * excess * whole
+
+    streams = ResearchNoise(rng=rng), np.random.default_rng(6), None
+    monkeypatch.setattr(private_evaluation, "random_streams", lambda _: streams)
+    monkeypatch.setattr(PrivateData, "remaining", property(believed))
+    with pytest.raises(BudgetExceededError, match=f"tvd_{bought + 1}way"):
+        evaluate_privately(table, table, SCHEMA, epsilon=1.0, ways=(1, 2))
+    assert [entry.label for entry in ledgers[0].entries] == ["tvd_1way"][:bought]
+    assert rng.bit_generator.state == states[-1]
+    assert (states[-1] != states[0]) == bool(bought)

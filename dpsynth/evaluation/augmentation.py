@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.errors import InvalidValueError
-from dpsynth.evaluation.intervals import student_interval
+from dpsynth.evaluation.intervals import placements, student_interval
 from dpsynth.evaluation.sample import Sample, check_same_columns, pool
 from dpsynth.evaluation.tstr import AreaMetric, TstrAuc, labels_of
 
@@ -78,13 +78,13 @@ def augmentation_gain(
     seed = int(rng.integers(2**31))
     truth = labels_of(unseen)
     areas: list[float] = []
-    placements: list[tuple[Array, Array]] = []
+    placed: list[tuple[Array, Array]] = []
     for learned in (base, pool(base, extra)):
         stream = np.random.Generator(np.random.PCG64(seed))
         predicted = learner.predict(learned, labels_of(learned), unseen, stream)
-        placements.append(_placements(predicted[truth], predicted[~truth]))
-        areas.append(float(placements[-1][0].mean()))
-    (above, below), (more_above, more_below) = placements
+        placed.append(placements(predicted[truth], predicted[~truth]))
+        areas.append(float(placed[-1][0].mean()))
+    (above, below), (more_above, more_below) = placed
     parts = [more_above - above, more_below - below]
     few = min(len(part) for part in parts) < 2
     error = float("nan") if few else sqrt(sum(float(p.var(ddof=1)) / len(p) for p in parts))
@@ -94,13 +94,3 @@ def augmentation_gain(
     return Augmentation(
         real=areas[0], augmented=areas[1], gain=found.value, lower=found.lower, upper=found.upper
     )
-
-
-def _placements(positive: Array, negative: Array) -> tuple[Array, Array]:
-    """Return the share of negatives below each positive, and of positives above each negative."""
-    from scipy.stats import rankdata
-
-    m, n = len(positive), len(negative)
-    ranks = rankdata(np.concatenate([positive, negative]))
-    above = (ranks[:m] - rankdata(positive)) / n
-    return above, 1 - (ranks[m:] - rankdata(negative)) / m

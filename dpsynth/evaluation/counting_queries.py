@@ -55,12 +55,8 @@ class QueryMetric(Metric):
 
     @final
     def score(self, real: Sample, synthetic: Sample, *, rng: np.random.Generator) -> Score:
-        names = real.schema.names
-        order = sorted(range(len(names)), key=lambda i: names[i])
-        asked = self.asked(real, order, np.random.Generator(np.random.PCG64(self.seed)))
-        first, second = (
-            s if len(s) <= self.most else s.draw(self.most, rng=rng) for s in (real, synthetic)
-        )
+        asked = self.asked(real, real.by_name, np.random.Generator(np.random.PCG64(self.seed)))
+        first, second = (s.at_most(self.most, rng=rng) for s in (real, synthetic))
         apart, influence = 0.0, np.zeros(len(second))
         for query in asked:
             satisfying = _satisfied(second, query)

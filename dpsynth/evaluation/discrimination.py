@@ -16,12 +16,12 @@ from typing import Any, ClassVar, Literal, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.data.columns import CategoricalColumn
 from dpsynth.errors import InvalidValueError
 from dpsynth.evaluation.diversity import points
 from dpsynth.evaluation.intervals import roc_auc, student_interval
 from dpsynth.evaluation.metric import Metric, Score
 from dpsynth.evaluation.sample import Sample, pool
+from dpsynth.evaluation.tstr import unordered
 
 Array: TypeAlias = NDArray[np.float64]
 Labels: TypeAlias = NDArray[np.bool_]
@@ -63,12 +63,8 @@ class DiscriminationMetric(Metric):
         self, real: Sample, synthetic: Sample, rng: np.random.Generator
     ) -> tuple[Sample, Labels]:
         """Return both tables' records in an order of their own, and which are synthetic."""
-        first, second = (
-            s if len(s) <= self.most else s.draw(self.most, rng=rng) for s in (real, synthetic)
-        )
-        names = real.schema.names
-        order = sorted(range(len(names)), key=lambda i: names[i])
-        both = pool(first, second)
+        first, second = (s.at_most(self.most, rng=rng) for s in (real, synthetic))
+        both, order = pool(first, second), real.by_name
         made = np.arange(len(both)) >= len(first)
         rows = np.lexsort([made, *(both.codes[:, i] for i in order)])
         return both.take(rows).only(order), made[rows]
@@ -108,7 +104,7 @@ class ClassifierTwoSample(DiscriminationMetric):
     def _predict(self, both: Sample, made: Labels, train: Labels, test: Labels) -> Array:
         from sklearn.ensemble import HistGradientBoostingClassifier
 
-        kinds = [isinstance(c, CategoricalColumn) and c.size <= 255 for c in both.schema.columns]
+        kinds = unordered(both.schema.columns)
         # scikit-learn states types of its parameters only in part.
         chosen: dict[str, Any] = {"early_stopping": False, "categorical_features": kinds}
         trees = HistGradientBoostingClassifier(

@@ -78,11 +78,8 @@ class DiversityMetric(Metric):
         self, real: Sample, synthetic: Sample, rng: np.random.Generator
     ) -> tuple[Array, Array]:
         """Return the points of both, drawn where there are too many."""
-        drawn = [
-            sample if len(sample) <= self.most else sample.draw(self.most, rng=rng)
-            for sample in (real, synthetic)
-        ]
-        return points(drawn[0]), points(drawn[1])
+        first, second = (s.at_most(self.most, rng=rng) for s in (real, synthetic))
+        return points(first), points(second)
 
 
 @final

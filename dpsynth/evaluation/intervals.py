@@ -87,18 +87,28 @@ def roc_auc(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> tup
     Reference: E. DeLong, D. DeLong and D. Clarke-Pearson, Biometrics 44 (1988), equations 2 and 4,
     by mid-ranks: X. Sun and W. Xu, IEEE Signal Processing Letters 21 (2014), equation 5.
     """
-    from scipy.stats import rankdata
-
     m, n = len(positive), len(negative)
     if m == 0 or n == 0:
         return float("nan"), float("nan")
-    ranks = rankdata(np.concatenate([positive, negative]))
-    above = (ranks[:m] - rankdata(positive)) / n
-    below = 1 - (ranks[m:] - rankdata(negative)) / m
+    above, below = placements(positive, negative)
     area = float(above.mean())
     if m < 2 or n < 2:
         return area, float("nan")
     return area, sqrt(float(above.var(ddof=1)) / m + float(below.var(ddof=1)) / n)
+
+
+def placements(
+    positive: NDArray[np.float64], negative: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the share of negatives below each positive, and of positives above each negative.
+
+    Ties count half; the mean of either is the area under the ROC curve.
+    """
+    from scipy.stats import rankdata
+
+    m, n = len(positive), len(negative)
+    ranks = rankdata(np.concatenate([positive, negative]))
+    return (ranks[:m] - rankdata(positive)) / n, 1 - (ranks[m:] - rankdata(negative)) / m
 
 
 def auc_score(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> Score:

@@ -53,6 +53,12 @@ class Sample:
         """The codes, a contiguous array a column, wide enough for arithmetic."""
         return tuple(self.codes[:, i].astype(np.intp) for i in range(self.codes.shape[1]))
 
+    @property
+    def by_name(self) -> list[int]:
+        """Positions of the columns by name, for what may not depend on their order."""
+        names = self.schema.names
+        return sorted(range(len(names)), key=lambda i: names[i])
+
     def take(self, rows: NDArray[np.integer[Any]]) -> "Sample":
         """Return the records at `rows`, in that order."""
         labels = None if self.labels is None else self.labels[rows]
@@ -61,6 +67,10 @@ class Sample:
     def draw(self, rows: int, *, rng: np.random.Generator) -> "Sample":
         """Return `rows` distinct records in random order; all of them when there are no more."""
         return self.take(rng.permutation(len(self))[:rows])
+
+    def at_most(self, rows: int, *, rng: np.random.Generator) -> "Sample":
+        """Return the sample as it is, or `rows` distinct records of a larger one."""
+        return self if len(self) <= rows else self.draw(rows, rng=rng)
 
     def only(self, positions: list[int]) -> "Sample":
         """Return the records with the columns at `positions` alone, in that order."""

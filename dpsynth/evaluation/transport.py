@@ -121,7 +121,7 @@ class TwoWayWasserstein(TransportMetric):
 
     def distances(self, real: Sample, synthetic: Sample) -> Iterator[tuple[float, Array]]:
         seen = [self._seen(column) for column in real.schema.columns]
-        for i, j in self._pairs(real.schema.names):
+        for i, j in self._pairs(real):
             size = real.sizes[j]
             first, second = (s.columns[i] * size + s.columns[j] for s in (real, synthetic))
             cells, first, second = _occupied(first, second, real.sizes[i] * size)
@@ -132,10 +132,9 @@ class TwoWayWasserstein(TransportMetric):
             mean = np.mean([potential for _, potential in found], axis=0)
             yield float(np.mean([d for d, _ in found])), mean[second]
 
-    def _pairs(self, names: tuple[str, ...]) -> list[tuple[int, int]]:
+    def _pairs(self, sample: Sample) -> list[tuple[int, int]]:
         """Return the pairs to see; which they are does not depend on the order of columns."""
-        order = sorted(range(len(names)), key=lambda i: names[i])
-        pairs = list(combinations(order, 2))
+        pairs = list(combinations(sample.by_name, 2))
         chosen = np.linspace(0, len(pairs) - 1, min(len(pairs), self.limit)).astype(int)
         return [pairs[k] for k in chosen]
 

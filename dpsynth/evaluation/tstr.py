@@ -1,13 +1,14 @@
 """Train on synthetic records, test on real records that no generator saw."""
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.columns import CategoricalColumn, Column
 from dpsynth.errors import InvalidValueError
 from dpsynth.evaluation.intervals import auc_score, roc_auc
 from dpsynth.evaluation.metric import Metric, Score
@@ -129,7 +130,7 @@ def boosting(
     return {
         "max_iter": rounds,
         "early_stopping": False,
-        "categorical_features": _categorical(sample, chosen),
+        "categorical_features": unordered(sample.schema.columns[i] for i in chosen),
         "random_state": int(rng.integers(2**31)),
     }
 
@@ -145,7 +146,9 @@ def labels_of(sample: Sample) -> NDArray[np.bool_]:
     return sample.labels
 
 
-def _categorical(sample: Sample, chosen: list[int]) -> list[bool]:
-    # The trees take at most 255 categories; beyond, codes are treated as numbers.
-    columns = sample.schema.columns
-    return [isinstance(columns[i], CategoricalColumn) and columns[i].size <= 255 for i in chosen]
+def unordered(columns: Iterable[Column]) -> list[bool]:
+    """Return which columns boosted trees take for categories, the others being numbers.
+
+    They take at most 255 categories; beyond, codes are treated as numbers.
+    """
+    return [isinstance(column, CategoricalColumn) and column.size <= 255 for column in columns]

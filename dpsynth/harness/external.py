@@ -130,8 +130,7 @@ class Judge:
 
     def _load(self, choice: DatasetChoice) -> "Dataset":
         dataset = load_dataset(choice, self._folder)
-        if len(self._experiment["datasets"]) == 1:
-            check_same(self._store, dataset)
+        check_same(self._store, dataset)
         return dataset
 
     def _split(self, cell: Cell, dataset: "Dataset") -> "tuple[Table, Table]":

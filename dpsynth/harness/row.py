@@ -2,7 +2,7 @@
 which claim, against which references."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from math import isinf, isnan
 from typing import Any, Literal, TypeAlias, final
 
@@ -86,6 +86,7 @@ class Row:
 
 
 COLUMNS = tuple(f.name for f in fields(Row))
+REQUIRED = tuple(f.name for f in fields(Row) if f.default is MISSING)
 
 
 def to_plain(row: Row) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dpsynth.atomic import write_atomically
-from dpsynth.errors import FileError
-from dpsynth.harness.row import COLUMNS, Row, Status, from_plain, to_plain
+from dpsynth.errors import FileError, named
+from dpsynth.harness.row import COLUMNS, REQUIRED, Row, Status, from_plain, to_plain
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -104,7 +104,11 @@ class Store:
         write_atomically(self._file(record.cell), _PREFIX + digest + _MIDDLE + content + b"}\n")
 
     def read_cell(self, cell: str) -> Record | None:
-        """Return what is known of `cell`; None when it is missing, cut short or altered."""
+        """Return what is known of `cell`; None when it is missing, cut short or altered.
+
+        Raises:
+            FileError: its rows have other fields than this version's; the file stays as it is.
+        """
         try:
             content = self._file(cell).read_bytes()
         except FileNotFoundError:
@@ -116,11 +120,13 @@ class Store:
             return None
         plain = json.loads(body)
         receipt = plain["receipt"]
+        rows = plain["rows"]
+        _check_fields(self._file(cell), rows)
         return Record(
             cell=plain["cell"],
             settings=plain["settings"],
             status=plain["status"],
-            rows=tuple(from_plain(row) for row in plain["rows"]),
+            rows=tuple(from_plain(row) for row in rows),
             receipt=json.dumps(receipt) if receipt is not None else None,
             seconds=plain["seconds"],
             peak_rss_mb=plain["peak_rss_mb"],
@@ -203,7 +209,7 @@ def read(path: str | Path) -> "DataFrame":
     store = Store(path)
     parquet = store.path / "results.parquet"
     if parquet.exists():
-        return pd.read_parquet(parquet)
+        return _typed(pd.read_parquet(parquet))  # an older version's lacks columns
     return to_frame(row for record in store.records() for row in record.rows)
 
 
@@ -211,11 +217,37 @@ def to_frame(rows: Iterable[Row]) -> "DataFrame":
     """Return `rows` as a DataFrame whose columns and types do not depend on what is missing."""
     import pandas as pd
 
-    frame = pd.DataFrame([[getattr(r, c) for c in COLUMNS] for r in rows], columns=list(COLUMNS))
+    values = [[getattr(r, c) for c in COLUMNS] for r in rows]
+    return _typed(pd.DataFrame(values, columns=list(COLUMNS)))
+
+
+def _typed(frame: "DataFrame") -> "DataFrame":
+    frame = frame.reindex(columns=list(COLUMNS))
     for name in COLUMNS:
         dtype: Any = _DTYPES.get(Row.__annotations__[name], "string")
         frame[name] = frame[name].astype(dtype)
     return frame
+
+
+def _check_fields(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse rows that another version of this package wrote and this one would misread.
+
+    Raises:
+        FileError: a field that is unknown, or the lack of one that every row has.
+    """
+    unknown = {name for row in rows for name in row} - set(COLUMNS)
+    lacking = {name for row in rows for name in REQUIRED if name not in row}
+    faults = [
+        f"{what} {', '.join(sorted(map(named, names)))}"
+        for what, names in (("unknown", unknown), ("missing", lacking))
+        if names
+    ]
+    if faults:
+        rule = (
+            f"its rows were written by another version of dpsynth ({'; '.join(faults)}); read them "
+            "with that one, nothing was changed"
+        )
+        raise FileError(file, rule)
 
 
 def _dump(value: Any) -> bytes:

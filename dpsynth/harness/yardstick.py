@@ -83,8 +83,12 @@ def yardstick(store: Store) -> Yardstick:
 
 
 def check_same(store: Store, dataset: "Dataset") -> None:
-    """Raise DataError when the results in `store` were made from other records than `dataset`."""
-    sums = {r.settings["fingerprint"]["data"] for r in store.records()} - {""}
+    """Raise DataError when results in `store` under this name were made from other records."""
+    sums = {
+        record.settings["fingerprint"]["data"]
+        for record in store.records()
+        if (choice := record.settings["dataset"]) and choice["name"] == dataset.name
+    }
     if sums - {dataset.sha256}:
         rule = f"the results in {store.path} were made from other records"
         raise DataError(None, f"the checksum {dataset.sha256[:12]}", rule)

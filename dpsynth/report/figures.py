@@ -1,6 +1,6 @@
 """Figures (matplotlib): epsilon against utility with bands, and what audits show of a claim."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +133,15 @@ def audit_figure(verdicts: Sequence[Verdict]) -> "Figure":
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     return figure
+
+
+def figure_files(figures: "Mapping[str, Figure]") -> dict[str, bytes]:
+    """Return each figure as PNG and as PDF: file's name -> content."""
+    return {
+        f"{name}.{form}": rendered(figure, form)
+        for name, figure in figures.items()
+        for form in ("png", "pdf")
+    }
 
 
 def rendered(figure: "Figure", form: str = "png") -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dpsynth.harness.store import Record, Store, read
 from dpsynth.privacy.receipt import Receipt
-from dpsynth.report.figures import audit_figure, rendered, utility_figure
+from dpsynth.report.figures import audit_figure, figure_files, utility_figure
 from dpsynth.report.files import write_files
 from dpsynth.report.pages import Sources, render, title
 from dpsynth.report.summary import Point, exposures, utility, verdicts
@@ -43,12 +43,12 @@ def write_report(store: str | Path, out: str | Path) -> Path:
         figures["audit"] = audit_figure(audits)
     if attacks:
         grids["attacks"] = attack_grid(attacks)
-    pictures = {name: rendered(figure) for name, figure in figures.items()}
+    files = figure_files(figures)
     page = _page(
         experiment=kept.experiment(),
         records=records,
         skipped=kept.plan()["skipped"],
-        images={name: b64encode(picture).decode() for name, picture in pictures.items()},
+        images={name: b64encode(files[f"{name}.png"]).decode() for name in figures},
         grids=grids,
         imported=len(kept.imported()),
         passing=_passing(points),
@@ -56,9 +56,6 @@ def write_report(store: str | Path, out: str | Path) -> Path:
         alarms=sum(e.alarm for e in attacks),
         violations=sum(v.violated for v in audits),
     )
-    files: dict[str, bytes] = {}
-    for name, figure in figures.items():
-        files |= {f"{name}.png": pictures[name], f"{name}.pdf": rendered(figure, "pdf")}
     for name, grid in grids.items():
         files[f"{name}.md"] = grid.markdown().encode()
         files[f"{name}.tex"] = grid.latex(f"tab:{name}").encode()

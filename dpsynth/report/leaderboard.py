@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dpsynth.errors import FileError, InvalidValueError, UnknownNameError
 from dpsynth.harness.store import Store, read
 from dpsynth.report.critical_difference import critical_difference_figure
-from dpsynth.report.figures import rendered
+from dpsynth.report.figures import figure_files
 from dpsynth.report.files import write_files
 from dpsynth.report.pages import Sources, render
 from dpsynth.report.pareto import Offer, offers, pareto_figure
@@ -91,7 +91,7 @@ def write_leaderboard(
     trade = offers(rows, found[0].metric)
     datasets = list(dict.fromkeys(o.dataset for o in trade if not isnan(o.seconds + o.utility)))
     figures |= {f"pareto-{d}": pareto_figure(trade, d, found[0].metric) for d in datasets}
-    pictures = {name: rendered(figure) for name, figure in figures.items()}
+    files = figure_files(figures)
     page = render(
         "leaderboard.html.j2",
         experiment=kept.experiment(),
@@ -101,13 +101,10 @@ def write_leaderboard(
         boards=boards,
         pairs=pairs,
         cells=len(set(rows["cell"])),
-        images={name: b64encode(picture).decode() for name, picture in pictures.items()},
+        images={name: b64encode(files[f"{name}.png"]).decode() for name in figures},
         unverified=sorted({s.generator for r in found for s in r.standings if not s.verified}),
         sources=sources.name,
     )
-    files: dict[str, bytes] = {}
-    for name, figure in figures.items():
-        files |= {f"{name}.png": pictures[name], f"{name}.pdf": rendered(figure, "pdf")}
     for name, grid in boards.items():
         files[f"leaderboard-{name}.tex"] = grid.latex(f"tab:leaderboard-{name}").encode()
     files["leaderboard.md"] = "\n".join(grid.markdown() for grid in boards.values()).encode()

@@ -1,7 +1,7 @@
 """What a store's rows say together: means over seeds with intervals, verdicts, corrected alarms."""
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING, cast, final
 
 import numpy as np
@@ -147,7 +147,7 @@ def verdicts(rows: "DataFrame") -> list[Verdict]:
             generator=str(row["generator"]),
             epsilon=float(row["epsilon_claimed"]),
             epsilon_lower=float(row["epsilon_lower"]),
-            epsilon_lower_of_class=float(row.get("epsilon_lower_of_class", nan)),
+            epsilon_lower_of_class=float(row["epsilon_lower_of_class"]),
             epsilon_largest_measurable=float(row["epsilon_largest_measurable"]),
             mu_claimed=float(row["mu_claimed"]),
             mu_lower=float(row["mu_lower"]),

@@ -26,7 +26,11 @@ generators = ["independent"]
 epsilons = [1]
 seeds = 2
 metrics = ["tvd_1way", "tvd_2way", "tstr_auc"]
-attacks = ["linkability", {name = "membership", shadows = 8, releases = 4, rows = 20}]
+attacks = [
+    "linkability",
+    {name = "linkability", label = "on one alone", only = ["independent"]},
+    {name = "membership", shadows = 8, releases = 4, rows = 20},
+]
 """
 
 
@@ -126,10 +130,18 @@ def test_records_that_do_not_fit_the_schema_leave_no_cell(store: Store, tmp_path
     assert store.imported() == []
 
 
-def test_other_records_than_the_stores_are_refused(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [[], ["breast_cancer"]])
+def test_other_records_than_the_stores_are_refused(
+    store: Store, tmp_path: Path, others: list[str]
+) -> None:
+    experiment = store.experiment()
+    experiment["datasets"] += [{"name": name} for name in others]
+    store.write_plan(experiment, [], [])
     save_file(TABLE, tmp_path / "made.csv")
     judge = Judge(store, folder=tmp_path)
     judge.judge(tmp_path / "made.csv", claim())
     TABLE.frame.iloc[:300].to_csv(tmp_path / "data.csv", index=False)
     with pytest.raises(DpsynthError, match="other records"):
         judge.judge(tmp_path / "made.csv", claim(seed=1))
+    for name in others:
+        judge.split(name, 0)

@@ -1,6 +1,8 @@
 """Results survive: a cell is stored whole or not at all, and a damaged one is noticed."""
 
 import errno
+import hashlib
+import io
 import json
 import os
 from dataclasses import replace
@@ -11,7 +13,10 @@ import pandas as pd
 import pytest
 
 from dpsynth.errors import FileError
+from dpsynth.harness.config import Experiment
+from dpsynth.harness.progress import Progress
 from dpsynth.harness.store import Record, Store, read
+from dpsynth.harness.sweep import Plan, run_sweep
 from tests.harness.cells import make_cell
 
 CELL = make_cell()
@@ -73,6 +78,33 @@ def test_a_missing_cell_is_not_damaged(store: Store) -> None:
     assert not store.damaged("0" * 64)
 
 
+@pytest.mark.parametrize(("first", "second"), [('"metric"', '"measure"'), ('"lower"', '"least"')])
+def test_rows_of_another_version_are_one_sentence_and_stay(
+    store: Store, first: str, second: str
+) -> None:
+    path = store.path / "cells" / f"{CELL.id}.json"
+    body = json.dumps(json.loads(path.read_text())["body"], separators=(",", ":"))
+    body = body.replace(first, second)
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    path.write_text(f'{{"sha256":"{digest}","body":{body}}}\n')
+    before = {p: p.read_bytes() for p in store.path.rglob("*") if p.is_file()}
+    assert CELL.dataset is not None
+    experiment = Experiment(
+        name="x", datasets=(CELL.dataset,), generators=(CELL.generator,), epsilons=(CELL.epsilon,)
+    )
+    plan = Plan(experiment=experiment, cells=(CELL,), skipped=())
+    for reading in (
+        lambda: store.read_cell(CELL.id),
+        lambda: store.damaged(CELL.id),
+        lambda: read(store.path),
+        store.compact,
+        lambda: next(run_sweep(plan, store, progress=Progress(io.StringIO()))),
+    ):
+        with pytest.raises(FileError, match=f"another version.*unknown {second[1:-1]}"):
+            reading()
+    assert {p: p.read_bytes() for p in store.path.rglob("*") if p.is_file()} == before
+
+
 def test_a_full_disk_changes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(handle: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -95,6 +127,16 @@ def test_parquet_and_json_give_the_same_frame(store: Store) -> None:
     assert before.loc[0, "upper"] == inf
     assert before["violated"].dtype == "boolean"
     assert before.loc[1, "runs"] == 2000
+
+
+def test_parquet_of_an_older_version_has_its_missing_columns_empty(store: Store) -> None:
+    expected, path = read(store.path), store.compact()
+    young = ["epsilon_lower_of_class", "violated", "runs", "error"]
+    pd.read_parquet(path).drop(columns=young).to_parquet(path, index=False)
+    found = read(store.path)
+    assert found[young].isna().all(axis=None)
+    pd.testing.assert_frame_equal(found.drop(columns=young), expected.drop(columns=young))
+    assert list(found.dtypes) == list(expected.dtypes)
 
 
 def test_a_new_plan_hides_rows_of_other_cells(store: Store) -> None:

@@ -19,7 +19,7 @@ ATTACKS: list[dict[str, Any]] = [
 
 
 def record(data: str) -> Record:
-    settings = {"fingerprint": {"data": data}}
+    settings = {"dataset": DATASET, "fingerprint": {"data": data}}
     return Record(cell="one", settings=settings, status="done", rows=())
 
 
