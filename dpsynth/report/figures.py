@@ -105,7 +105,8 @@ def audit_figure(verdicts: Sequence[Verdict]) -> "Figure":
         x = [v.epsilon for v in line]
         axis.plot(x, x, color="#000000", lw=1.2, label="claimed epsilon")
         measurable = [v.epsilon_largest_measurable for v in line]
-        axis.plot(x, measurable, color="#D55E00", ls="--", lw=1.2, label="largest measurable")
+        largest = "largest measurable, whatever the noise"
+        axis.plot(x, measurable, color="#D55E00", ls="--", lw=1.2, label=largest)
         found = [v.epsilon_lower for v in line]
         axis.plot(
             x, found, color="#0072B2", marker="o", ms=4, lw=1.5, label="empirical lower bound"
