@@ -114,6 +114,9 @@ def test_reconstruction_claims_the_most_frequent_first() -> None:
     assert (first.successes, first.control_successes, first.trials) == (1, 0, 1)
     assert (two.successes, two.control_successes, two.trials) == (1, 1, 2)
     assert (all_three.successes, all_three.control_successes) == (2, 1)
+    rare = AttackTarget(train=table("vvv"), control=table("xxx"), synthetic=table("vvvzzx"))
+    first = RankedReconstruction(claims=1).run(rare, rng=rng)
+    assert (first.successes, first.control_successes) == (1, 0)
 
 
 def test_any_match_is_a_success_for_reconstruction() -> None:
