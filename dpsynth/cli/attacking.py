@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from dpsynth.data.table import Table
 
 _HEADS = ("attack", "used", "never used", "guessing", "the release adds", "alarm")
+_TABLE_WIDTH = 118
+"""Columns that names and numbers take side by side; a narrower terminal would cut them off."""
 _QUESTIONS: "Mapping[Question, str]" = {
     "singling out": "Can a person be singled out?",
     "linkability": "Can records of a person be linked?",
@@ -176,8 +178,6 @@ def _print_page(
     from rich.table import Table as Grid
     from rich.text import Text
 
-    from dpsynth.audit.questions import interval
-
     terminal = sys.stdout.isatty()
     # A pipe or a file has no width of its own.
     console = Console(file=sys.stdout, width=None if terminal else 120, highlight=False)
@@ -187,22 +187,36 @@ def _print_page(
         alarm = any(f.alarm for f in findings)
         console.print(Text(question, style="bold red" if alarm else "bold"))
         console.print(Text(said))
+        lines = [(_cells(f), "red" if f.alarm else "") for f in findings]
+        if console.width < _TABLE_WIDTH:
+            for (label, *cells), style in lines:
+                named = (f"{head} {cell}" for head, cell in zip(_HEADS[1:], cells, strict=True))
+                console.print(Text(f"- {label}: {', '.join(named)}", style=style))
+            continue
         grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
         for i, head in enumerate(_HEADS):
             side = "left" if i == 0 else "right"
             grid.add_column(head, justify=side, no_wrap=i > 0, overflow="fold")
-        for f in findings:
-            r = f.result
-            cells = (r.rate, r.control, None, r.risk)
-            grid.add_row(
-                f.label,
-                *(f"{r.baseline.value:.1%}" if c is None else interval(c) for c in cells),
-                "YES" if f.alarm else "no",
-                style="red" if f.alarm else None,
-            )
+        for cells, style in lines:
+            grid.add_row(*cells, style=style)
         console.print(grid)
     for note in notes:
         console.print(Text(note))
+
+
+def _cells(finding: "Finding") -> tuple[str, ...]:
+    """Return what stands under `_HEADS`."""
+    from dpsynth.audit.questions import interval
+
+    result = finding.result
+    return (
+        finding.label,
+        interval(result.rate),
+        interval(result.control),
+        f"{result.baseline.value:.1%}",
+        interval(result.risk),
+        "YES" if finding.alarm else "no",
+    )
 
 
 def _record(finding: "Finding") -> dict[str, Any]:

@@ -1,31 +1,15 @@
 """The page of an attacked release: the regulators' three questions, each with its attacks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING
 
 from dpsynth.report.files import write_files
+from dpsynth.report.pages import render
 
 if TYPE_CHECKING:
     from dpsynth.audit.attack import Rate
     from dpsynth.audit.questions import Finding
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One attack as the page shows it.
-
-    Args:
-        label: its name and parameters.
-        finding: what ran, what came of it, and whether it is an alarm.
-        low: true positives at few false ones, in words; empty where the attack has none.
-    """
-
-    label: str
-    finding: "Finding"
-    low: str
 
 
 def write_attack_page(
@@ -48,22 +32,12 @@ def write_attack_page(
     Raises:
         FileError: a place that is not writable.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("dpsynth.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["interval"] = _interval
-    page = environment.get_template("attacks.html.j2").render(
+    page = render(
+        "attacks.html.j2",
+        interval=_interval,
+        low=_low,
         synthetic=synthetic,
-        questions={
-            question: (answer, [_line(f) for f in findings])
-            for question, (answer, findings) in questions.items()
-        },
+        questions=questions,
         notes=notes,
         seed=seed,
     )
@@ -71,17 +45,17 @@ def write_attack_page(
     write_files(where.parent, {where.name: page.encode()}, what="the page")
 
 
-def _line(finding: "Finding") -> Line:
+def _low(finding: "Finding") -> str:
+    """Return true positives at few false ones, in words; nothing where the attack has none."""
     measures = finding.result.measures
-    low = ""
-    if "tpr_at_low_fpr" in measures and "low_fpr" in measures:
-        low = (
-            f"{measures['tpr_at_low_fpr']:.1%} ({measures['tpr_at_low_fpr_lower']:.1%} to "
-            f"{measures['tpr_at_low_fpr_upper']:.1%}) of members found where "
-            f"{measures['low_fpr']:.1%} ({measures['low_fpr_lower']:.1%} to "
-            f"{measures['low_fpr_upper']:.1%}) of others are accused"
-        )
-    return Line(label=finding.label, finding=finding, low=low)
+    if not {"tpr_at_low_fpr", "low_fpr"} <= measures.keys():
+        return ""
+    return (
+        f"{measures['tpr_at_low_fpr']:.1%} ({measures['tpr_at_low_fpr_lower']:.1%} to "
+        f"{measures['tpr_at_low_fpr_upper']:.1%}) of members found where "
+        f"{measures['low_fpr']:.1%} ({measures['low_fpr_lower']:.1%} to "
+        f"{measures['low_fpr_upper']:.1%}) of others are accused"
+    )
 
 
 def _interval(rate: "Rate") -> str:

@@ -1,6 +1,10 @@
 """Membership from one release: what scores see, what they find, and what knowing marginals adds."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from dpsynth.audit.attack import AttackTarget
@@ -11,10 +15,11 @@ from dpsynth.audit.density import Kernel
 from dpsynth.audit.domias import Domias
 from dpsynth.audit.gen_lra import GenLra
 from dpsynth.audit.mama_mia import MamaMia
-from dpsynth.audit.records import plain_records
+from dpsynth.audit.records import plain_records, record_keys
 from dpsynth.audit.secrets import dealt
 from dpsynth.data.encoding import Codec
-from dpsynth.data.schema import CategoricalColumn, FloatColumn
+from dpsynth.data.schema import CategoricalColumn, FloatColumn, Schema
+from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError, UnknownNameError
 from tests.audit.releases import copier, stranger, target_of
 from tests.evaluation.laws import SCHEMA, draw
@@ -33,6 +38,48 @@ def test_a_tenth_copied_among_others_is_found(attack: CandidateAttack) -> None:
     # Half of the control decides nothing: it is what the attacker compares with.
     assert found.trials == found.control_trials == 1000
     assert found.measures["auc_lower"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("attack", "by_hand"),
+    [(Domias(), [-np.log(10), 0.0]), (GenLra(), [np.log(1 + 1 / 10), np.log(1 + 1)])],
+)
+def test_what_is_common_in_the_population_speaks_less_for_a_member(
+    attack: CandidateAttack, by_hand: list[float]
+) -> None:
+    schema = Schema(columns=(CategoricalColumn(name="a", categories=("x", "y")),))
+    once, tenfold = (
+        Table.from_frame(schema, pd.DataFrame({"a": list(text)})) for text in ("xy", "x" * 10 + "y")
+    )
+    found = attack.scores(once, once, tenfold, rng=np.random.default_rng(8))
+    assert found == pytest.approx(by_hand)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Onlooker(CandidateAttack):
+    """Keeps what it is shown, and has no opinion."""
+
+    name: ClassVar[str] = "onlooker"
+    reference: ClassVar[str] = "none"
+    shown: list[Table]
+
+    def scores(
+        self, candidates: Table, release: Table, reference: Table, *, rng: np.random.Generator
+    ) -> np.ndarray:
+        self.shown.extend([candidates, release, reference])
+        return rng.random(len(candidates))
+
+
+def test_no_candidate_is_in_the_reference_and_guesses_are_as_many_as_claims() -> None:
+    rng = np.random.default_rng(7)
+    attack = Onlooker(shown=[])
+    found = attack.run(target_of(stranger, 2000, rng=rng), rng=rng)
+    candidates, release, reference = (record_keys(plain_records(t)) for t in attack.shown)
+    assert (len(candidates), len(release), len(reference)) == (2000, 2000, 1000)
+    assert not np.isin(reference, candidates).any()
+    assert found.successes + found.control_successes == 200
+    # 1000 tosses of chance 0.1: five standard errors.
+    assert found.baseline.value == pytest.approx(0.1, abs=0.05)
 
 
 def test_marginals_that_were_measured_find_more_than_those_that_were_not() -> None:

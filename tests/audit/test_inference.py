@@ -93,6 +93,7 @@ def test_copies_are_equal_in_every_value() -> None:
             AttackTarget(train=target.train, control=target.control, synthetic=release), rng=rng
         )
         assert (found.rate.value, found.control.value) == (rate, 0.0)
+        assert found.baseline.value == 0.0
 
 
 def test_keys_are_equal_where_values_are() -> None:
@@ -114,6 +115,11 @@ def test_reconstruction_claims_the_most_frequent_first() -> None:
     assert (first.successes, first.control_successes, first.trials) == (1, 0, 1)
     assert (two.successes, two.control_successes, two.trials) == (1, 1, 2)
     assert (all_three.successes, all_three.control_successes) == (2, 1)
+    rare = AttackTarget(train=table("vvv"), control=table("xxx"), synthetic=table("vvvzzx"))
+    first = RankedReconstruction(claims=1).run(rare, rng=rng)
+    assert (first.successes, first.control_successes) == (1, 0)
+    # Guesses come from the control and are held against who was used.
+    assert (first.baseline_successes, first.baseline_trials) == (0, 1)
 
 
 def test_any_match_is_a_success_for_reconstruction() -> None:

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import ndtr
 
 from dpsynth.audit.tradeoff import TradeOff
-from dpsynth.audit.verdict import bound_level, smallest_detectable_inflation, violates
+from dpsynth.audit.verdict import bound_level, decide, smallest_detectable_inflation, violates
 from dpsynth.privacy.curves import gdp_delta, gdp_epsilon
 
 _LEVEL = bound_level(0.05, families=2)
@@ -55,3 +55,16 @@ def test_the_mechanism_assumed_keeps_the_claim_without_inflation() -> None:
     kept = TradeOff(mu=mu, pairs=())(false_positives)
     assert not violates(claim, false_positives, kept + 1e-12).any()
     assert gdp_delta(mu, 0.1) <= gdp_delta(_MU, 0.1) * 1.01
+
+
+def test_the_threshold_for_a_claim_is_where_it_is_contradicted_most_in_either_direction() -> None:
+    # Above 0: 10 false positives, 82 false negatives; above 1: 3 and 344. In deviations, the first
+    # contradicts epsilon 3 by 1.48 and by 0.35 the other way round, the second by 1.12 and 0.45.
+    first = np.repeat([0.0, 1.0, 2.0], [990, 7, 3])[None]
+    second = np.repeat([0.0, 1.0, 2.0], [82, 262, 656])[None]
+    claim = TradeOff(mu=None, pairs=((3.0, 0.0),))
+    for worlds, counts in (((first, second), (10, 82)), ((-second, -first), (82, 10))):
+        tests = decide(("score",), worlds, worlds, claim=claim, delta=0.0, alpha=0.05)
+        (test,) = (test for test in tests if test.goal == "claim")
+        assert (test.false_positives, test.false_negatives) == counts
+        assert test.violated

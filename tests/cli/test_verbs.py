@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
@@ -94,6 +95,30 @@ def test_attack_finds_an_outright_copy(say, released: str, alarm: str) -> None:
     assert line.split()[-1] == alarm
     assert ("Yes: linkability succeeds" in said) == (alarm == "YES")
     assert "no privacy guarantee" in said
+
+
+@pytest.mark.parametrize("columns", [40, 80, 117, 118, 200])
+def test_attack_cuts_nothing_off_in_a_terminal(
+    say, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    code, said = say(
+        *("attack", "train.csv", "train.csv", "--schema", "s.toml", "--control", "control.csv"),
+        *("--attack", "linkability", "--attack", "ranked_reconstruction", "--out", "page.json"),
+    )
+    assert code == 0, said
+    shown = " ".join(click.unstyle(said).split()).replace(": used", "")
+    for record in json.loads(Path("page.json").read_text()):
+        used, never, added = (
+            "{value:.1f}% ({lower:.1f} to {upper:.1f})".format_map(
+                {key: 100 * number for key, number in record[name].items()}
+            )
+            for name in ("rate", "control", "risk")
+        )
+        assert f"{record['attack']} {used}" in shown
+        assert never in shown
+        assert added in shown
 
 
 def test_attack_answers_three_questions_on_one_page(say, tmp_path: Path) -> None:
