@@ -1,6 +1,6 @@
 """From what a user has - a frame, a table, a file, and a schema - to the one door to records."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +77,7 @@ def door(
     public: "DataFrame | Table | str | Path | None",
     out_of_core: bool | None,
     cluster: str | None,
+    before: Callable[[PrivateColumns], None] | None = None,
 ) -> Generator[PrivateData]:
     """Yield the one door to the records of a user, wherever they are; arguments and errors as of
     `read_schema`, `stored_files` and `opened`.
@@ -85,6 +86,7 @@ def door(
         accountant: its name; None: what suits the generator, unless an open schema rules it out,
             as it does for plans without DP-SGD.
         chosen: the generator that will be fitted.
+        before: is given the door to raw columns, before they are asked anything in its plan.
 
     Raises:
         UnsupportedEventError: an accountant that cannot price what is wanted.
@@ -122,6 +124,7 @@ def door(
             by=by,
             public=public,
             chosen=chosen if chosen.needs_plan else None,
+            before=before,
         )
 
 
@@ -178,6 +181,7 @@ def opened(
     by: Preparation | None,
     public: "DataFrame | Table | str | Path | None" = None,
     chosen: "Algorithm | None" = None,
+    before: Callable[[PrivateColumns], None] | None = None,
 ) -> PrivateData:
     """Return the door to the records, after what their schema leaves open was bought.
 
@@ -194,6 +198,7 @@ def opened(
         by: how much of the budget may be spent here; by default, what `Preparation` says.
         public: records of the same columns that were declared public.
         chosen: the generator that will be fitted, where the accountant is one of plans.
+        before: as of `door`.
 
     Raises:
         FileError: a missing file, or one that is neither CSV nor Parquet.
@@ -235,15 +240,22 @@ def opened(
         set_aside=preparation.set_aside(wanted.open_columns, budget.delta),
     )
     if accountant not in ADAPTIVE:
-        _reserve(columns, preparation, chosen)
+        _reserve(columns, preparation, chosen, before)
     closed = preparation.closed(columns)
     return columns.private_data(closed, public=known or read_public(public, closed))
 
 
-def _reserve(columns: PrivateColumns, preparation: Preparation, chosen: "Algorithm | None") -> None:
+def _reserve(
+    columns: PrivateColumns,
+    preparation: Preparation,
+    chosen: "Algorithm | None",
+    before: Callable[[PrivateColumns], None] | None,
+) -> None:
     """Reserve what columns and generator will cost together, before either asks."""
     if chosen is None:
         raise _fixed_plans(columns.ledger.accountant.name)
+    if before is not None:
+        before(columns)
     # Whatever a rehearsal draws: a plan that depends on it is refused when the fit states it.
     rng = np.random.Generator(np.random.PCG64(0))
     preparation.reserve(columns, lambda private: chosen.fit(private, rng=rng))

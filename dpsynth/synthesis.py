@@ -269,19 +269,21 @@ def synthesize(
         >>> model = dpsynth.synthesize(frame, schema="schema.toml", epsilon=1.0)  # doctest: +SKIP
         >>> model.sample(1000).frame  # doctest: +SKIP
     """
-    from dpsynth.checkpoint import check_resumable, fitted_from
+    from dpsynth.checkpoint import checkpoint_at
     from dpsynth.generators.base import check_usable
     from dpsynth.generators.limits import Limits, check_constraints, resized, running
     from dpsynth.generators.progress import watched
     from dpsynth.opening import door
+    from dpsynth.preparation.prepare import Preparation
 
     chosen = build_generator(generator)
     check_usable(chosen, public=public)
     budget = Budget(epsilon=epsilon, delta=delta, relation=parse_relation(relation))
     noise, rng, sampling_seed = random_streams(seed)
-    ceilings = limits or Limits()
-    if checkpoint is not None:
-        check_resumable(checkpoint, data, schema, accountant or chosen.accountant, ceilings)
+    ceilings, by = limits or Limits(), preparation or Preparation()
+    kept = checkpoint_at(
+        checkpoint, data, schema, chosen, accountant=accountant, seed=seed, by=by, limits=ceilings
+    )
     opened = door(
         data,
         schema,
@@ -289,18 +291,16 @@ def synthesize(
         noise=noise,
         accountant=accountant,
         chosen=chosen,
-        by=preparation,
+        by=by,
         public=public,
         out_of_core=out_of_core,
         cluster=cluster,
+        before=kept.keep_columns,
     )
-    with running(ceilings), watched(progress), opened as private:
+    with running(ceilings), watched(progress), kept, opened as private:
         chosen = resized(chosen, private.domain, ceilings)
         check_constraints(chosen, private)
-        if checkpoint is None:
-            return fitted_to(private, chosen, sampling_seed, rng=rng)
-        stream = np.random.default_rng if seed is None else lambda _: rng
-        return fitted_from(checkpoint, private, chosen, sampling_seed, seed=seed, stream=stream)
+        return kept.fitted(private, chosen, sampling_seed, rng=rng)
 
 
 def fitted_to(

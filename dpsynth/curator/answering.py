@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.counting import Counter
-from dpsynth.curator.journal import Journal
+from dpsynth.curator.journal import Journal, Write
 from dpsynth.curator.knowledge import Zeros, zeros_of_groups
 from dpsynth.curator.merging import MergedQuery, Merging
 from dpsynth.curator.observation import Observation
@@ -17,7 +17,7 @@ from dpsynth.curator.queries import AdditiveQuery, Query
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.curator.teachers import VotePlan
 from dpsynth.data.domain import Clique
-from dpsynth.errors import LedgerError, RecordsElsewhereError, UnsupportedEventError
+from dpsynth.errors import RecordsElsewhereError, UnsupportedEventError
 from dpsynth.privacy.events import ComposedEvent, Event, ExponentialEvent
 from dpsynth.privacy.filters import part_of
 from dpsynth.privacy.ledger import Ledger
@@ -111,9 +111,7 @@ class Answering:
             self.journal.keep(label, event, [np.array(chosen)])
         return chosen
 
-    def kept(
-        self, parts: Mapping[str, bytes], write: Callable[[Mapping[str, bytes]], None]
-    ) -> "Answering":
+    def kept(self, parts: Mapping[str, bytes], write: Write) -> "Answering":
         """Return what keeps each answer before it gives it, and takes from `parts` what was given.
 
         Args:
@@ -121,13 +119,9 @@ class Answering:
             write: makes all parts durable, whole or not at all; they are as sensitive as answers.
 
         Raises:
-            LedgerError: something was charged already, or rows of units were sampled, which another
-                run would sample anew.
+            LedgerError: as of `Journal.of`.
         """
-        if self.ledger.entries or self.pricing.accountant.budget.max_rows_per_unit != 1:
-            rule = "a run is kept from its first charge on, and with one row a unit"
-            raise LedgerError("checkpoint", rule)
-        return replace(self, journal=Journal(parts, write, self.noise))
+        return replace(self, journal=Journal.of(self.ledger, parts, write, self.noise))
 
     def records(self, what: str) -> NDArray[np.integer[Any]]:
         """Return the encoded records.

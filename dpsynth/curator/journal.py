@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from dpsynth.errors import LedgerError
 from dpsynth.privacy.event_json import Json, canonical_json, event_to_json
 from dpsynth.privacy.events import Event
+from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import NoiseSource, ResearchNoise
 
 Arrays = Mapping[str, NDArray[Any]]
+Write = Callable[[Mapping[str, bytes]], None]
 _ROWS = "answers.json"
 _NOISE = "noise.json"
 _FAILED = "failed"
@@ -42,12 +44,31 @@ class Journal:
     def __init__(
         self,
         parts: Mapping[str, bytes],
-        write: Callable[[Mapping[str, bytes]], None],
+        write: Write,
         noise: NoiseSource,
     ) -> None:
         self._parts, self._write, self._noise = dict(parts), write, noise
         self._rows: list[Json] = json.loads(self._parts.get(_ROWS, b"[]"))
         self._at = 0
+
+    @classmethod
+    def of(
+        cls, ledger: Ledger, parts: Mapping[str, bytes], write: Write, noise: NoiseSource
+    ) -> "Journal":
+        """Return the journal of a door to records that was asked nothing yet.
+
+        Args:
+            ledger: the door's.
+            parts, write, noise: as of the journal.
+
+        Raises:
+            LedgerError: something was charged already, or rows of units were sampled, which another
+                run would sample anew.
+        """
+        if ledger.entries or ledger.budget.max_rows_per_unit != 1:
+            rule = "a run is kept from its first charge on, and with one row a unit"
+            raise LedgerError("checkpoint", rule)
+        return cls(parts, write, noise)
 
     def recalled(self, label: str, event: Event) -> list[NDArray[Any]] | None:
         """Return the answers that were kept for the next access, or None: it must be drawn.

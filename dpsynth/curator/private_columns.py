@@ -1,8 +1,9 @@
 """The door to raw columns: what a schema leaves open is bought here, before records have codes."""
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import sqrt
-from typing import TYPE_CHECKING, NoReturn, TypeAlias, final
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from dpsynth.curator.column_queries import (
     ColumnValues,
 )
 from dpsynth.curator.frequent import FrequentValues
+from dpsynth.curator.journal import Journal, Write
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.pricing import Pricing, share
 from dpsynth.curator.private_data import PrivateData
@@ -31,7 +33,7 @@ from dpsynth.data.schema import Schema
 from dpsynth.data.table import check_names
 from dpsynth.errors import DataError, NoRecordsError, PrivacyError
 from dpsynth.privacy.accountant import make_accountant
-from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.events import Event, GdpEvent, NoiseLaw, PureEvent
 from dpsynth.privacy.failure import allowed_failure
 from dpsynth.privacy.filters import part_of, whole_filter
@@ -92,6 +94,7 @@ class PrivateColumns:
         self._records = records
         self.schema, self.budget = schema, budget
         self._noise, self._observer = noise, observer
+        self._journal: Journal | None = None
         self.ledger = Ledger(make_accountant(accountant, budget, set_aside=set_aside))
         self._paying = self.ledger
 
@@ -117,6 +120,19 @@ class PrivateColumns:
     def selects(self) -> bool:
         """Whether frequent values can be asked for: without a delta nothing pays for them."""
         return allowed_failure(self.ledger.accountant, 1) > 0
+
+    @property
+    def public_rows(self) -> int | None:
+        """The number of records where it is no secret, as of `PrivateData`."""
+        replaced = self.budget.relation is Neighbouring.REPLACE
+        if replaced and self.budget.max_rows_per_unit == 1:
+            return self._records.rows
+        return self.schema.declared.public_rows
+
+    def keep_in(self, parts: Mapping[str, bytes], write: Write) -> None:
+        """Keep each answer before it is given, here and at the door of `private_data`, and take
+        from `parts` what was given: arguments and errors as of `Answering.kept`."""
+        self._journal = Journal.of(self.ledger, parts, write, self._noise)
 
     def reserve(
         self, amount: float, fit: Callable[[PrivateData], object], *, label: str, selects: bool
@@ -198,7 +214,6 @@ class PrivateColumns:
         failure = allowed_failure(self._paying.accountant, parts)
         asked = FrequentValues(sigma=sigma, failure=failure)
         event = asked.event(pricing)
-        self._charge(f"frequent values of {name}", event, ColumnValues(name=name, asked=asked))
 
         def released(counts: NDArray[np.int64]) -> tuple[NDArray[np.intp], Array]:
             noise: Array = pricing.draw(event, counts.shape)
@@ -206,15 +221,21 @@ class PrivateColumns:
             return kept, (counts + noise)[kept].astype(np.float64)
 
         texts = self._records.texts(name)
-        if texts is not None:
-            kept, noisy = released(texts.counts)
-            return tuple(texts.texts[int(i)] for i in kept), noisy
-        values, found = list[Array](), list[Array]()
-        for distinct, counts in self._records.numbers(name).distinct():
-            kept, noisy = released(counts)
-            values.append(distinct[kept])
-            found.append(noisy)
-        return np.concatenate(values), np.concatenate(found)
+
+        def drawn() -> list[NDArray[Any]]:
+            if texts is not None:
+                kept, noisy = released(texts.counts)
+                return [_packed([texts.texts[int(i)] for i in kept]), noisy]
+            values, found = list[Array](), list[Array]()
+            for distinct, counts in self._records.numbers(name).distinct():
+                kept, noisy = released(counts)
+                values.append(distinct[kept])
+                found.append(noisy)
+            return [np.concatenate(values), np.concatenate(found)]
+
+        query = ColumnValues(name=name, asked=asked)
+        values, noisy = self._answered(f"frequent values of {name}", event, query, drawn)
+        return (values if texts is None else _unpacked(values)), noisy
 
     def tree(
         self, name: str, lower: float, upper: float, *, amount: float, narrowest: float
@@ -235,13 +256,6 @@ class PrivateColumns:
         tree = tree_for(epsilon, self.budget, discrete=discrete)
         law = NoiseLaw.DISCRETE if discrete else NoiseLaw.CONTINUOUS
         query = ColumnTree(name=name, tree=tree, lower=lower, upper=upper, narrowest=narrowest)
-        self._charge(f"tree of {name}", PureEvent(epsilon=epsilon), query)
-        numbers = self._records.numbers(name)
-
-        def below(number: float) -> int:
-            if number == upper:  # what lies outside counts as if it lay at the ends
-                return numbers.present
-            return 0 if number == lower else numbers.below(number)
 
         def draws() -> Iterator[float]:
             # What is drawn and not used would move the stream of a seed; there is none in release.
@@ -250,8 +264,19 @@ class PrivateColumns:
                     tree.scale, _DRAWN if discrete else 1, law=law
                 ).tolist()
 
-        draw = draws().__next__
-        return tree.grow(below, lower, upper, narrowest=narrowest, draw=draw)
+        def grown() -> list[NDArray[Any]]:
+            numbers = self._records.numbers(name)
+
+            def below(number: float) -> int:
+                if number == upper:  # what lies outside counts as if it lay at the ends
+                    return numbers.present
+                return 0 if number == lower else numbers.below(number)
+
+            draw = draws().__next__
+            return [np.array(tree.grow(below, lower, upper, narrowest=narrowest, draw=draw))]
+
+        event = PureEvent(epsilon=epsilon)
+        return self._answered(f"tree of {name}", event, query, grown)[0].tolist()
 
     def private_data(self, schema: Schema, *, public: PublicRecords | None = None) -> PrivateData:
         """Return the records under a schema that is closed now, with the same ledger.
@@ -267,24 +292,51 @@ class PrivateColumns:
             ledger=self.ledger,
             observer=self._observer,
             public=public,
+            journal=self._journal,
         )
 
     def _count(self, query: ColumnHistogram, sigma: float, label: str) -> Array:
         pricing = self._pricing(query.size, query.name)
         event = pricing.event(MarginalQuery(clique=(query.name,)), sigma)
-        self._charge(label, event, query)
-        counts = query.exact(self._records)
-        noise: Array = pricing.draw(event, counts.shape)
-        return counts + noise
 
-    def _charge(self, label: str, event: Event, query: ColumnQuery) -> None:
+        def drawn() -> list[NDArray[Any]]:
+            counts = query.exact(self._records)
+            noise: Array = pricing.draw(event, counts.shape)
+            return [counts + noise]
+
+        return self._answered(label, event, query, drawn)[0]
+
+    def _answered(
+        self,
+        label: str,
+        event: Event,
+        query: ColumnQuery,
+        draw: Callable[[], list[NDArray[Any]]],
+    ) -> list[NDArray[Any]]:
+        """Charge, and return what was kept of this access; else tell the observer, draw, keep."""
         self._paying.charge(label, event)
+        kept = self._journal.recalled(label, event) if self._journal else None
+        if kept is not None:
+            return kept
         if self._observer is not None:
             self._observer(Observation(label=label, event=event, query=query))
+        answers = draw()
+        if self._journal:
+            self._journal.keep(label, event, answers)
+        return answers
 
     def _pricing(self, size: int, name: str = "value") -> Pricing:
         domain = Domain(sizes={name: size})
         return Pricing(accountant=self._paying.accountant, noise=self._noise, domain=domain)
+
+
+def _packed(texts: list[str]) -> NDArray[np.uint8]:
+    """Return texts as bytes, which an array of texts would cut at their last zeros."""
+    return np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8)
+
+
+def _unpacked(packed: NDArray[np.uint8]) -> tuple[str, ...]:
+    return tuple(json.loads(packed.tobytes()))
 
 
 def _bounded(

@@ -14,6 +14,7 @@ from dpsynth.curator.answering import Answering
 from dpsynth.curator.blocks import StoredRecords
 from dpsynth.curator.embedding import EmbeddingQuery, measured_embedding
 from dpsynth.curator.interactions import relative_noise
+from dpsynth.curator.journal import Journal, Write
 from dpsynth.curator.knowledge import Zeros, known_zeros
 from dpsynth.curator.measuring import (
     errors_event,
@@ -66,6 +67,7 @@ class PrivateData:
         observer: told of each access; for audits that record and replay.
         rowless: whether a unit may have no row, so that one in its place may bring the first.
         public: other records of the schema, which are no secret; the receipt names them.
+        journal: what `ledger` was charged for was answered by it; goes on with what is asked here.
 
     Attributes:
         schema: the public description of the records.
@@ -91,6 +93,7 @@ class PrivateData:
         observer: Callable[[Observation], None] | None = None,
         rowless: bool = False,
         public: PublicRecords | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.impossible: Zeros = known_zeros(table.schema, budget)
         counter = admitted(table, budget, noise)
@@ -107,6 +110,7 @@ class PrivateData:
             counter=counter,
             observer=observer,
             impossible=self.impossible,
+            journal=journal,
         )
 
     def __repr__(self) -> str:
@@ -353,11 +357,8 @@ class PrivateData:
         runs = repeated(self._answering, event, budgets, label=label)
         return [tuple(self._view(part) for part in run) for run in runs]
 
-    def kept_in(
-        self, parts: Mapping[str, bytes], write: Callable[[Mapping[str, bytes]], None]
-    ) -> Self:
-        """Return a view that keeps each answer before it gives it, and asks nothing twice:
-        `Answering.kept`."""
+    def kept_in(self, parts: Mapping[str, bytes], write: Write) -> Self:
+        """Return a view that keeps each answer before it gives it (`Answering.kept`)."""
         return self._view(self._answering.kept(parts, write))
 
     def reserve(self, plan: Sequence[tuple[str, Event]]) -> None:

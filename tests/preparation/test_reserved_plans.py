@@ -208,7 +208,7 @@ def test_a_plan_that_depends_on_answers_is_refused() -> None:
         ({"accountant": "bounded_range"}, "bounded_range"),
         ({"relation": "replace", "accountant": "rdp"}, "has no Renyi bound"),
         ({"delta": 0.0}, "delta"),
-        ({"checkpoint": "c"}, "closed schemas"),
+        ({"checkpoint": "c", "accountant": "gdp"}, "fixed plans"),
         (
             {
                 "schema": OpenSchema(
