@@ -66,8 +66,9 @@ class Answering:
         """Charge all of an allotment, and return what answers from a ledger of its own over it."""
         accountant = part_of(self.pricing.accountant, event)
         self.ledger.charge(label, event)
-        pricing = replace(self.pricing, accountant=accountant)
-        return replace(self, ledger=Ledger(accountant), pricing=pricing)
+        own = Ledger(accountant)
+        self.ledger.opened(own)
+        return replace(self, ledger=own, pricing=replace(self.pricing, accountant=accountant))
 
     def measure(
         self, asked: Sequence[tuple[str, AdditiveQuery, float]], together: str | None = None

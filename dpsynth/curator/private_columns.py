@@ -170,6 +170,7 @@ class PrivateColumns:
         rehearse(rehearsal)
         ledger.reserve(trial.plan[len(trial.ahead) :])
         self.ledger, self._paying = ledger, Ledger(part_of(accountant, part))
+        ledger.opened(self._paying)
 
     def sigma_for(self, amount: float) -> float:
         """Return the standard deviation of the noise of a histogram that costs `amount`."""

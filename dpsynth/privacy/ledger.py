@@ -20,6 +20,7 @@ from dpsynth.privacy.accountant import (
     make_accountant,
     sampling_distance,
 )
+from dpsynth.privacy.breakdown import Breakdown, breakdown
 from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.event_json import (
     Json,
@@ -85,7 +86,16 @@ class Ledger:
             the rest: charged as soon as that is reserved, before there is an answer.
     """
 
-    __slots__ = ("_accountant", "_ahead", "_entries", "_lock", "_only", "_plan", "_plan_cost")
+    __slots__ = (
+        "_accountant",
+        "_ahead",
+        "_entries",
+        "_lock",
+        "_only",
+        "_parts",
+        "_plan",
+        "_plan_cost",
+    )
 
     def __init__(
         self, accountant: Accountant, *, only: Event | None = None, ahead: Parts = ()
@@ -94,6 +104,7 @@ class Ledger:
         self._entries: tuple[Entry, ...] = ()
         self._plan: Plan = ()
         self._plan_cost = 0.0
+        self._parts: dict[int, Ledger] = {}
         self._lock = Lock()
 
     @property
@@ -198,6 +209,11 @@ class Ledger:
                 self._check_sampling(label, [*(e.event for e in self._entries), event])
             self._append(label, event, cost)
 
+    def opened(self, part: "Ledger") -> None:
+        """Note that what was charged last is spent through a ledger of its own, for `breakdowns`;
+        it is charged already, and costs nothing more."""
+        self._parts[len(self._entries) - 1] = part
+
     def _planned_cost(self, label: str, event: Event) -> float:
         index = len(self._entries)
         if not self._plan:
@@ -275,6 +291,14 @@ class Ledger:
     def trajectories(self) -> tuple[Trajectory, ...]:
         """Return how epsilon grows with the steps of each DP-SGD run that was charged."""
         return trajectories([entry.event for entry in self._entries], self._accountant)
+
+    def breakdowns(self) -> tuple[Breakdown, ...]:
+        """Return what was asked so far within each part that was charged as a whole."""
+        found: list[Breakdown] = []
+        for at, part in sorted(self._parts.items()):
+            asked = [(entry.label, entry.event) for entry in part.entries]
+            found.append(breakdown(at, self._entries[at].event, asked, self._accountant))
+        return tuple(found)
 
     def to_json(self) -> str:
         """Return the ledger as JSON text, with its chain."""

@@ -10,6 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast, final
 
 from dpsynth.errors import InvalidValueError, LedgerError
+from dpsynth.privacy.accountant import ADAPTIVE
+from dpsynth.privacy.breakdown import Breakdown, agree
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.event_json import (
     Json,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 Mode = Literal["research", "release"]
 FORMAT = "dpsynth-receipt-1"
 _BY_STEP = "epsilon_by_step"
+_WITHIN = "within"
 # An epsilon that was computed elsewhere, or with other versions, may differ by this much.
 _AGREEMENT = 1e-6
 _PACKAGES = ("dpsynth", "numpy", "scipy", "dp-accounting", "torch", "opacus")
@@ -57,6 +60,7 @@ class Receipt:
         created: a date, when the caller gave one; no clock is read.
         trajectories: how epsilon grew with the steps of each DP-SGD run; none in receipts of
             earlier versions.
+        within: what parts that were charged as a whole were spent on, in shares of them; likewise.
     """
 
     ledger: str
@@ -74,6 +78,7 @@ class Receipt:
     justification: str = ""
     created: str = ""
     trajectories: tuple[Trajectory, ...] = ()
+    within: tuple[Breakdown, ...] = ()
 
     def __post_init__(self) -> None:
         if self.mode not in ("research", "release"):
@@ -143,6 +148,8 @@ class Receipt:
         }
         if self.trajectories:
             record[_BY_STEP] = [run.to_json() for run in self.trajectories]
+        if self.within:
+            record[_WITHIN] = [one.to_json() for one in self.within]
         return canonical_json(record)
 
     @classmethod
@@ -179,6 +186,7 @@ class Receipt:
             justification=text_from_json("justification", record.get("justification")),
             created=text_from_json("created", record.get("created")),
             trajectories=_trajectories_from_json(record, ledger),
+            within=_breakdowns_from_json(record, ledger),
         )
         drift = abs(receipt.epsilon_spent - ledger.epsilon_spent())
         honest = drift <= _AGREEMENT * receipt.epsilon_spent and receipt.budget == ledger.budget
@@ -196,11 +204,18 @@ class Receipt:
             f"spent epsilon {self.epsilon_stated} "
             f"({self.currency} {self.spent:.6g} of {self.capacity:.6g}, {self.accountant}).",
         ]
+        if len(self.entries) > 1 and self.accountant not in ADAPTIVE:
+            lines.append(
+                "  A fixed plan has one cost for all of it, which stands at its first line."
+            )
         runs = {run.entry: run for run in self.trajectories}
+        parts = {part.entry: part for part in self.within}
         for e in self.entries:
             lines.append(f"  {e.index:>3}  {e.cost:<12.6g} {e.label}")
             if e.index in runs:
                 lines.append(_by_step(runs[e.index]))
+            if e.index in parts:
+                lines += parts[e.index].lines()
         lines.append(
             "Sampling the model is post-processing and costs nothing, conditional, balanced and "
             "counterfactual rows included."
@@ -241,6 +256,21 @@ def _trajectories_from_json(record: Json, ledger: "Ledger") -> tuple[Trajectory,
     return stated
 
 
+def _breakdowns_from_json(record: Json, ledger: "Ledger") -> tuple[Breakdown, ...]:
+    """Return the breakdowns that a receipt states, after pricing them anew.
+
+    Raises:
+        LedgerError: they are not what their events say, or cost more than their entries.
+    """
+    rows = sequence_from_json(_WITHIN, record.get(_WITHIN, []))
+    stated = tuple(
+        Breakdown.from_json(object_from_text("part", canonical_json(row))) for row in rows
+    )
+    if not agree(stated, [entry.event for entry in ledger.entries], ledger.accountant):
+        raise LedgerError("receipt", "what it says of a part is not what the part was charged for")
+    return stated
+
+
 def make_receipt(
     ledger: "Ledger",
     *,
@@ -274,6 +304,7 @@ def make_receipt(
         justification=justification,
         created=created,
         trajectories=ledger.trajectories(),
+        within=ledger.breakdowns(),
     )
 
 

@@ -106,6 +106,10 @@ def test_the_whole_costs_no_more_than_the_budget(
     ledger = Ledger.from_json(receipt.ledger)
     assert ledger.accountant.delta + failed + SAMPLING_SHARE * DELTA <= DELTA
     assert Receipt.from_json(receipt.to_json()) == receipt
+    told = [each.label for each in receipt.within[0].purchases]
+    assert told[0] == "bounds of age"
+    assert ("frequent values of city" in told) == texts
+    assert [part.entry for part in receipt.within] == [0, 1], "what has steps is no part"
     # mu^2: preparation has its shares of the whole, the fit its share of the rest
     whole = gdp_mu(1.0, ledger.accountant.delta) ** 2
     share = 3 * 0.06 + 0.01 if texts else 0.06
