@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 # Where there is no terminal: seconds between lines. What ends before the first says nothing.
 _LINES_APART = 20.0
 
+# What the two signals of each phase are called.
+_WORDS = {
+    "training": ("loss on trial rows", "noisy gradient"),
+    "replays": ("distance from what the critic was told", "gradient"),
+}
+
 
 @final
 class TrainingDisplay:
@@ -44,10 +50,11 @@ class TrainingDisplay:
         if monotonic() - self._told >= _LINES_APART:
             self._told = monotonic()
             left = f"about {progress.seconds_left:.0f} s left"
-            where = f"training: step {progress.step} of {progress.steps}"
+            where = f"{progress.phase}: step {progress.step} of {progress.steps}"
             spent = rounded_up(progress.epsilon, digits=4)
+            loss, gradient = _WORDS[progress.phase]
             signals = (
-                f"loss on trial rows {progress.trial_loss:.4g}, noisy gradient "
+                f"{loss} {progress.trial_loss:.4g}, {gradient} "
                 f"{progress.gradient_norm:.3g}, epsilon so far {spent}"
             )
             print(f"{where}, {signals}, {left}", file=self._stream, flush=True)
@@ -57,9 +64,10 @@ class TrainingDisplay:
             self._bars = self._make_bars()
             self._bars.start()
         if self._task is None:
-            self._task = self._bars.add_task("training", total=progress.steps, note="")
+            self._task = self._bars.add_task(progress.phase, total=progress.steps, note="")
+        loss = "trial loss" if progress.phase == "training" else "distance"
         note = (
-            f"trial loss {progress.trial_loss:.3g}, gradient {progress.gradient_norm:.3g}, "
+            f"{loss} {progress.trial_loss:.3g}, gradient {progress.gradient_norm:.3g}, "
             f"ε {rounded_up(progress.epsilon, digits=3)}"
         )
         self._bars.update(self._task, completed=progress.step, note=note)

@@ -8,12 +8,15 @@ bound of the ledger. Wall time is outside the guarantee, as everywhere.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
 if TYPE_CHECKING:
     from dpsynth.privacy.ledger import Ledger
+
+Phase: TypeAlias = Literal["training", "replays"]
 
 # Reports are at least so many seconds apart, but for the last.
 _PAUSE = 0.2
@@ -25,14 +28,18 @@ class Progress:
     """How far a training run has come.
 
     Args:
-        step: steps taken.
-        steps: of the whole plan.
+        step: steps taken of this phase.
+        steps: of the whole phase; of the plan where it is "training".
         trial_loss: mean loss at a few rows drawn uniformly from the domain, which are no records.
-            It shows a run that diverges; that one learns cannot be seen on such rows.
-        gradient_norm: L2 norm of the last noisy gradient.
+            It shows a run that diverges; that one learns cannot be seen on such rows. In replays
+            how far the mean gradient of fakes was from what the critic was told (L2), at the step
+            of the game that was replayed last.
+        gradient_norm: L2 norm of the last noisy gradient; in replays of the generator's own.
         epsilon: bound on what an observer of all answers so far has learned, at the budget's delta;
-            rounded up to the next step at which it was computed.
-        seconds_left: at the pace so far.
+            rounded up to the next step at which it was computed. Replays add nothing to it.
+        seconds_left: of this phase, at its pace so far.
+        phase: "training" is paid for, step by step; "replays" follow it where a generator learns
+            further from what was bought.
     """
 
     step: int
@@ -41,6 +48,7 @@ class Progress:
     gradient_norm: float
     epsilon: float
     seconds_left: float
+    phase: Phase = "training"
 
 
 Watcher = Callable[[Progress], None]
@@ -78,17 +86,26 @@ class Reporter:
 
     def __init__(self, ledger: "Ledger", steps: int) -> None:
         self._watcher = _WATCHER.get()
-        self._steps, self._began = steps, monotonic()
-        self._told = -_PAUSE
         self._trajectory = ledger.trajectories()[-1] if self._watcher else None
+        self._begin("training", steps)
+
+    def replaying(self, steps: int) -> "Reporter":
+        """Return what reports so many steps that cost nothing, from now on, after the run."""
+        other = copy(self)
+        other._begin("replays", steps)
+        return other
+
+    def _begin(self, phase: Phase, steps: int) -> None:
+        self._phase: Phase = phase
+        self._steps, self._began, self._told = steps, monotonic(), -_PAUSE
 
     def report(self, step: int, signals: Callable[[], tuple[float, float]]) -> None:
         """Report that so many steps are taken.
 
         Args:
             step: from 1.
-            signals: returns the trial loss and the norm of the noisy gradient; asked only where
-                they are told.
+            signals: returns the trial loss and the norm of the gradient (`Progress`); asked only
+                where they are told.
         """
         if self._watcher is None or self._trajectory is None:
             return
@@ -97,12 +114,14 @@ class Reporter:
             return
         self._told = elapsed
         loss, norm = signals()
+        paid = step if self._phase == "training" else self._trajectory.steps[-1]
         told = Progress(
             step=step,
             steps=self._steps,
             trial_loss=loss,
             gradient_norm=norm,
-            epsilon=self._trajectory.after(step),
+            epsilon=self._trajectory.after(paid),
             seconds_left=elapsed / step * (self._steps - step),
+            phase=self._phase,
         )
         self._watcher(told)

@@ -49,9 +49,18 @@ def test_watchers_hear_of_every_step_and_change_nothing(
     unwatched, _, _ = fit(generator, TABLE, epsilon=3.0)
     for name, array in model.arrays().items():
         np.testing.assert_array_equal(array, unwatched.arrays()[name])
+    numbers = [[x for x in astuple(p) if not isinstance(x, str)] for p in told]
+    assert np.isfinite(numbers).all()
+    assert all(p.gradient_norm > 0 and p.trial_loss >= 0 for p in told[12:])
+    replays = [(p.step, p.steps, p.epsilon) for p in told if p.phase == "replays"]
+    expected = getattr(generator, "replays", 0)
+    whole = pytest.approx(private.ledger.epsilon_spent())
+    assert replays == [(step + 1, expected, whole) for step in range(expected)]
+    assert told[-1].seconds_left == 0.0
+    told = told[:12]
+    assert {p.phase for p in told} == {"training"}
     assert [p.step for p in told] == list(range(1, 13))
     assert {p.steps for p in told} == {12}
-    assert all(np.isfinite(astuple(p)).all() for p in told)
     epsilons = [p.epsilon for p in told]
     assert epsilons == sorted(epsilons)
     assert 0 < epsilons[0] < epsilons[-1] == pytest.approx(private.ledger.epsilon_spent())
@@ -129,6 +138,27 @@ def test_on_a_terminal_there_is_a_bar_that_ends(monkeypatch: pytest.MonkeyPatch)
     shown = stream.getvalue()
     assert "50/50" in shown
     assert "trial loss 2.5, gradient 0.125, ε 0.75" in shown
+
+
+def test_replays_have_a_bar_and_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "90")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(display, "_LINES_APART", 0.0)
+    told = [reported(50), *(replace(reported(step), phase="replays") for step in (1, 50))]
+    shown = []
+    for stream in (Terminal(), io.StringIO()):
+        with TrainingDisplay(stream).showing() as watcher:
+            for progress_of in told:
+                watcher(progress_of)
+        shown.append(stream.getvalue())
+    last = shown[0][shown[0].rindex("training") :]
+    assert last.count("50/50") == 2, "one bar below the other"
+    assert "replays" in last
+    assert "distance 2.5, gradient 0.125, ε 0.75" in last
+    assert shown[1].splitlines()[-1] == (
+        "replays: step 50 of 50, distance from what the critic was told 2.5, gradient 0.125, "
+        "epsilon so far 0.75, about 8 s left"
+    )
 
 
 def test_a_terminal_stays_clean_where_nothing_is_trained() -> None:

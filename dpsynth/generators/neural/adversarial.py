@@ -24,7 +24,7 @@ from dpsynth.curator.sgd import SgdPlan
 from dpsynth.generators.base import Generator, check_counts, check_positive
 from dpsynth.generators.neural.networks import WeightAverage
 from dpsynth.generators.neural.replaying import Transcript, Witness
-from dpsynth.generators.neural.training import Training, gradient_norm
+from dpsynth.generators.neural.training import Training, gradient_norm, length
 from dpsynth.generators.progress import Reporter
 
 if TYPE_CHECKING:
@@ -179,7 +179,8 @@ def play(
             average.update()
     average.apply()
     session.check()
-    _replay(transcript, public, players, game, draws=draws, rng=rng)
+    replays = None if session.keeps else reporter.replaying(game.replays)
+    _replay(transcript, public, players, game, replays, draws=draws, rng=rng)
 
 
 def _replay(
@@ -187,6 +188,7 @@ def _replay(
     public: GhostClippedSum,
     players: Players,
     game: Game,
+    reporter: Reporter | None,
     *,
     draws: "torch.Generator",
     rng: np.random.Generator,
@@ -214,6 +216,8 @@ def _replay(
         players.loss(judge, batch, draws).backward()
         making.step()
         average.update()
+        if reporter is not None:
+            reporter.report(step + 1, lambda: (length(missed), gradient_norm(maker)))  # noqa: B023
     average.apply()
 
 

@@ -3,6 +3,7 @@
 # torch states its types only in part.
 # pyright: reportMissingTypeStubs=false
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, pi
 from typing import TYPE_CHECKING, final
@@ -108,8 +109,12 @@ def train(
 
 def gradient_norm(network: "nn.Module") -> float:
     """Return the L2 norm of the gradient of all parameters, as the last step left it."""
-    squares = (p.grad.double().square().sum() for p in network.parameters() if p.grad is not None)
-    return float(sum(float(square) for square in squares) ** 0.5)
+    return length([p.grad for p in network.parameters() if p.grad is not None])
+
+
+def length(parts: "Sequence[torch.Tensor]") -> float:
+    """Return the L2 norm of all numbers in tensors together."""
+    return float(sum(float(part.double().square().sum()) for part in parts) ** 0.5)
 
 
 def device_of(device: str) -> "torch.device":
