@@ -77,6 +77,7 @@ ALLOWED: dict[str, set[str]] = {
         "parameters",
         "privacy",
         "data",
+        "pgm.product_mixture",
         "generators",
         "sampling",
         "evaluation",

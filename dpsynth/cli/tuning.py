@@ -19,6 +19,12 @@ from dpsynth.errors import InvalidValueError
 @click.command()
 @click.argument("data", required=False)
 @click.option("--public", metavar="FILE", help="Records that you declare public, instead of DATA.")
+@click.option(
+    "--simulated",
+    type=int,
+    metavar="ROWS",
+    help="Instead of DATA: so many records, drawn from a law that knows the schema alone.",
+)
 @schema_option("Its")
 @click.option("--generator", required=True, help="Name, or module:Class.")
 @set_option("all candidates")
@@ -41,6 +47,7 @@ def tune(
     *,
     data: str | None,
     public: str | None,
+    simulated: int | None,
     schema_path: str,
     generator: str,
     assignments: tuple[str, ...],
@@ -58,14 +65,13 @@ def tune(
 ) -> None:
     """Choose hyperparameters: the best of a random number of runs on DATA, all of them paid for.
 
-    With --public, as many trials as you like, for nothing; `dpsynth synthesize --parameters` takes
-    what they find.
+    With --public or --simulated, as many trials as you like, for nothing; `dpsynth synthesize
+    --parameters` takes what they find.
     """
     from dpsynth.tuning.grid import read_grid
 
-    _check_kind(
-        data, public, trials=trials, utility=utility, mean_runs=mean_runs, law=law, receipt=receipt
-    )
+    of_data = {"mean_runs": mean_runs, "law": law, "receipt": receipt}
+    _check_kind((data, public, simulated), {"trials": trials, "utility": utility}, of_data)
     for path in filter(None, (out, receipt)):
         check_writable(path)
     shared: dict[str, Any] = {
@@ -77,9 +83,10 @@ def tune(
         "delta": delta,
         "relation": relation,
     }
-    if public is not None:
+    if data is None:
         options = {"utility": utility or "tvd_2way", "seed": seed or 0, **shared}
-        _write_parameters(public, out, 30 if trials is None else trials, options)
+        options["trials"] = 30 if trials is None else trials
+        _write_parameters(public, simulated, out, options)
         return
     options = {
         "mean_runs": 8.0 if mean_runs is None else mean_runs,
@@ -87,7 +94,7 @@ def tune(
         "seed": seed,
         **shared,
     }
-    _write_model(str(data), out, receipt, options)
+    _write_model(data, out, receipt, options)
 
 
 def _write_model(data: str, out: str, receipt: str | None, options: dict[str, Any]) -> None:
@@ -101,26 +108,37 @@ def _write_model(data: str, out: str, receipt: str | None, options: dict[str, An
     click.echo(f"wrote {out}: {made.generator}; {said}.{warning(made.receipt)}", err=True)
 
 
-def _write_parameters(public: str, out: str, trials: int, options: dict[str, Any]) -> None:
-    from dpsynth.tuning.proxies import tune_on_public
+def _write_parameters(
+    public: str | None, simulated: int | None, out: str, options: dict[str, Any]
+) -> None:
+    from dataclasses import replace
 
-    found = tune_on_public(public, trials=trials, **options)
+    from dpsynth.tuning.proxies import tune_on_public
+    from dpsynth.tuning.simulated import simulated_under
+
+    if simulated is None:
+        found = tune_on_public(str(public), **options)
+    else:
+        table = simulated_under(options.pop("schema"), simulated, seed=options["seed"])
+        found = replace(tune_on_public(table, **options), proxy="simulated records")
     write_atomically(out, found.to_toml().encode())
     told = f"{found.utility} {found.value:.4g} at a simulated epsilon of {found.epsilon:g}"
-    click.echo(f"wrote {out}: {told}, on public records.", err=True)
+    click.echo(f"wrote {out}: {told}, on {found.proxy}.", err=True)
 
 
-def _check_kind(data: str | None, public: str | None, **given: object) -> None:
-    """Refuse options that do not go with the kind of records."""
+def _check_kind(
+    records: tuple[object, ...], of_proxies: dict[str, object], of_data: dict[str, object]
+) -> None:
+    """Refuse options that do not go with the kind of records: of DATA first, or of a proxy."""
     from dpsynth.tuning.random_stopping import NAIVE
 
-    if (data is None) == (public is None):
-        rule = "private records as DATA, or public ones by --public, and not both"
-        raise InvalidValueError("records", (data, public), rule)
-    for name in ("trials", "utility"):
-        if data is not None and given[name] is not None:
-            raise InvalidValueError(f"--{name}", given[name], NAIVE)
-    for name in ("mean_runs", "law", "receipt"):
-        if public is not None and given[name] is not None:
+    if sum(each is not None for each in records) != 1:
+        rule = "private records as DATA, public ones by --public, or --simulated ones: one of them"
+        raise InvalidValueError("records", records, rule)
+    private = records[0] is not None
+    for name, value in (of_proxies if private else of_data).items():
+        if value is not None:
             rule = "left out for public records, which cost nothing; use --trials"
-            raise InvalidValueError(f"--{name.replace('_', '-')}", given[name], rule)
+            raise InvalidValueError(
+                f"--{name.replace('_', '-')}", value, NAIVE if private else rule
+            )

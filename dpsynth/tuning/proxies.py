@@ -12,7 +12,7 @@ from dpsynth.errors import (
     UnknownNameError,
 )
 from dpsynth.privacy.budget import Neighbouring
-from dpsynth.tuning.grid import Range, Values, parameters_toml, parse_grid
+from dpsynth.tuning.grid import Grid, Range, Values, parameters_toml, parse_grid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +41,7 @@ class TunedParameters:
         value: its value on the hold-out of the public records.
         epsilon: the simulated budget.
         trials: how many were tried.
+        proxy: what kind of records they were tried on.
     """
 
     generator: str
@@ -49,11 +50,12 @@ class TunedParameters:
     value: float
     epsilon: float
     trials: int
+    proxy: str = "public records"
 
     def to_toml(self) -> str:
         """Return the file that `dpsynth synthesize --parameters` reads."""
         remark = (
-            f"tuned on public records: {self.utility} {self.value:.6g} on their hold-out, "
+            f"tuned on {self.proxy}: {self.utility} {self.value:.6g} on their hold-out, "
             f"at a simulated epsilon of {self.epsilon:g}, best of {self.trials} trials"
         )
         return parameters_toml(self.generator, self.parameters, remark)
@@ -75,6 +77,9 @@ def tune_on_public(
     relation: str | Neighbouring = Neighbouring.ADD_REMOVE,
 ) -> TunedParameters:
     """Return the hyperparameters of the best utility among `trials` that Optuna proposes.
+
+    Where the generator's defaults are among what may be tried they are the first trial, so that
+    what is chosen was better than they are, on these records.
 
     The records have no guarantee: they must be public, and say nothing of those that will be
     protected. Four fifths are fitted at the simulated budget, the rest is what utility is held to.
@@ -123,11 +128,11 @@ def tune_on_public(
         rows = made.sample(len(train))
         return metric(holdout, rows, rng=random_streams(seed)[1]).value
 
-    best = _best_trial(objective, trials, seed=seed, maximised=metric.higher_is_better)
-    chosen = {**(fixed or {}), **best.params}
+    study = _study(_defaults(generator, fixed, values), seed, metric.higher_is_better)
+    best = _best_trial(study, objective, trials)
     return TunedParameters(
         generator=generator,
-        parameters=chosen,
+        parameters={**(fixed or {}), **best.params},
         utility=utility,
         value=float(best.value or 0.0),
         epsilon=epsilon,
@@ -146,13 +151,35 @@ def _fitted(trial: Any, fit: "Callable[[], Synthesis]") -> "Synthesis":
         raise _optuna().TrialPruned(str(error)) from error
 
 
-def _best_trial(
-    objective: Callable[[Any], float], trials: int, *, seed: int, maximised: bool
-) -> Any:
+def _defaults(generator: str, fixed: Mapping[str, Any] | None, grid: Grid) -> dict[str, Any] | None:
+    """Return the generator's own values, None where one of them is not in the grid."""
+    from dpsynth.synthesis import build_generator
+
+    try:
+        own: Any = build_generator(generator, dict(fixed or {}))
+    except InvalidValueError:  # what is fixed needs other values beside it
+        return None
+    found = {name: getattr(own, name, None) for name in grid}
+    return found if all(_among(values, found[name]) for name, values in grid.items()) else None
+
+
+def _among(values: Values, value: Any) -> bool:
+    if not isinstance(values, Range):
+        return value in values
+    return isinstance(value, int | float) and values.low <= value <= values.high
+
+
+def _study(first: dict[str, Any] | None, seed: int, maximised: bool) -> Any:
     optuna = _optuna()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=seed)
     study = optuna.create_study(direction="maximize" if maximised else "minimize", sampler=sampler)
+    if first is not None:
+        study.enqueue_trial(first)
+    return study
+
+
+def _best_trial(study: Any, objective: Callable[[Any], float], trials: int) -> Any:
     study.optimize(objective, n_trials=trials)
     try:
         return study.best_trial

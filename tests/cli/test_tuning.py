@@ -64,12 +64,24 @@ def test_naive_tuning_is_refused_with_its_reason(run: Any, option: tuple[str, st
         (("r.csv", "--public", "r.csv"), "records"),
         (("--public", "r.csv", "--mean-runs", "4"), "--mean-runs"),
         (("--public", "r.csv", "--law", "poisson"), "--law"),
+        (("--public", "r.csv", "--simulated", "50"), "records"),
+        (("--simulated", "50", "--receipt", "r.json"), "--receipt"),
+        (("--simulated", "1"), "rows"),
     ],
 )
 def test_other_mixtures_are_refused(run: Any, arguments: tuple[str, ...], named: str) -> None:
     code, said = run(*arguments, "--out", "m.dps")
     assert code == 2
     assert named in said
+
+
+def test_a_simulated_table_needs_the_schema_alone(run: Any) -> None:
+    pytest.importorskip("optuna", reason="the extra 'tuning' is not installed")
+    Path("r.csv").unlink()
+    code, said = run("--simulated", "300", "--trials", "2", "--out", "p.toml")
+    assert code == 0, said
+    assert "tuned on simulated records: tvd_2way" in Path("p.toml").read_text()
+    assert said.rstrip().endswith("on simulated records.")
 
 
 def test_public_records_are_tuned_by_trials(run: Any, capsys: pytest.CaptureFixture[str]) -> None:

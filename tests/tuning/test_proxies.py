@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dpsynth.errors import InvalidValueError, NoModelError, UnknownNameError
+from dpsynth.generators.marginal.mwem import Mwem
 from dpsynth.tuning.proxies import TunedParameters, tune_on_public
 from tests.generators.planted import planted_table
 from tests.tuning.toy import NAME
@@ -40,6 +41,15 @@ def test_a_trial_that_diverges_is_left_out_and_what_is_fixed_is_told() -> None:
     found = tuned({"diverges": [True, False]}, fixed={"smoothing": 0.5}, trials=6)
     assert found.parameters == {"smoothing": 0.5, "diverges": False}
     assert found.trials == 6
+
+
+def test_the_defaults_are_tried_first_where_they_may_be() -> None:
+    """Of one trial nothing else is known; where they are not in the grid another value is tried."""
+    assert tuned({"smoothing": [0.9, 0.0]}, trials=1).parameters == {"smoothing": 0.0}
+    weight = {"noise_weight": {"low": 0.01, "high": 0.99}}
+    found = tuned(weight, generator="mwem", fixed={"rounds": 1}, trials=1)
+    assert found.parameters["noise_weight"] == Mwem().noise_weight
+    assert tuned({"smoothing": [0.9]}, trials=1).parameters == {"smoothing": 0.9}
 
 
 def test_a_misspelt_name_is_told_and_not_tried() -> None:
