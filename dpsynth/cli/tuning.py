@@ -1,5 +1,6 @@
 """The verb tune: hyperparameters under the ledger, or on public records."""
 
+from functools import partial
 from typing import Any
 
 import click
@@ -86,6 +87,7 @@ def tune(
     if data is None:
         options = {"utility": utility or "tvd_2way", "seed": seed or 0, **shared}
         options["trials"] = 30 if trials is None else trials
+        options["told"] = partial(_tell, options["trials"])
         _write_parameters(public, simulated, out, options)
         return
     options = {
@@ -124,6 +126,13 @@ def _write_parameters(
     write_atomically(out, found.to_toml().encode())
     told = f"{found.utility} {found.value:.4g} at a simulated epsilon of {found.epsilon:g}"
     click.echo(f"wrote {out}: {told}, on {found.proxy}.", err=True)
+
+
+def _tell(trials: int, ended: int, value: float | None, best: float | None) -> None:
+    """Say how a trial ended: on a proxy that is no secret."""
+    found = "refused" if value is None else f"{value:.4g}"
+    so_far = "" if best is None else f", best so far {best:.4g}"
+    click.echo(f"trial {ended} of {trials}: {found}{so_far}", err=True)
 
 
 def _check_kind(

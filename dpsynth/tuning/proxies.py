@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 from dpsynth.errors import (
     DpsynthError,
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
     from dpsynth.synthesis import Synthesis
+
+Told: TypeAlias = Callable[[int, float | None, float | None], None]
 
 _HOLDOUT = 0.2
 _REFUSAL = "refusal"
@@ -75,6 +77,7 @@ def tune_on_public(
     target: "Target | None" = None,
     seed: int = 0,
     relation: str | Neighbouring = Neighbouring.ADD_REMOVE,
+    told: Told | None = None,
 ) -> TunedParameters:
     """Return the hyperparameters of the best utility among `trials` that Optuna proposes.
 
@@ -95,6 +98,8 @@ def tune_on_public(
         utility: a metric of the registry.
         target: what to predict, for a metric that needs it.
         seed: of the split, the proposals and the simulated noise.
+        told: is given, after each trial, how many have ended, the value of this one (None where it
+            was refused) and the best so far (None where all were).
 
     Raises:
         InvalidValueError, UnknownNameError: a parameter outside its range.
@@ -103,13 +108,13 @@ def tune_on_public(
 
     Reference: Akiba et al. 2019 (Optuna; its tree-structured Parzen estimator).
     """
-    _optuna()
     from dpsynth.evaluation.metric import make_metrics
     from dpsynth.synthesis import build_generator, random_streams, synthesize
 
     if trials < 1:
         raise InvalidValueError("trials", trials, "at least 1")
     values, (metric,) = parse_grid(grid, fixed), make_metrics([utility], target=target)
+    study = _study(_defaults(generator, fixed, values), seed, metric.higher_is_better)
     train, holdout = _split(_closed_table(data, schema), random_streams(seed)[1])
 
     def objective(trial: Any) -> float:
@@ -128,8 +133,7 @@ def tune_on_public(
         rows = made.sample(len(train))
         return metric(holdout, rows, rng=random_streams(seed)[1]).value
 
-    study = _study(_defaults(generator, fixed, values), seed, metric.higher_is_better)
-    best = _best_trial(study, objective, trials)
+    best = _best_trial(study, objective, trials, told)
     return TunedParameters(
         generator=generator,
         parameters={**(fixed or {}), **best.params},
@@ -179,8 +183,15 @@ def _study(first: dict[str, Any] | None, seed: int, maximised: bool) -> Any:
     return study
 
 
-def _best_trial(study: Any, objective: Callable[[Any], float], trials: int) -> Any:
-    study.optimize(objective, n_trials=trials)
+def _best_trial(
+    study: Any, objective: Callable[[Any], float], trials: int, told: Told | None
+) -> Any:
+    def tell(of: Any, trial: Any) -> None:
+        ended = [t.value for t in of.trials if t.value is not None]
+        if told is not None:
+            told(len(of.trials), trial.value, of.best_value if ended else None)
+
+    study.optimize(objective, n_trials=trials, callbacks=[tell])
     try:
         return study.best_trial
     except ValueError:

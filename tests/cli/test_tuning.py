@@ -81,7 +81,10 @@ def test_a_simulated_table_needs_the_schema_alone(run: Any) -> None:
     code, said = run("--simulated", "300", "--trials", "2", "--out", "p.toml")
     assert code == 0, said
     assert "tuned on simulated records: tvd_2way" in Path("p.toml").read_text()
-    assert said.rstrip().endswith("on simulated records.")
+    lines = said.rstrip().splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["trial 1 of 2", "trial 2 of 2"]
+    assert all("best so far" in line for line in lines[:2])
+    assert lines[-1].endswith("on simulated records.")
 
 
 def test_public_records_are_tuned_by_trials(run: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,6 +52,17 @@ def test_the_defaults_are_tried_first_where_they_may_be() -> None:
     assert tuned({"smoothing": [0.9]}, trials=1).parameters == {"smoothing": 0.9}
 
 
+def test_each_trial_is_told_of_with_the_best_so_far() -> None:
+    told: list[tuple[int, float | None, float | None]] = []
+    grid = {"diverges": [False, True], "smoothing": [1.0, 0.0]}
+    tuned(grid, trials=6, told=lambda *each: told.append(each))
+    assert [ended for ended, _, _ in told] == [1, 2, 3, 4, 5, 6]
+    values = [value for _, value, _ in told]
+    assert None in values, "one diverged"
+    best = [min(v for v in values[: i + 1] if v is not None) for i in range(6)]
+    assert [so_far for _, _, so_far in told] == best
+
+
 def test_a_misspelt_name_is_told_and_not_tried() -> None:
     with pytest.raises(UnknownNameError, match="smoothing"):
         tuned({"smothing": [0.1]})
