@@ -152,11 +152,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out = Path(given.out)
     private = DATASETS.get(given.private)().table
     for epsilon in given.epsilons:
-        chosen: dict[str, Mapping[str, Any]] = {DEFAULTS: {}}
-        for name, proxy in proxies(given, private).items():
-            chosen[name] = tuned(given, name, proxy, epsilon, out)
         for seed in range(given.seeds):
-            for name, parameters in chosen.items():
+            scored(given, DEFAULTS, {}, epsilon, seed)
+        for name, proxy in proxies(given, private).items():
+            parameters = tuned(given, name, proxy, epsilon, out)
+            for seed in range(given.seeds):
                 scored(given, name, parameters, epsilon, seed)
     rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     print(markdown(rows))

@@ -252,3 +252,20 @@ def test_what_has_no_plan_with_a_part_for_columns_is_refused(
     with pytest.raises(InvalidValueError, match="of open schemas"):
         run(tmp_path / "c", **named)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", [(PrivateColumns, "private_data"), (ResearchNoise, "normal")])
+def test_of_units_with_several_rows_the_same_one_is_kept(
+    where: tuple[type, str], tmp_path: Path
+) -> None:
+    """One row of each is drawn before anything is kept, and once more for every door."""
+    named: dict[str, Any] = {
+        "schema": OpenSchema(
+            columns=OPEN.columns, settings={"unit": "who", "max_rows_per_unit": 1}
+        ),
+        "data": FRAME.assign(who=np.arange(len(FRAME)) // 2),
+    }
+    path = tmp_path / "c"
+    killed(path, lambda patch: dying(patch, *where, 1), **named)
+    assert_same(run(path, **named), run(None, **named))
