@@ -50,7 +50,7 @@ def write_report(store: str | Path, out: str | Path) -> Path:
         skipped=kept.plan()["skipped"],
         images={name: b64encode(files[f"{name}.png"]).decode() for name in figures},
         grids=grids,
-        imported=len(kept.imported()),
+        unverified=sum(r.settings["kind"] in ("import", "third_party") for r in records),
         passing=_passing(points),
         attacks=len(attacks),
         alarms=sum(e.alarm for e in attacks),

@@ -1,0 +1,119 @@
+"""A program of someone else's, run to its end: what goes wrong is told in one sentence."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from dpsynth.errors import ThirdPartyError
+
+LAUNCHER = Path(__file__).parent / "launcher.py"
+_LINE = 300  # characters of the end of its last line that a sentence shows
+_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "VIRTUAL_ENV")
+_THREADS = (
+    *(f"{library}_NUM_THREADS" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "RAYON")),
+    "POLARS_MAX_THREADS",
+)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A program that ended well.
+
+    Args:
+        seconds: of the whole process, start and imports included.
+        peak_mb: the most memory that it, or one of its children, held, in MiB.
+        tail: the end of its output.
+    """
+
+    seconds: float
+    peak_mb: float
+    tail: str
+
+
+def run_program(
+    command: Sequence[str],
+    *,
+    name: str,
+    folder: Path,
+    seed: int = 0,
+    limit: float | None = None,
+    echo: bool = False,
+) -> Finished:
+    """Return how the program in `command` ended, once it has; it does not outlive this process.
+
+    It has one thread a library, as cells run side by side, and hash seeds of its own are set, so
+    that what it draws depends on `seed`.
+
+    Args:
+        command: its words.
+        name: what messages call it.
+        folder: where it runs.
+        seed: of the hashes of a program in Python.
+        limit: seconds after which it is ended with all its children; None for none.
+        echo: pass its output on to standard error, up to a bound.
+
+    Raises:
+        ThirdPartyError: it cannot be started, fails, or does not end in time. What it said last is
+            in the sentence, and more of it in the error's notes.
+    """
+    with tempfile.TemporaryDirectory(prefix="dpsynth-") as scratch:
+        figures = Path(scratch) / "figures.json"
+        words = ["-I", "-S", str(LAUNCHER), str(figures), str(limit or 0)]
+        process = subprocess.Popen(
+            [sys.executable, *words, *command],
+            stdin=subprocess.PIPE,
+            stdout=2 if echo else subprocess.DEVNULL,
+            stderr=None if echo else subprocess.DEVNULL,
+            cwd=folder,
+            env=_environment(os.environ, seed),
+            start_new_session=True,
+        )
+        assert process.stdin is not None
+        try:
+            process.wait()
+        finally:  # an interrupt: the launcher ends the program when its pipe closes
+            process.stdin.close()
+            process.wait()
+        told = json.loads(figures.read_text("utf-8")) if figures.exists() else {"unstarted": "?"}
+    return _finished(told, name=name, limit=limit)
+
+
+def _environment(ours: Mapping[str, str], seed: int) -> dict[str, str]:
+    kept = {key: value for key, value in ours.items() if key not in _OURS}
+    python = {"PYTHONNOUSERSITE": "1", "PYTHONHASHSEED": str(seed % 2**32)}
+    return {**dict.fromkeys(_THREADS, "1"), **kept, **python}
+
+
+def _finished(told: dict[str, Any], *, name: str, limit: float | None) -> Finished:
+    if "unstarted" in told:
+        raise ThirdPartyError(name, f"it cannot be started ({told['unstarted']})")
+    if not told["late"] and told["code"] == 0:
+        return Finished(seconds=told["seconds"], peak_mb=told["peak_mb"], tail=told["tail"])
+    rule = f"no result within {limit:g} s" if told["late"] else f"it {_how(told['code'])}"
+    error = ThirdPartyError(name, rule + _last_line(told["tail"]))
+    if told["tail"]:
+        error.add_note(f"the end of its output:\n{told['tail']}")
+    raise error
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def _last_line(tail: str) -> str:
+    # Some messages end in lines of brackets.
+    lines = [line.strip() for line in tail.splitlines() if any(c.isalpha() for c in line)]
+    return f", having said {lines[-1][-_LINE:]!r}" if lines else ""
