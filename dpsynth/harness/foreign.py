@@ -1,5 +1,6 @@
 """A cell of someone else's program: it is run on the split, and its release judged like others."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ from dpsynth.harness.release import generation_seed, split, utility_rows
 from dpsynth.harness.row import Row
 from dpsynth.privacy.calibration import zcdp_rho
 from dpsynth.third_party.contract import Answer, Order, place_order, take_delivery
-from dpsynth.third_party.process import Finished, run_program
+from dpsynth.third_party.process import Finished, run_program, surroundings
 
 
 def foreign_rows(cell: Cell, watch: Stopwatch) -> list[Row]:
@@ -37,7 +38,9 @@ def foreign_rows(cell: Cell, watch: Stopwatch) -> list[Row]:
         place_order(folder, train, order)
         command = [*cell.program.command(cell.folder), name]
         watch.enter("fit")
-        run = run_program(command, name=label, folder=folder, seed=order.seed, echo=True)
+        around = surroundings(os.environ, seed=order.seed, isolated=cell.program.is_ours)
+        where = folder if cell.program.is_ours else cell.folder
+        run = run_program(command, name=label, folder=where, environment=around, echo=True)
         watch.enter("sample")
         schema = train.schema
         made = take_delivery(folder, schema, name=label, rows=order.rows, rng=rng)

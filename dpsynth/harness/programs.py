@@ -31,9 +31,14 @@ class Program:
     files: dict[str, str] = field(default_factory=dict)
 
     @property
+    def is_ours(self) -> bool:
+        """Whether its adapter and its environment come from this package, and not from a user."""
+        return self.name.startswith(ENVIRONMENT)
+
+    @property
     def mechanism(self) -> str:
         """What the program is asked for; nothing where a command says it all."""
-        return _parts(self.name)[1] if self.name.startswith(ENVIRONMENT) else ""
+        return _parts(self.name)[1] if self.is_ours else ""
 
     def command(self, folder: Path) -> list[str]:
         """Return its words, but for the folder of the request.
@@ -44,7 +49,7 @@ class Program:
         Raises:
             ThirdPartyError: its environment is not made.
         """
-        if not self.name.startswith(ENVIRONMENT):
+        if not self.is_ours:
             return [_found(word, folder) for word in _words(self.name)]
         peer = _peer(self.name)
         environment = environment_of(peer)

@@ -1,7 +1,6 @@
 """A program of someone else's, run to its end: what goes wrong is told in one sentence."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -43,20 +42,17 @@ def run_program(
     *,
     name: str,
     folder: Path,
-    seed: int = 0,
+    environment: Mapping[str, str],
     limit: float | None = None,
     echo: bool = False,
 ) -> Finished:
     """Return how the program in `command` ended, once it has; it does not outlive this process.
 
-    It has one thread a library, as cells run side by side, and hash seeds of its own are set, so
-    that what it draws depends on `seed`.
-
     Args:
         command: its words.
         name: what messages call it.
         folder: where it runs.
-        seed: of the hashes of a program in Python.
+        environment: its variables.
         limit: seconds after which it is ended with all its children; None for none.
         echo: pass its output on to standard error, up to a bound.
 
@@ -73,7 +69,7 @@ def run_program(
             stdout=2 if echo else subprocess.DEVNULL,
             stderr=None if echo else subprocess.DEVNULL,
             cwd=folder,
-            env=_environment(os.environ, seed),
+            env=dict(environment),
             start_new_session=True,
         )
         assert process.stdin is not None
@@ -86,10 +82,18 @@ def run_program(
     return _finished(told, name=name, limit=limit)
 
 
-def _environment(ours: Mapping[str, str], seed: int) -> dict[str, str]:
-    kept = {key: value for key, value in ours.items() if key not in _OURS}
-    python = {"PYTHONNOUSERSITE": "1", "PYTHONHASHSEED": str(seed % 2**32)}
-    return {**dict.fromkeys(_THREADS, "1"), **kept, **python}
+def surroundings(given: Mapping[str, str], *, seed: int, isolated: bool) -> dict[str, str]:
+    """Return the variables that a program beside others gets: one thread a library, a fixed hash.
+
+    Args:
+        given: variables; the number of threads that they set stays.
+        seed: of the hashes of a program in Python.
+        isolated: leave out what they say of this Python and its paths.
+    """
+    kept = {key: value for key, value in given.items() if not isolated or key not in _OURS}
+    if isolated:
+        kept["PYTHONNOUSERSITE"] = "1"
+    return {**dict.fromkeys(_THREADS, "1"), **kept, "PYTHONHASHSEED": str(seed % 2**32)}
 
 
 def _finished(told: dict[str, Any], *, name: str, limit: float | None) -> Finished:

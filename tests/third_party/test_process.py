@@ -9,7 +9,7 @@ from time import monotonic, sleep
 import pytest
 
 from dpsynth.errors import ThirdPartyError
-from dpsynth.third_party.process import run_program
+from dpsynth.third_party.process import Finished, run_program, surroundings
 from tests.third_party.adapters import ENDINGS
 
 PARENT = """
@@ -18,6 +18,10 @@ child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(6
 open("pids", "w").write(f"{os.getpid()} {child.pid}")
 print("waiting", flush=True)
 """
+
+
+def run(command: list[str], folder: Path, **options) -> Finished:
+    return run_program(command, name="toy", folder=folder, environment=os.environ, **options)
 
 
 def python(code: str) -> list[str]:
@@ -42,7 +46,7 @@ def gone(pid: int) -> bool:
 def test_how_it_ends_is_told(tmp_path: Path, name: str) -> None:
     code, said = ENDINGS[name]
     with pytest.raises(ThirdPartyError, match=r"^toy: ") as error:
-        run_program(python(code), name="toy", folder=tmp_path)
+        run(python(code), tmp_path)
     assert said in str(error.value)
     notes = getattr(error.value, "__notes__", [])
     assert bool(notes) == (name == "crashes")
@@ -51,13 +55,13 @@ def test_how_it_ends_is_told(tmp_path: Path, name: str) -> None:
 
 def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ThirdPartyError, match=r"cannot be started .*No such file"):
-        run_program(["no-such-program-anywhere"], name="toy", folder=tmp_path)
+        run(["no-such-program-anywhere"], tmp_path)
 
 
 def test_its_time_and_memory_are_its_own(tmp_path: Path) -> None:
     block = "x = bytearray(60 * 2**20); import time; time.sleep(0.3); print('done')"
-    large = run_program(python(block), name="toy", folder=tmp_path)
-    small = run_program(python("pass"), name="toy", folder=tmp_path)
+    large = run(python(block), tmp_path)
+    small = run(python("pass"), tmp_path)
     assert large.seconds > 0.3
     assert large.tail == "done\n"
     assert 60 < large.peak_mb < 110
@@ -67,14 +71,14 @@ def test_its_time_and_memory_are_its_own(tmp_path: Path) -> None:
 def test_a_limit_ends_it_and_its_children(tmp_path: Path) -> None:
     began = monotonic()
     with pytest.raises(ThirdPartyError, match="no result within 1 s, having said 'waiting'"):
-        run_program(python(PARENT + "time.sleep(600)"), name="toy", folder=tmp_path, limit=1.0)
+        run(python(PARENT + "time.sleep(600)"), tmp_path, limit=1.0)
     assert monotonic() - began < 30
     assert all(gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
 
 
 def test_children_that_it_leaves_behind_are_ended(tmp_path: Path) -> None:
     began = monotonic()
-    run_program(python(PARENT), name="toy", folder=tmp_path)
+    run(python(PARENT), tmp_path)
     assert monotonic() - began < 30
     assert all(gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
 
@@ -82,7 +86,8 @@ def test_children_that_it_leaves_behind_are_ended(tmp_path: Path) -> None:
 def test_it_does_not_outlive_whoever_started_it(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from dpsynth.third_party.process import run_program;"
-        f"run_program({python(PARENT + 'time.sleep(600)')!r}, name='toy', folder=Path('.'))"
+        f"run_program({python(PARENT + 'time.sleep(600)')!r}, name='toy', folder=Path('.'),"
+        "environment={})"
     )
     root = {"PYTHONPATH": str(Path(__file__).parents[2])}
     ours = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **root})
@@ -102,7 +107,8 @@ def test_a_flood_is_cut_and_its_end_kept(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from dpsynth.third_party.process import run_program\n"
         "try:\n"
-        f"    run_program({python(flood)!r}, name='toy', folder=Path('.'), echo=True)\n"
+        f"    run_program({python(flood)!r}, name='toy', folder=Path('.'), environment={{}},"
+        " echo=True)\n"
         "except Exception as error: print(str(error)[-20:], len(error.__notes__[0]))\n"
     )
     root = {"PYTHONPATH": str(Path(__file__).parents[2])}
@@ -119,20 +125,22 @@ def test_a_flood_is_cut_and_its_end_kept(tmp_path: Path) -> None:
     assert int(kept) < 9000
 
 
-def test_it_sees_no_path_of_ours_and_has_one_thread(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", "/somewhere")
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+def test_beside_others_it_has_one_thread_a_fixed_hash_and_no_path_of_ours(tmp_path: Path) -> None:
+    given = {**os.environ, "PYTHONPATH": "/somewhere", "MKL_NUM_THREADS": "2"}
+    given.pop("OMP_NUM_THREADS", None)
     code = (
-        "import os; e = os.environ; print(e.get('PYTHONPATH'), e['OMP_NUM_THREADS'], hash('a'),"
-        " os.getcwd())"
+        "import os; e = os.environ; print(e.get('PYTHONPATH'), e['OMP_NUM_THREADS'],"
+        " e['MKL_NUM_THREADS'], hash('a'), os.getcwd())"
     )
-    first, again, other = (
-        run_program(python(code), name="toy", folder=tmp_path, seed=seed).tail.split()
-        for seed in (1, 1, 2)
-    )
-    assert first[:2] == ["None", "1"]
+
+    def printed(*, seed: int, isolated: bool) -> list[str]:
+        around = surroundings(given, seed=seed, isolated=isolated)
+        words = run_program(python(code), name="toy", folder=tmp_path, environment=around)
+        return words.tail.split()
+
+    first, again, other = (printed(seed=seed, isolated=True) for seed in (1, 1, 2))
+    assert first[:3] == ["None", "1", "2"]
     assert first == again
-    assert first[2] != other[2]
-    assert first[3] == str(tmp_path)
+    assert first[3] != other[3]
+    assert first[4] == str(tmp_path)
+    assert printed(seed=1, isolated=False)[0] == "/somewhere"
