@@ -40,7 +40,9 @@ def foreign_rows(cell: Cell, watch: Stopwatch) -> list[Row]:
         watch.enter("fit")
         around = surroundings(os.environ, seed=order.seed, isolated=cell.program.is_ours)
         where = folder if cell.program.is_ours else cell.folder
-        run = run_program(command, name=label, folder=where, environment=around, echo=True)
+        run = run_program(
+            command, name=label, folder=where, environment=around, records=folder, echo=True
+        )
         watch.enter("sample")
         schema = train.schema
         made = take_delivery(folder, schema, name=label, rows=order.rows, rng=rng)

@@ -1,13 +1,15 @@
-"""Start a program, watch it, and write down what became of it: `launcher.py FIGURES LIMIT WORDS...`
+"""Start a program and write down what became of it: `launcher.py FIGURES LIMIT RECORDS WORDS...`
 
 It is run by a bare interpreter, since a process inherits the peak of memory of whoever starts it.
 Its standard input is a pipe that nobody writes to: when that closes, whoever asked is gone, and the
-program is ended with all its children. It copies the program's output, up to a bound.
+program is ended with all its children, and the folder RECORDS (if it is not empty text) removed. It
+copies the program's output, up to a bound.
 """
 
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,18 +37,43 @@ class Output:
                 os.write(1, chunk)
 
 
-def end(group: int) -> None:
-    """Kill a process with all that it has started."""
-    with suppress(ProcessLookupError, PermissionError):  # gone already
-        os.killpg(group, signal.SIGKILL)
+class Guard:
+    """Ends a program, with all that it has started, when it is late or nobody waits for it."""
+
+    def __init__(self, group: int, output: Output, *, orphaned: list[str]) -> None:
+        self.late, self.alone = threading.Event(), threading.Event()
+        self._group, self._output, self._orphaned = group, output, orphaned
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+
+    def end(self) -> None:
+        """Kill the program and its children."""
+        with suppress(ProcessLookupError, PermissionError):  # gone already
+            os.killpg(self._group, signal.SIGKILL)
+
+    def end_late(self) -> None:
+        """Kill them, since their time is over."""
+        self.late.set()
+        self.end()
+
+    def _watch(self) -> None:
+        while os.read(0, 1):
+            pass
+        self.alone.set()
+        self.end()
+        self._output.reader.join(5.0)  # nobody writes any more
+        for folder in self._orphaned:
+            shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
 
 
-def follow(words: list[str], limit: float) -> dict[str, object]:
+def follow(words: list[str], *, limit: float, orphaned: list[str]) -> dict[str, object]:
     """Return what became of a program, once it has ended.
 
     Args:
         words: its command.
         limit: seconds after which it is ended; 0 for none.
+        orphaned: folders to remove when whoever asked is gone.
     """
     began = time.monotonic()
     try:
@@ -60,33 +87,24 @@ def follow(words: list[str], limit: float) -> dict[str, object]:
     except OSError as error:
         return {"unstarted": error.strerror or str(error)}
     assert program.stdout is not None
-    output, late = Output(program.stdout.fileno()), threading.Event()
-
-    def stop() -> None:
-        late.set()
-        end(program.pid)
-
-    def watch() -> None:
-        while os.read(0, 1):
-            pass
-        end(program.pid)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-    clock = threading.Timer(limit, stop)
+    output = Output(program.stdout.fileno())
+    guard = Guard(program.pid, output, orphaned=orphaned)
+    clock = threading.Timer(limit, guard.end_late)
     clock.daemon = True
     if limit:
         clock.start()
     _, status, usage = os.wait4(program.pid, 0)
     clock.cancel()
+    if guard.alone.is_set():
+        guard.thread.join()  # it ends this process
     seconds = time.monotonic() - began
-    end(program.pid)  # children that it left behind
+    guard.end()  # children that it left behind
     output.reader.join(1.0)
     unit = 2**20 if sys.platform == "darwin" else 2**10
     peak = max(usage.ru_maxrss, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / unit
     return {
         "code": os.waitstatus_to_exitcode(status),
-        "late": late.is_set(),
+        "late": guard.late.is_set(),
         "seconds": seconds,
         "peak_mb": peak,
         "tail": output.tail.decode(errors="replace"),
@@ -95,8 +113,10 @@ def follow(words: list[str], limit: float) -> dict[str, object]:
 
 def main() -> None:
     """Follow the program that the command line names."""
-    told = follow(sys.argv[3:], float(sys.argv[2]))
-    with open(sys.argv[1], "w", encoding="utf-8") as file:
+    figures, limit, records, *words = sys.argv[1:]
+    orphaned = [os.path.dirname(figures), *filter(None, [records])]
+    told = follow(words, limit=float(limit), orphaned=orphaned)
+    with open(figures, "w", encoding="utf-8") as file:
         json.dump(told, file)
     os._exit(0)  # whatever still holds the pipe of its output
 

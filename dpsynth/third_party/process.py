@@ -44,6 +44,7 @@ def run_program(
     folder: Path,
     environment: Mapping[str, str],
     limit: float | None = None,
+    records: Path | None = None,
     echo: bool = False,
 ) -> Finished:
     """Return how the program in `command` ended, once it has; it does not outlive this process.
@@ -54,6 +55,7 @@ def run_program(
         folder: where it runs.
         environment: its variables.
         limit: seconds after which it is ended with all its children; None for none.
+        records: a folder of records, removed if this process is gone before the program is.
         echo: pass its output on to standard error, up to a bound.
 
     Raises:
@@ -62,7 +64,7 @@ def run_program(
     """
     with tempfile.TemporaryDirectory(prefix="dpsynth-") as scratch:
         figures = Path(scratch) / "figures.json"
-        words = ["-I", "-S", str(LAUNCHER), str(figures), str(limit or 0)]
+        words = ["-I", "-S", str(LAUNCHER), str(figures), str(limit or 0), str(records or "")]
         process = subprocess.Popen(
             [sys.executable, *words, *command],
             stdin=subprocess.PIPE,

@@ -83,11 +83,14 @@ def test_children_that_it_leaves_behind_are_ended(tmp_path: Path) -> None:
     assert all(gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
 
 
-def test_it_does_not_outlive_whoever_started_it(tmp_path: Path) -> None:
+def test_neither_it_nor_its_records_outlive_whoever_started_it(tmp_path: Path) -> None:
+    records = tmp_path / "records"
+    records.mkdir()
+    (records / "train.parquet").write_text("real")
     code = (
         "import sys; from pathlib import Path; from dpsynth.third_party.process import run_program;"
         f"run_program({python(PARENT + 'time.sleep(600)')!r}, name='toy', folder=Path('.'),"
-        "environment={})"
+        "environment={}, records=Path('records'))"
     )
     root = {"PYTHONPATH": str(Path(__file__).parents[2])}
     ours = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **root})
@@ -97,6 +100,11 @@ def test_it_does_not_outlive_whoever_started_it(tmp_path: Path) -> None:
     ours.kill()
     ours.wait()
     assert all(gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
+    for _ in range(100):
+        if not records.exists():
+            return
+        sleep(0.1)
+    pytest.fail("its records are left behind")
 
 
 def test_a_flood_is_cut_and_its_end_kept(tmp_path: Path) -> None:
