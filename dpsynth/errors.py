@@ -213,6 +213,17 @@ class MissingExtraError(DpsynthError, ImportError):
         return f"{self.feature} needs an optional dependency; install dpsynth[{self.extra}]."
 
 
+class ThirdPartyError(DpsynthError):
+    """A program of someone else's, or its environment, that did not do what its contract says."""
+
+    def __init__(self, program: str, rule: str) -> None:
+        super().__init__(program, rule)
+        self.program, self.rule = program, rule
+
+    def __str__(self) -> str:
+        return f"{named(self.program)}: {self.rule}."
+
+
 class PrivacyError(DpsynthError):
     """Base of every error about the guarantee itself; never to be swallowed."""
 

@@ -1,5 +1,6 @@
 """The memory that a process holds, as the system tells it."""
 
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -14,6 +15,19 @@ def resident_mb(pid: int | None) -> float | None:
 def held_mb(pid: int | None) -> float | None:
     """Return the memory that process `pid` holds now, in MiB; None where no one tells."""
     return _status_mb(pid, "VmRSS:")
+
+
+def family(pid: int | None) -> list[int]:
+    """Return `pid` and the processes that it has started, and they; itself alone where no one
+    tells."""
+    if pid is None:
+        return []
+    found = [pid]
+    for one in found:  # it grows as it is read
+        for file in Path("/proc").glob(f"{one}/task/*/children"):
+            with suppress(OSError, ValueError):
+                found += [int(child) for child in file.read_text().split()]
+    return found
 
 
 def _status_mb(pid: int | None, field: str) -> float | None:

@@ -37,7 +37,7 @@ def probed(project: str, task: dict[str, Any]) -> Any:
         given, made, log = (Path(folder) / name for name in ("task.json", "out.json", "log.txt"))
         given.write_text(json.dumps(task))
         command = [str(python), str(HERE / f"probe_{project}.py"), str(given), str(made)]
-        timed(command, log=log, timeout=TIMEOUT)
+        timed(command, log=log, timeout=TIMEOUT, ours=False)
         return json.loads(made.read_text())
 
 

@@ -76,16 +76,16 @@ class Bench:
 def mechanisms(bench: Bench) -> Grid:
     """Ours on the training records of a split, at epsilon 1, beside the fastest peer's."""
     bout = bench.bout()
-    task = {**bout.task(bench.folder), "epsilon": 1.0, "delta": DELTA}
+    task = {**bout.task(), "epsilon": 1.0, "delta": DELTA}
 
     def one(contender: Contender) -> tuple[float, Line]:
         made = run(contender, task, timeout=bench.timeout)
-        error = bout.judge(made.codes)["scores"]["tvd_3way"]
+        error = bout.judge(made.table)["scores"]["tvd_3way"]
         return made.seconds, (f"{made.seconds:.1f}", f"{made.peak_mb:.0f}", f"{error:.4f}")
 
     lines: list[Line] = []
     for mechanism in OURS:
-        mine, *others = (c for c in CONTENDERS if c.mechanism == mechanism)
+        mine, *others = (c for c in CONTENDERS if c.name.endswith(f"/{mechanism}"))
         try:
             seconds, cells = one(mine)
         except PeerError as error:
@@ -163,7 +163,7 @@ def wide(bench: Bench) -> Grid:
 
 def by_epsilon(bench: Bench) -> Grid:
     """Seconds at small and large budgets."""
-    task, epsilons = bench.bout().task(bench.folder), (0.001, 1.0, 100.0)
+    task, epsilons = bench.bout().task(), (0.001, 1.0, 100.0)
     lines: list[Line] = []
     for contender in (c for c in CONTENDERS if c.project == "ours"):
         cells: list[str] = []

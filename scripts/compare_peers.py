@@ -4,14 +4,13 @@
 
 Every contender gets the same integer codes (this project's codec, so the same bins), split,
 epsilon, delta, add/remove neighbours and number of synthetic rows, in a process of its own that is
-timed whole, import included. Peers live in environments of their own under .peers/, made on first
-use from the pins in scripts/peers/. What does not install, crashes or takes too long becomes a row
-that says so.
+timed whole, import included. Peers are the package's third parties, by its contract and in its
+environments (docs/third_party.md), which are made on first use. What does not install, crashes or
+takes too long becomes a row that says so.
 Runs are kept in a file of JSON lines, and a run that is in it is not made again.
 """
 
 import argparse
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -20,14 +19,11 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-import pandas as pd
 from peers.contenders import CONTENDERS, Contender
 from peers.results import METRICS, Row, append, key, load, markdown, ratios
 from peers.running import PeerError, run
 
-from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.datasets import Dataset
-from dpsynth.data.encoding import Codec
 from dpsynth.data.table import Table
 from dpsynth.evaluation.evaluate import evaluate, resolve
 from dpsynth.evaluation.metric import Metric
@@ -69,30 +65,20 @@ class Bout:
             *self.parts, metrics=self.metrics, target=self.dataset.target, rng=rng
         )
 
-    def task(self, folder: Path) -> dict[str, Any]:
-        """Return the task of this bout but for its budget, with the records written to `folder`."""
-        train, records = self.parts[0], folder / "records.csv"
-        codec = Codec(schema=train.schema)
-        names = list(train.schema.names)
-        pd.DataFrame(codec.encode(train), columns=names).to_csv(records, index=False)
-        sizes = {name: int(size) for name, size in codec.domain.sizes.items()}
+    def task(self) -> dict[str, Any]:
+        """Return the task of this bout but for its budget."""
+        train = self.parts[0]
         target = None if self.dataset.target is None else self.dataset.target.column
-        ordered = [c.name for c in train.schema.columns if not isinstance(c, CategoricalColumn)]
-        missing = [c.name for c in train.schema.columns if c.missing]
-        task = {"sizes": sizes, "ordered": ordered, "missing": missing, "records": str(records)}
-        task |= {"rows": len(train), "seed": self.seed}
-        return {**task, "target": target}
+        return {"train": train, "rows": len(train), "seed": self.seed, "target": target}
 
-    def judge(self, codes: pd.DataFrame) -> dict[str, dict[str, float]]:
-        """Return scores and references of synthetic codes."""
-        codec = Codec(schema=self.dataset.table.schema)
-        rng = np.random.default_rng([self.seed, 2])
+    def judge(self, synthetic: Table) -> dict[str, dict[str, float]]:
+        """Return scores and references of synthetic records."""
         found = evaluate(
             *self.parts,
-            codec.decode(np.asfortranarray(codes.to_numpy()), rng=rng),
+            synthetic,
             metrics=self.metrics,
             target=self.dataset.target,
-            rng=rng,
+            rng=np.random.default_rng([self.seed, 2]),
             references=self.references,
         )
         return {
@@ -102,15 +88,15 @@ class Bout:
         }
 
 
-def contest(bout: Bout, contender: Contender, base: Row, *, folder: Path) -> Row:
+def contest(bout: Bout, contender: Contender, base: Row) -> Row:
     """Return the row of one run of a mechanism."""
     budget = {name: base[name] for name in ("epsilon", "delta")}
     try:
-        made = run(contender, {**bout.task(folder), **budget}, timeout=base["timeout"])
+        made = run(contender, {**bout.task(), **budget}, timeout=base["timeout"])
     except PeerError as error:
         return {**base, "status": str(error)}
     measured = {"status": "done", "seconds": made.seconds, "peak_mb": made.peak_mb}
-    return {**base, **measured, **bout.judge(made.codes)}
+    return {**base, **measured, **bout.judge(made.table)}
 
 
 def private_model(bout: Bout, model: str, base: Row) -> Row:
@@ -130,29 +116,28 @@ def compare(args: argparse.Namespace, contenders: Sequence[Contender]) -> list[R
     """Return the rows asked for, made where they are not kept yet."""
     kept, asked = load(args.out), []
     versions = {contender.name: contender.version for contender in contenders}
-    with tempfile.TemporaryDirectory() as folder:
-        for bout, epsilon in product(_bouts(args), args.epsilon):
-            runs = {c.name: partial(contest, bout, c, folder=Path(folder)) for c in contenders}
-            if bout.dataset.target is not None:
-                models = {m: partial(private_model, bout, m) for m in PRIVATE_MODELS}
-                runs |= {f"diffprivlib/{m}, on real": make for m, make in models.items()}
-            for name, make in runs.items():
-                base = {
-                    "data": bout.dataset.name,
-                    "contender": name,
-                    "version": versions.get(name, ""),
-                    "epsilon": epsilon,
-                    "delta": args.delta,
-                    "seed": bout.seed,
-                    "timeout": args.timeout,
-                }
-                row = kept.get(key(base))
-                if row is None or (args.retry and row["status"] != "done"):
-                    row = make(base)
-                    append(args.out, row)
-                    shown = (row[k] for k in ("data", "epsilon", "seed", "contender", "status"))
-                    print(*shown, flush=True)
-                asked.append(row)
+    for bout, epsilon in product(_bouts(args), args.epsilon):
+        runs = {c.name: partial(contest, bout, c) for c in contenders}
+        if bout.dataset.target is not None:
+            models = {m: partial(private_model, bout, m) for m in PRIVATE_MODELS}
+            runs |= {f"diffprivlib/{m}, on real": make for m, make in models.items()}
+        for name, make in runs.items():
+            base = {
+                "data": bout.dataset.name,
+                "contender": name,
+                "version": versions.get(name, ""),
+                "epsilon": epsilon,
+                "delta": args.delta,
+                "seed": bout.seed,
+                "timeout": args.timeout,
+            }
+            row = kept.get(key(base))
+            if row is None or (args.retry and row["status"] != "done"):
+                row = make(base)
+                append(args.out, row)
+                shown = (row[k] for k in ("data", "epsilon", "seed", "contender", "status"))
+                print(*shown, flush=True)
+            asked.append(row)
     return asked
 
 

@@ -100,7 +100,12 @@ def contest(bout: RawBout, contender: Contender, base: Row) -> Row:
             task = {**bout.task(folder), **budget, "mechanism": contender.mechanism}
             file.write_text(json.dumps(task))
             command = [str(python), str(contender.runner), str(file), str(out)]
-            seconds, peak = timed(command, log=folder / "log.txt", timeout=base["timeout"])
+            seconds, peak = timed(
+                command,
+                log=folder / "log.txt",
+                timeout=base["timeout"],
+                ours=contender.project == "ours",
+            )
             _rounded(out, bout.bout.dataset.table.schema)
             scores = bout.judge(out)
     except PeerError as error:

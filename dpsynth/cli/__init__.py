@@ -15,6 +15,7 @@ from dpsynth.cli.attacking import attack
 from dpsynth.cli.benching import bench
 from dpsynth.cli.claims import audit
 from dpsynth.cli.comparing import compare
+from dpsynth.cli.environments import env
 from dpsynth.cli.experiments import report, sweep
 from dpsynth.cli.importing import import_, split
 from dpsynth.cli.judging import evaluate
@@ -51,6 +52,7 @@ for _command in (
     sweep,
     report,
     bench,
+    env,
     compare,
     import_,
     split,

@@ -64,6 +64,7 @@ def run_experiment(
 
     plan = make_plan(experiment)
     store = Store(store_path)
+    store.check_imported()
     outlook = look_at(plan, store)
     _announce(plan, outlook)
     if dry_run:
@@ -95,6 +96,7 @@ def _announce(plan: "Plan", outlook: "Outlook") -> None:
         ["cells", "count"],
         [
             ["releases (fit, sample, evaluate, attack)", counts["release"]],
+            ["releases of third parties", counts["third_party"]],
             ["audits of a claim", counts["audit"]],
             ["finished already", len(outlook.finished)],
             ["failed before, to be tried again", len(outlook.failed)],

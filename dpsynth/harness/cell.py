@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, final
 import numpy as np
 
 from dpsynth.harness.config import AuditSettings, Choice, DatasetChoice
+from dpsynth.harness.programs import Program
 from dpsynth.harness.row import Row
+from dpsynth.harness.store import UNVERIFIED
 from dpsynth.privacy.budget import Budget, Neighbouring
 
 if TYPE_CHECKING:
@@ -41,20 +43,21 @@ class Cell:
     """One fit with everything measured on it, or the audit of one claim.
 
     Args:
-        kind: "release" (fit, sample, evaluate, attack), "audit" (of the claim), or "import"
-            (evaluate and attack what someone else made).
+        kind: "release" (fit, sample, evaluate, attack), "audit" (of the claim), "third_party" (run
+            someone else's program, evaluate, attack), or "import" (of what someone else made).
         dataset: the data set; None for an audit, which brings its worst case along.
         generator: the algorithm.
         epsilon, delta, relation: the budget.
         seed: root of every random stream of the cell.
         metrics, attacks, holdout: what a release is measured with.
         audit: how a claim is audited.
+        program: what runs in place of a generator of this package.
         fingerprint: code, libraries and data.
         folder: where relative paths start; not part of the identity.
         cache: folder for what cells of one split share; not part of the identity either.
     """
 
-    kind: Literal["release", "audit", "import"]
+    kind: Literal["release", "audit", "third_party", "import"]
     dataset: DatasetChoice | None
     generator: Choice
     epsilon: float
@@ -66,6 +69,7 @@ class Cell:
     attacks: tuple[Choice, ...] = ()
     holdout: float = 0.5
     audit: AuditSettings | None = None
+    program: Program | None = None
     folder: Path = Path()
     cache: Path | None = None
 
@@ -107,6 +111,8 @@ class Cell:
 
     def row(self, **values: Any) -> Row:
         """Return a row with this cell's coordinates."""
+        if self.kind in ("third_party", "import"):
+            values = {"mode": UNVERIFIED, **values}
         return Row(
             cell=self.id,
             dataset=self.dataset.name if self.dataset else "worst case",
@@ -150,7 +156,7 @@ class CellResult:
 
     Args:
         rows: the numbers; the same cell gives the same rows, bit for bit.
-        receipt: the receipt as JSON; None for an audit.
+        receipt: the receipt as JSON; None for an audit and for third parties.
     """
 
     rows: tuple[Row, ...]
@@ -168,11 +174,13 @@ def run_cell(cell: Cell, *, stopwatch: Stopwatch | None = None) -> CellResult:
         DpsynthError: whatever the generator, metric or attack refuses.
     """
     from dpsynth.harness.claims import audit_rows
+    from dpsynth.harness.foreign import foreign_rows
     from dpsynth.harness.release import release_rows
 
     watch = stopwatch or Stopwatch()
-    if cell.kind == "audit":
-        return CellResult(rows=tuple(audit_rows(cell, watch)), receipt=None)
+    if cell.kind != "release":
+        rows = audit_rows(cell, watch) if cell.kind == "audit" else foreign_rows(cell, watch)
+        return CellResult(rows=tuple(rows), receipt=None)
     rows, receipt = release_rows(cell, watch)
     return CellResult(
         rows=tuple(with_claim(row, receipt) for row in rows), receipt=receipt.to_json()

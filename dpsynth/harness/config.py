@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, final
 
 from dpsynth.data.open_columns import BINNINGS, Binning
 from dpsynth.errors import DpsynthError, FileError, InvalidValueError, UnknownNameError
+from dpsynth.harness.programs import check_program, is_program, label_of, named_program
 from dpsynth.parameters import check_keys, construct, convert
 from dpsynth.preparation.prepare import Preparation
 from dpsynth.privacy.budget import Budget, Neighbouring
@@ -22,7 +23,7 @@ class Choice:
     """A generator, metric or attack by its registry name, with the parameters that were written.
 
     Args:
-        name: the registry's name.
+        name: the registry's name, or of a generator what `programs` knows it by.
         label: what rows call it; two choices of one name need two labels.
         parameters: hyperparameters, the rest at their defaults.
         accountant: for generators: the accountant, or None for the generator's own choice.
@@ -255,14 +256,20 @@ def _choices(value: Any, section: str, registry: Any) -> tuple[Choice, ...]:
     found = []
     for entry in convert(value, list[str | dict[str, Any]], field=section):
         table = {"name": entry} if isinstance(entry, str) else dict(entry)
+        if registry is GENERATORS:
+            table = named_program(table)
         if "name" not in table:
             raise InvalidValueError(f"{section}: name", None, "given")
         name = convert(table.pop("name"), str, field=f"{section}: name")
-        registry.target(name)
+        label = convert(table.pop("label", label_of(name)), str, field=f"{section}: label")
+        if registry is GENERATORS and is_program(name):
+            check_program(name, table)
+        else:
+            registry.target(name)
         found.append(
             Choice(
                 name=name,
-                label=convert(table.pop("label", name), str, field=f"{section}: label"),
+                label=label,
                 accountant=convert(
                     table.pop("accountant", None), str | None, field=f"{section}: accountant"
                 )

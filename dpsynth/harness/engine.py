@@ -19,7 +19,7 @@ from dpsynth.harness.config import Limits
 from dpsynth.harness.row import Status
 from dpsynth.harness.store import Record
 from dpsynth.harness.worker import DUMP_SIGNAL, Entered, Task, failure, work
-from dpsynth.memory import resident_mb
+from dpsynth.memory import family, resident_mb
 
 _POLL_SECONDS = 0.2
 _NOT_YET = "waiting"
@@ -119,7 +119,9 @@ class LocalEngine:
                         self.entered(job.cell, job.phase)
         if ended or job.record is not None:
             return True
-        job.peak_rss_mb = resident_mb(job.process.pid) or job.peak_rss_mb
+        # A cell of someone else's program is as large as the program.
+        held = [resident_mb(pid) or 0.0 for pid in family(job.process.pid)]
+        job.peak_rss_mb = max([*held, job.peak_rss_mb or 0.0]) or None
         if monotonic() - job.began > self.limits.timeout_seconds:
             seconds = self.limits.timeout_seconds
             job.stopped = ("timeout", f"stopped after the limit of {seconds:g} s")

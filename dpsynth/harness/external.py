@@ -14,7 +14,7 @@ from dpsynth.harness.cell import Cell, Fingerprint, Stopwatch
 from dpsynth.harness.config import Choice, DatasetChoice
 from dpsynth.harness.fingerprint import code_hash, library_versions, load_dataset
 from dpsynth.harness.release import predicts, split, utility_rows
-from dpsynth.harness.store import UNVERIFIED, Record, Store
+from dpsynth.harness.store import Record, Store
 from dpsynth.harness.yardstick import check_same
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.registry import ATTACKS
@@ -113,7 +113,7 @@ class Judge:
             cell=cell.id,
             settings=cell.to_plain(),
             status="done",
-            rows=tuple(replace(row, mode=UNVERIFIED) for row in rows),
+            rows=tuple(rows),
             seconds=dict(watch.seconds),
         )
         self._store.write_imported(record)

@@ -22,6 +22,7 @@ _WITHOUT_EFFECT = (
     "report/",
     "cli/",
     "__main__.py",
+    "third_party/peers/",  # each cell has those of its own program
     *(
         f"harness/{name}.py"
         for name in (

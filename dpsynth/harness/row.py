@@ -30,7 +30,9 @@ class Row:
         p_value: of an attack's excess over its control.
         epsilon_claimed ... violated: the verdict of an audit of the claim.
         accountant, mode, unit, epsilon_spent, not_for_release: the receipt's claim; the mode of
-            imported records is `store.UNVERIFIED`, and nothing is known to have been spent on them.
+            third parties and imported records is `store.UNVERIFIED`, and nothing is known to have
+            been spent on them.
+        versions: of the packages that a third party ran, as it names them.
         status, phase, error: how the cell ended, and where and why when it failed.
     """
 
@@ -80,6 +82,7 @@ class Row:
     unit: str | None = None
     epsilon_spent: float | None = None
     not_for_release: bool | None = None
+    versions: str | None = None
     status: Status = "done"
     phase: str | None = None
     error: str | None = None

@@ -163,6 +163,11 @@ class Store:
         folder = self.path / "imported"
         return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
 
+    def check_imported(self) -> None:
+        """Raise FileError where another version of this package wrote an imported cell."""
+        for cell in self.imported():
+            self.read_cell(cell)
+
     def plan(self) -> dict[str, Any]:
         """Return the last plan: "cells" and "skipped" (title, reason)."""
         return self._json("plan.json")

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, final
 
-from dpsynth.errors import DpsynthError
+from dpsynth.errors import DpsynthError, ThirdPartyError
 from dpsynth.harness.cell import Cell, Fingerprint
 from dpsynth.harness.config import Choice, DatasetChoice, Experiment
 from dpsynth.harness.engine import LocalEngine, run_in_process
 from dpsynth.harness.fingerprint import code_hash, has_module, library_versions, load_dataset
+from dpsynth.harness.programs import Program, find_program, is_program
 from dpsynth.harness.release import build_metric, predicts
 from dpsynth.harness.store import Record, Store
 from dpsynth.harness.worker import Task
@@ -56,13 +57,13 @@ class Plan:
         """The modules that the cells import, for the fork server to import once."""
         chosen = [
             *((DATASETS, c.dataset.name) for c in self.cells if c.dataset and not c.dataset.path),
-            *((GENERATORS, c.generator.name) for c in self.cells),
+            *((GENERATORS, c.generator.name) for c in self.cells if c.program is None),
             *((METRICS, m.name) for c in self.cells for m in c.metrics),
             *((ATTACKS, a.name) for c in self.cells for a in c.attacks),
         ]
         modules = {"dpsynth.harness.release", "dpsynth.harness.claims", "sklearn.ensemble"}
         modules |= {registry.target(name).partition(":")[0] for registry, name in chosen}
-        extra = {m for c in self.cells for m in _needs(c.generator)}
+        extra = {m for c in self.cells if c.program is None for m in _needs(c.generator)}
         ours = sorted(m for m in modules if m.startswith(("dpsynth.", "sklearn")))
         return ["pandas", *sorted(extra), *ours]
 
@@ -89,11 +90,14 @@ def make_plan(experiment: Experiment) -> Plan:
     Raises:
         UnknownNameError: a hyperparameter or parameter that does not exist.
         InvalidValueError: one with a value that is refused; a budget that an accountant refuses.
-        FileError, DataError: a data set that cannot be read.
+        FileError, DataError: a data set, or a file of a command, that cannot be read.
     """
-    runnable, skipped = _runnable(experiment)
+    own = [choice for choice in experiment.generators if not is_program(choice.name)]
+    runnable, skipped = _runnable(own, experiment)
     for attack in experiment.attacks:
         construct(ATTACKS.get(attack.name), attack.parameters, owner=attack.label)
+    programs, unmade = _programs(experiment)
+    skipped += unmade
     chosen = {
         "generators": tuple(runnable),
         "metrics": experiment.metrics,
@@ -106,16 +110,18 @@ def make_plan(experiment: Experiment) -> Plan:
         metrics, without = _metrics(experiment, dataset)
         skipped += without
         settings = replace(base, data=dataset.sha256)
-        cells += _releases(experiment, choice, runnable, metrics, settings)
+        makers = [(g, programs.get(g.label)) for g in experiment.generators]
+        able = [(g, p) for g, p in makers if p is not None or g in runnable]
+        cells += _releases(experiment, choice, able, metrics, settings)
     cells += _audits(experiment, runnable, base)
     return Plan(experiment=experiment, cells=tuple(cells), skipped=tuple(skipped))
 
 
-def _runnable(experiment: Experiment) -> tuple[list[Choice], list[Skipped]]:
-    """Return the generators that can run here, and those that cannot."""
+def _runnable(own: list[Choice], experiment: Experiment) -> tuple[list[Choice], list[Skipped]]:
+    """Return this package's generators that can run here, and those that cannot."""
     runnable: list[Choice] = []
     skipped: list[Skipped] = []
-    for choice in experiment.generators:
+    for choice in own:
         missing = [m for m in _needs(choice) if not has_module(m)]
         if missing:
             reason = f"{' and '.join(missing)} not installed; install dpsynth[neural]"
@@ -124,6 +130,34 @@ def _runnable(experiment: Experiment) -> tuple[list[Choice], list[Skipped]]:
             _check_generator(choice, experiment)
             runnable.append(choice)
     return runnable, skipped
+
+
+def _programs(experiment: Experiment) -> tuple[dict[str, Program], list[Skipped]]:
+    """Return third parties' programs by label, and what is left out of them."""
+    programs: dict[str, Program] = {}
+    skipped: list[Skipped] = []
+    for choice in experiment.generators:
+        if not is_program(choice.name):
+            continue
+        try:
+            programs[choice.label] = find_program(choice.name, experiment.folder)
+        except ThirdPartyError as error:
+            skipped.append(Skipped(title=choice.label, reason=str(error).rstrip(".")))
+            continue
+        if experiment.audit is not None:
+            reason = "its accounts are not seen, so its claim cannot be audited"
+            skipped.append(Skipped(title=f"audit {choice.label}", reason=reason))
+        skipped += [
+            Skipped(title=f"{attack.label} on {choice.label}", reason="it runs a mechanism again")
+            for attack in _attacks(experiment, choice)
+            if ATTACKS.get(attack.name).needs_refit
+        ]
+    return programs, skipped
+
+
+def _attacks(experiment: Experiment, generator: Choice) -> list[Choice]:
+    """Return the attacks that are asked for on a generator."""
+    return [a for a in experiment.attacks if a.only is None or generator.label in a.only]
 
 
 def _metrics(
@@ -174,8 +208,10 @@ def run_sweep(
         task: what is run on each cell; by default `run_cell`.
 
     Raises:
-        FileError: the store cannot be written; what it holds stays valid.
+        FileError: the store cannot be written, or an imported cell of it is of another version of
+            this package; what it holds stays valid.
     """
+    store.check_imported()
     outlook = look_at(plan, store)
     settings = to_plain(plan.experiment)
     cells = [replace(cell, cache=store.path / "references") for cell in outlook.to_run]
@@ -228,14 +264,15 @@ def _budget(experiment: Experiment, epsilon: float, delta: float) -> Budget:
 def _releases(
     experiment: Experiment,
     dataset: DatasetChoice,
-    generators: list[Choice],
+    makers: list[tuple[Choice, Program | None]],
     metrics: tuple[Choice, ...],
     fingerprint: Fingerprint,
 ) -> Iterator[Cell]:
     budgets = product(experiment.epsilons, experiment.deltas)
-    for seed, (epsilon, delta), generator in product(experiment.seeds, budgets, generators):
+    for seed, (epsilon, delta), maker in product(experiment.seeds, budgets, makers):
+        generator, program = maker
         yield Cell(
-            kind="release",
+            kind="release" if program is None else "third_party",
             dataset=dataset,
             generator=generator,
             epsilon=epsilon,
@@ -245,9 +282,12 @@ def _releases(
             fingerprint=fingerprint,
             metrics=metrics,
             attacks=tuple(
-                a for a in experiment.attacks if a.only is None or generator.label in a.only
+                a
+                for a in _attacks(experiment, generator)
+                if program is None or not ATTACKS.get(a.name).needs_refit
             ),
             holdout=experiment.holdout,
+            program=program,
             folder=experiment.folder,
         )
 

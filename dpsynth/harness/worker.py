@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable
@@ -44,6 +45,7 @@ def work(connection: Connection, task: Task, cell: Cell, log: str) -> None:
     output = open(log, "wb", buffering=0)  # noqa: SIM115  it stays open as long as the process
     os.dup2(output.fileno(), 1)
     os.dup2(output.fileno(), 2)
+    tempfile.tempdir = os.path.dirname(log)  # whatever a cell that is killed leaves is removed
     faulthandler.enable(output)
     faulthandler.register(DUMP_SIGNAL, output)
     _limit_threads()

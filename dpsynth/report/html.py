@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from dpsynth.harness.store import Record, Store, read
+from dpsynth.harness.store import UNVERIFIED, Record, Store, read
 from dpsynth.privacy.receipt import Receipt
 from dpsynth.report.figures import audit_figure, figure_files, utility_figure
 from dpsynth.report.files import write_files
@@ -50,7 +50,7 @@ def write_report(store: str | Path, out: str | Path) -> Path:
         skipped=kept.plan()["skipped"],
         images={name: b64encode(files[f"{name}.png"]).decode() for name in figures},
         grids=grids,
-        imported=len(kept.imported()),
+        unverified=sum(any(row.mode == UNVERIFIED for row in r.rows) for r in records),
         passing=_passing(points),
         attacks=len(attacks),
         alarms=sum(e.alarm for e in attacks),

@@ -1,31 +1,23 @@
 """An environment a peer, and a process a run: what goes wrong is told, never raised past here."""
 
-import json
 import os
-import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-import pandas as pd
+import numpy as np
 
+from dpsynth.data.table import Table
+from dpsynth.errors import DpsynthError, ThirdPartyError
+from dpsynth.privacy.calibration import zcdp_rho
+from dpsynth.third_party.contract import Order, place_order, take_delivery
+from dpsynth.third_party.process import Finished, run_program, surroundings
 from peers.contenders import Contender
 
-ENVIRONMENTS = Path(__file__).parent.parent.parent / ".peers"
-CUDA = ("nvidia-", "triton", "cuda-")
-# A process inherits the peak of whoever starts it, which may be large: a bare interpreter does.
-_MEASURE = """
-import json, os, sys, time
-start = time.monotonic()
-_, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[2], sys.argv[2:]), 0)
-with open(sys.argv[1], "w") as file:
-    json.dump([time.monotonic() - start, usage.ru_maxrss / 1024], file)
-sys.exit(os.waitstatus_to_exitcode(status) != 0)
-"""
+LABEL = "_label"
 
 
 class PeerError(Exception):
@@ -35,9 +27,9 @@ class PeerError(Exception):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a run gave: synthetic codes, wall seconds and peak memory of the whole process."""
+    """What a run gave: synthetic records, wall seconds and peak memory of the whole process."""
 
-    codes: pd.DataFrame
+    table: Table
     seconds: float
     peak_mb: float
 
@@ -50,97 +42,87 @@ def prepare(contender: Contender) -> Path:
     """
     if contender.absent:
         raise PeerError(contender.absent)
-    pins = contender.requirements
-    if pins is None:
+    environment = contender.environment
+    if environment is None:
         return Path(sys.executable)
-    home = ENVIRONMENTS / contender.project
-    python, ready = home / "bin" / "python", home / ".ready"
-    if ready.exists() and ready.read_text() == pins.read_text():
-        return python
-    _call([sys.executable, "-m", "venv", "--clear", str(home)])
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    report = _call([*install, "--dry-run", "--report", "-", "-r", str(pins)])
-    names = [i["metadata"]["name"].lower() for i in json.loads(report)["install"]]
-    if any(name.startswith(CUDA) for name in names):
-        raise PeerError("pip would fetch a CUDA build of PyTorch: point PIP_FIND_LINKS at CPU ones")
-    _call([*install, "-r", str(pins)])
-    ready.write_text(pins.read_text())
-    return python
+    try:
+        if environment.state != "ready":
+            environment.create()
+    except DpsynthError as error:
+        raise PeerError(_line(error)) from error
+    return environment.python
 
 
-def run(contender: Contender, task: dict[str, Any], *, timeout: float) -> Run:
-    """Return what the contender makes of `task`.
+def run(contender: Contender, task: Mapping[str, Any], *, timeout: float) -> Run:
+    """Return what the contender makes of `task`, by the contract of docs/third_party.md.
 
     Args:
         contender: whom to run.
-        task: sizes (column -> codes), records (a CSV of codes), rows, epsilon, delta, seed.
+        task: train (a Table), target (a column, or None), rows, epsilon, delta, seed.
         timeout: seconds after which the process and all its children are ended.
 
     Raises:
         PeerError: no environment, a crash, no result in time, or records outside the domain.
     """
-    python = prepare(contender)
-    with tempfile.TemporaryDirectory() as folder:
-        out, log, file = (Path(folder) / name for name in ("out.csv", "log.txt", "task.json"))
-        file.write_text(json.dumps({**task, "mechanism": contender.mechanism}))
-        command = [str(python), str(contender.runner), str(file), str(out)]
-        seconds, peak = timed(command, log=log, timeout=timeout)
-        return Run(codes=_read(out, task), seconds=seconds, peak_mb=peak)
+    python, train = prepare(contender), task["train"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        command = [str(python), str(contender.runner), name]
+        try:
+            place_order(folder, train, _order(contender, task))
+            done = _process(command, folder, limit=timeout, ours=contender.project == "ours")
+            rng = np.random.default_rng([task["seed"], 4])
+            table, _ = take_delivery(
+                folder, train.schema, name=contender.name, rows=task["rows"], rng=rng
+            )
+        except DpsynthError as error:
+            raise PeerError(_line(error)) from error
+    return Run(table=table, seconds=done.seconds, peak_mb=done.peak_mb)
 
 
-def timed(command: Sequence[str], *, log: Path, timeout: float) -> tuple[float, float]:
+def _order(contender: Contender, task: Mapping[str, Any]) -> Order:
+    """Return what is asked for; of "NAME_label" a NAME that is told what will be predicted."""
+    epsilon, delta = task["epsilon"], task["delta"]
+    informed = contender.mechanism.endswith(LABEL) and task["target"] is not None
+    return Order(
+        mechanism=contender.mechanism.removesuffix(LABEL),
+        parameters={"label": task["target"]} if informed else contender.parameters,
+        epsilon=epsilon,
+        delta=delta,
+        relation="add_remove",
+        rho=zcdp_rho(epsilon, delta),
+        seed=task["seed"],
+        rows=task["rows"],
+    )
+
+
+def timed(
+    command: Sequence[str], *, log: Path, timeout: float, ours: bool = True
+) -> tuple[float, float]:
     """Return the wall seconds and the peak memory in MiB of a process that ran to its end.
 
     Args:
         command: what to run, in the folder of `log`.
-        log: where its output goes.
+        log: where the end of its output goes.
         timeout: seconds after which the process and all its children are ended.
+        ours: whether it runs with this interpreter's paths, and not in a peer's environment.
 
     Raises:
         PeerError: it failed, or did not end in time.
     """
-    figures = log.with_suffix(".figures")
-    with log.open("w") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _MEASURE, str(figures), *command],
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            cwd=log.parent,
-            start_new_session=True,
-        )
-        try:
-            status = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise PeerError(f"no result within {timeout:g} s") from None
-    if status != 0:
-        raise PeerError(f"failed: {_last_line(log)}")
-    seconds, peak = json.loads(figures.read_text())
-    return seconds, peak
-
-
-def _read(out: Path, task: dict[str, Any]) -> pd.DataFrame:
     try:
-        codes = pd.read_csv(out)[list(task["sizes"])].astype("int64")
-    except (OSError, KeyError, ValueError) as error:
-        raise PeerError(f"failed: its records cannot be read ({error})") from error
-    for name, size in task["sizes"].items():
-        if not codes[name].between(0, size - 1).all():
-            raise PeerError(f"failed: {name!r} has codes outside 0..{size - 1}")
-    return codes
+        done = _process(command, log.parent, limit=timeout, ours=ours)
+    except ThirdPartyError as error:
+        raise PeerError(_line(error)) from error
+    log.write_text(done.tail)
+    return done.seconds, done.peak_mb
 
 
-def _call(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
-        raise PeerError(f"does not install: {lines[-1][:160]}")
-    return done.stdout
+def _process(command: Sequence[str], folder: Path, *, limit: float, ours: bool) -> Finished:
+    around = os.environ if ours else surroundings(os.environ, seed=0, isolated=True)
+    return run_program(command, name="peer", folder=folder, environment=around, limit=limit)
 
 
-def _last_line(log: Path) -> str:
-    # Some messages end in lines of brackets.
-    text = log.read_text(errors="replace").splitlines()
-    lines = [line for line in text if any(character.isalpha() for character in line)]
-    return lines[-1].strip()[:160] if lines else "no message"
+def _line(error: DpsynthError) -> str:
+    rule = error.rule if isinstance(error, ThirdPartyError) else str(error)
+    return rule if rule.startswith("no result") else f"failed: {rule}"

@@ -1,21 +1,26 @@
 """The comparison with peers, on stand-ins for a peer: what goes wrong becomes a row."""
 
-import os
 import sys
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import compare_peers
+import numpy as np
 import pytest
 from peers import contenders, results, running
 from peers.contenders import Contender
 
+from dpsynth.harness.config import DatasetChoice
+from dpsynth.harness.fingerprint import load_dataset
+from tests.tables import coded_table
+from tests.third_party.adapters import CODES, adapter
+from tests.third_party.test_process import gone
+
 WELL = """
-import json, sys
-task = json.load(open(sys.argv[1]))
-lines = open(task["records"]).read().splitlines()[: task["rows"] + 1]
-open(sys.argv[2], "w").write("\\n".join(lines))
+import json, os, shutil, sys
+os.chdir(sys.argv[1])
+shutil.copy("train_codes.parquet", "synthetic_codes.parquet")
+json.dump({"versions": {"copy": "1"}}, open("response.json", "w"))
 """
 CRASH = "raise RuntimeError('no such | thing')"
 HANG = """
@@ -24,7 +29,7 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 open(%r, "w").write(str(child.pid))
 time.sleep(600)
 """
-OUTSIDE = WELL.replace('"\\n".join(lines)', '"\\n".join(lines).replace("0", "9999")')
+OUTSIDE = adapter("codes = codes + 9999\n" + CODES)
 
 
 @pytest.fixture
@@ -70,40 +75,25 @@ def test_a_copy_is_without_error_and_is_not_run_twice(peer: Any, tmp_path: Path)
     assert args.out.stat().st_mtime_ns == before
     crash = peer(CRASH)
     again = compare_peers.compare(args, [crash])
-    assert again[0]["status"] == "failed: RuntimeError: no such | thing"
+    assert again[0]["status"].endswith("'RuntimeError: no such | thing'")
     assert len(results.load(args.out)) == len(rows) + 2
     table = results.markdown(rows + again)
     assert "| stand_in/copy | 2 of 4 |" in table
-    assert "2 of 4 without a result | failed: RuntimeError: no such / thing" in table
+    assert "2 of 4 without a result | failed: it ended with exit code 1, having said" in table
     widths = {line.count("|") for line in table.splitlines() if line.startswith("|")}
     assert widths == {10}
 
 
 def test_what_goes_wrong_is_told_in_a_line(peer: Any, tmp_path: Path) -> None:
-    records, noted = tmp_path / "records.csv", tmp_path / "child"
-    records.write_text("a,b\n0,1\n1,0\n")
-    task = {"sizes": {"a": 2, "b": 2}, "records": str(records), "rows": 2}
-    with pytest.raises(running.PeerError, match="codes outside"):
+    noted, table = tmp_path / "child", coded_table(np.array([[0, 1], [1, 0]]), (2, 2))
+    task = {"train": table, "rows": 2, "seed": 0, "target": None, "epsilon": 1.0, "delta": 1e-9}
+    with pytest.raises(running.PeerError, match="the integers 0 to 1"):
         running.run(peer(OUTSIDE), task, timeout=60)
-    with pytest.raises(running.PeerError, match="cannot be read"):
+    with pytest.raises(running.PeerError, match=r"it left no response\.json"):
         running.run(peer("pass"), task, timeout=60)
     with pytest.raises(running.PeerError, match="no result within 2 s"):
         running.run(peer(HANG % str(noted)), task, timeout=2)
-    assert _ends(int(noted.read_text()))
-
-
-def _ends(pid: int) -> bool:
-    """Return whether a process is gone within seconds, or waits for its new parent to notice."""
-    for _ in range(100):
-        try:
-            os.kill(pid, 0)
-            state = Path(f"/proc/{pid}/stat")
-            if state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except (ProcessLookupError, FileNotFoundError):
-            return True
-        sleep(0.1)
-    return False
+    assert gone(int(noted.read_text()))
 
 
 def test_a_peer_without_a_release_is_a_row() -> None:
@@ -116,6 +106,27 @@ def test_a_version_changes_with_its_pins(peer: Any, tmp_path: Path) -> None:
     before = one.version
     (tmp_path / "stand_in.txt").write_text("other==1")
     assert one.version != before
+
+
+def test_every_contender_has_a_runner_and_pins() -> None:
+    for one in (*contenders.CONTENDERS, *contenders.RAW):
+        if not one.absent:
+            assert one.runner.exists()
+            assert one.environment is None or one.environment.requirements.exists()
+    assert len({one.name for one in contenders.CONTENDERS}) == len(contenders.CONTENDERS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mechanism", ["independent", "two_stage_label"])
+def test_ours_keeps_the_contract(mechanism: str) -> None:
+    bout = compare_peers.Bout(
+        dataset=load_dataset(DatasetChoice(name="breast_cancer"), Path()), seed=0
+    )
+    ours = Contender(project="ours", mechanism=mechanism)
+    task = {**bout.task(), "epsilon": 1000.0, "delta": 1e-9}
+    made = running.run(ours, task, timeout=300)
+    assert len(made.table) == len(bout.parts[0])
+    assert bout.judge(made.table)["scores"]["tvd_1way"] < 0.05
 
 
 def test_an_interval_is_students() -> None:
