@@ -23,6 +23,7 @@ class Cluster:
     folder: Path
     scheduler: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]]
+    environment: dict[str, str]
 
     @property
     def address(self) -> str:
@@ -31,7 +32,7 @@ class Cluster:
     def add_worker(self, *flags: str) -> None:
         flags = ("--nworkers", "1", "--nthreads", "1", *(flags or ("--no-nanny",)))
         flags += ("--no-dashboard", "--host", "127.0.0.1", "--local-directory", str(self.folder))
-        self.workers.append(started(self.folder, "dask_worker", *flags))
+        self.workers.append(started(self.folder, self.environment, "dask_worker", *flags))
 
     def have_workers(self, count: int) -> None:
         """Start workers until `count` are alive, and wait for them."""
@@ -44,7 +45,9 @@ class Cluster:
             client.wait_for_workers(count, timeout=PATIENCE)
 
 
-def started(folder: Path, module: str, *flags: str) -> subprocess.Popen[bytes]:
+def started(
+    folder: Path, environment: dict[str, str], module: str, *flags: str
+) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", f"distributed.cli.{module}", *flags]
     command += ["--scheduler-file", str(folder / "scheduler.json")]
     path = os.pathsep.join(
@@ -52,15 +55,21 @@ def started(folder: Path, module: str, *flags: str) -> subprocess.Popen[bytes]:
     )
     with (folder / "log.txt").open("ab") as log:
         return subprocess.Popen(
-            command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": path}
+            command, stdout=log, stderr=log, env={**os.environ, **environment, "PYTHONPATH": path}
         )
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Cluster]:
-    """A scheduler without workers; all are killed in the end."""
+def running(folder: Path, **environment: str) -> Iterator[Cluster]:
+    """A scheduler without workers; all are killed in the end.
+
+    Args:
+        folder: for logs and what workers hold.
+        environment: of the processes, in addition to that of the test.
+    """
     flags = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-    found = Cluster(folder=folder, scheduler=started(folder, "dask_scheduler", *flags), workers=[])
+    scheduler = started(folder, environment, "dask_scheduler", *flags)
+    found = Cluster(folder=folder, scheduler=scheduler, workers=[], environment=environment)
     try:
         wait_for((folder / "scheduler.json").exists, folder)
         yield found

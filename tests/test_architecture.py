@@ -146,6 +146,8 @@ HEAVY = {
     "diffprivlib",
     "fairlearn",
     "optuna",
+    "duckdb",
+    "distributed",
 }
 
 

@@ -40,7 +40,7 @@ class Store:
     def write_plan(
         self, experiment: Mapping[str, Any], cells: Sequence[str], skipped: Sequence[Sequence[str]]
     ) -> None:
-        """Keep what was asked for; rows of cells outside the plan are not read again.
+        """Keep what was asked for, as the one writer; rows of other cells are not read again.
 
         Raises:
             FileError: the folder is not writable, the disk is full, or the store is one of a later
@@ -49,6 +49,8 @@ class Store:
         if (self.path / "plan.json").exists():
             self.plan()
         self._parquet.unlink(missing_ok=True)
+        for part in self.path.rglob(".*.part"):  # of a writer that was killed
+            part.unlink(missing_ok=True)
         plan = {
             "format": FORMAT,
             "cells": list(cells),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from time import sleep
 
@@ -49,10 +50,8 @@ metrics = ["tvd_1way"]
 def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("dask")
     (folder / "marks").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(MARKS, str(folder / "marks"))
-        with running(folder) as found:
-            yield found
+    with running(folder, **{MARKS: str(folder / "marks")}) as found:
+        yield found
     assert wait_until_gone(f"{MARKS}={folder}", seconds=30) == []
 
 
@@ -106,14 +105,13 @@ def test_faults_are_records_and_both_workers_have_cells(dask: Cluster) -> None:
 
 
 def test_a_killed_worker_has_its_cells_redone_elsewhere_once(dask: Cluster) -> None:
-    cells, found = cells_of(12), []
-    for record in engine(dask.address, lingering).run(cells):
-        found.append(record)
-        if len(found) == 3:
-            before = marks_of(dask)
-            begun = Counter(attempts(before, cell.id) for cell in cells)
-            dask.workers[0].kill()
-            dask.workers[0].wait()
+    cells = cells_of(12)
+    records = engine(dask.address, lingering).run(cells)
+    found = list(islice(records, 3))
+    begun = Counter(attempts(marks_of(dask), cell.id) for cell in cells)
+    dask.workers[0].kill()
+    dask.workers[0].wait()
+    found += records
     assert Counter(record.status for record in found) == {"done": 12}
     assert len({record.cell for record in found}) == 12
     assert begun[0] > 0, "some cells had not begun"
