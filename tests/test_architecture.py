@@ -149,6 +149,8 @@ HEAVY = {
     "diffprivlib",
     "fairlearn",
     "optuna",
+    "duckdb",
+    "distributed",
 }
 
 

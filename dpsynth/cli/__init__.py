@@ -21,6 +21,7 @@ from dpsynth.cli.importing import import_, split
 from dpsynth.cli.judging import evaluate
 from dpsynth.cli.linking import sample_linked, synthesize_linked
 from dpsynth.cli.planted import audit_planted
+from dpsynth.cli.stores import compact, query, status
 from dpsynth.cli.synthesizing import counterfactual, sample, schema, synthesize
 from dpsynth.cli.tuning import tune
 from dpsynth.cli.watching import drift
@@ -50,6 +51,9 @@ for _command in (
     audit_planted,
     attack,
     sweep,
+    status,
+    compact,
+    query,
     report,
     bench,
     env,

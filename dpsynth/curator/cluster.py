@@ -110,12 +110,17 @@ def _parts(path: Path) -> Iterator[Part]:
 
 
 @contextmanager
-def connected(address: str) -> Generator[Any]:
-    """Connect to a scheduler that has a worker; errors as of `clustered`."""
+def connected(address: str, feature: str = "counting on a cluster") -> Generator[Any]:
+    """Connect to a scheduler that has a worker; errors as of `clustered`.
+
+    Args:
+        address: of the scheduler.
+        feature: what needs it, for the error where Dask is not installed.
+    """
     try:
         distributed = import_module("distributed")
     except ImportError:
-        raise MissingExtraError("counting on a cluster", "dask") from None
+        raise MissingExtraError(feature, "dask") from None
     try:
         distributed.comm.get_address_host_port(address)
     except ValueError as error:

@@ -12,12 +12,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, final
+from typing import Any, Protocol, final
 
 from dpsynth.harness.cell import Cell, CellResult, Stopwatch, run_cell
 from dpsynth.harness.config import Limits
+from dpsynth.harness.record import Record, decode
 from dpsynth.harness.row import Status
-from dpsynth.harness.store import Record
 from dpsynth.harness.worker import DUMP_SIGNAL, Entered, Task, failure, work
 from dpsynth.memory import family, resident_mb
 
@@ -30,6 +30,14 @@ _LOG_TAIL = 8000  # characters of a failed cell's output that are kept
 def run_in_process(cell: Cell, watch: Stopwatch) -> CellResult:
     """Run one cell; the engine's usual task."""
     return run_cell(cell, stopwatch=watch)
+
+
+class Engine(Protocol):
+    """Runs cells somewhere, each in a process of its own."""
+
+    def run(self, cells: Iterable[Cell]) -> Generator[Record]:
+        """Yield the record of each cell as it ends; leaving early ends the cells that run."""
+        ...
 
 
 @dataclass(kw_only=True)
@@ -57,6 +65,7 @@ class LocalEngine:
         preload: modules that the fork server imports once.
         entered: told of each phase that a cell begins.
         task: what is run on each cell.
+        wanted: asked now and then; once it says no, the cells that run are ended.
     """
 
     def __init__(
@@ -67,13 +76,16 @@ class LocalEngine:
         preload: Sequence[str] = (),
         entered: Callable[[Cell, str], None] | None = None,
         task: Task = run_in_process,
+        wanted: Callable[[], bool] | None = None,
     ) -> None:
         self.workers = workers
         self.limits = limits
         self.entered = entered
         self.task = task
+        self.wanted = wanted
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["dpsynth.harness.warm", *preload])
+        modules = ["dpsynth.harness.warm", *preload, "dpsynth.harness.worker", task.__module__]
+        self._context.set_forkserver_preload(modules)
 
     def run(self, cells: Iterable[Cell]) -> Generator[Record]:
         """Yield the record of each cell as it ends; leaving early ends the cells that run."""
@@ -81,9 +93,13 @@ class LocalEngine:
         running: list[_Job] = []
         with tempfile.TemporaryDirectory(prefix="dpsynth-") as folder:
             try:
-                while waiting or running:
+                while (waiting or running) and (self.wanted is None or self.wanted()):
                     while waiting and len(running) < self.workers:
-                        running.append(self._start(waiting.popleft(), Path(folder)))
+                        started = self._start(waiting.popleft(), Path(folder))
+                        if isinstance(started, Record):
+                            yield started
+                        else:
+                            running.append(started)
                     ends = [end for j in running for end in (j.connection, j.process.sentinel)]
                     wait(ends, timeout=_POLL_SECONDS)
                     for job in list(running):
@@ -92,15 +108,22 @@ class LocalEngine:
                             yield self._finish(job)
             finally:
                 for job in running:
-                    job.process.kill()
+                    _kill(job.process)
                     job.process.join()
 
-    def _start(self, cell: Cell, folder: Path) -> _Job:
+    def _start(self, cell: Cell, folder: Path) -> _Job | Record:
+        """Return the job of `cell`, or the record that says why there is none."""
         ours, theirs = self._context.Pipe(duplex=False)
         log = folder / f"{cell.id}.log"
         process = self._context.Process(target=work, args=(theirs, self.task, cell, str(log)))
-        process.start()
-        theirs.close()
+        try:
+            process.start()
+        except (OSError, EOFError) as error:  # no process or memory is left for it
+            ours.close()
+            reason = f"its process could not be started ({error})"
+            return failure(cell, "crash", _NOT_YET, reason, seconds={}, peak_rss_mb=None)
+        finally:
+            theirs.close()
         return _Job(cell=cell, process=process, connection=ours, log=log, began=monotonic())
 
     def _advance(self, job: _Job) -> bool:
@@ -109,8 +132,9 @@ class LocalEngine:
         with suppress(EOFError, OSError):
             while job.connection.poll():
                 message: Any = job.connection.recv()
-                if isinstance(message, Record):
-                    job.record = message
+                if isinstance(message, bytes):
+                    stored = decode(message, job.cell.title)
+                    job.record = stored.record() if stored is not None else None
                 elif isinstance(message, Entered):
                     if job.phase == _NOT_YET:  # waiting for the fork server is not the cell's time
                         job.began = monotonic()
@@ -131,14 +155,13 @@ class LocalEngine:
         if job.stopped is None:
             return False
         _dump_stack(job.process.pid)
-        job.process.kill()
         return True
 
     def _finish(self, job: _Job) -> Record:
-        job.process.join(timeout=_EXIT_SECONDS)
-        if job.process.is_alive():  # its answer is here; what it waits for at exit is not ours
-            job.process.kill()
-            job.process.join()
+        if job.stopped is None:
+            job.process.join(timeout=_EXIT_SECONDS)
+        _kill(job.process)  # also what it waits for at its exit, or leaves behind
+        job.process.join()
         code = job.process.exitcode
         job.process.close()
         job.connection.close()
@@ -154,6 +177,14 @@ class LocalEngine:
             peak_rss_mb=job.peak_rss_mb,
             traceback=_tail(job.log),
         )
+
+
+def _kill(process: BaseProcess) -> None:
+    """End a cell's process and what it started, of which it leads the group."""
+    if process.pid is not None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 def _cause(code: int | None) -> str:

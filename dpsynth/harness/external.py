@@ -13,8 +13,10 @@ from dpsynth.harness.attacks import attack_rows
 from dpsynth.harness.cell import Cell, Fingerprint, Stopwatch
 from dpsynth.harness.config import Choice, DatasetChoice
 from dpsynth.harness.fingerprint import code_hash, library_versions, load_dataset
+from dpsynth.harness.record import Record
 from dpsynth.harness.release import predicts, split, utility_rows
-from dpsynth.harness.store import Record, Store
+from dpsynth.harness.statement import stated
+from dpsynth.harness.store import Store
 from dpsynth.harness.yardstick import check_same
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.registry import ATTACKS
@@ -113,11 +115,12 @@ class Judge:
             cell=cell.id,
             settings=cell.to_plain(),
             status="done",
-            rows=tuple(rows),
+            rows=stated(rows, cell, None),
             seconds=dict(watch.seconds),
         )
-        self._store.write_imported(record)
-        self._store.compact()
+        with self._store.locked():
+            self._store.write_imported(record)
+            self._store.compact()
         return record
 
     def _dataset(self, name: str) -> DatasetChoice:

@@ -26,8 +26,9 @@ _WITHOUT_EFFECT = (
     *(
         f"harness/{name}.py"
         for name in (
-            *("config", "engine", "fingerprint", "progress", "store"),
-            *("suite", "sweep", "warm", "worker", "yardstick"),
+            *("config", "cost", "dask_engine", "engine", "fingerprint", "frame", "lock"),
+            *("progress", "query", "record", "store", "suite", "sweep", "warm", "worker"),
+            "yardstick",
         )
     ),
 )

@@ -4,7 +4,10 @@ which claim, against which references."""
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from math import isinf, isnan
-from typing import Any, Literal, TypeAlias, final
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeAlias, final, get_args, get_origin
+
+from dpsynth.errors import InvalidValueError
 
 Kind: TypeAlias = Literal["utility", "attack", "audit", "run"]
 Status: TypeAlias = Literal["done", "error", "privacy_error", "crash", "timeout", "out_of_memory"]
@@ -34,6 +37,7 @@ class Row:
             been spent on them.
         versions: of the packages that a third party ran, as it names them.
         status, phase, error: how the cell ended, and where and why when it failed.
+        claim_*: what a claim of differential privacy must state, as sentences (`statement`).
     """
 
     cell: str
@@ -86,9 +90,23 @@ class Row:
     status: Status = "done"
     phase: str | None = None
     error: str | None = None
+    claim_unit: str | None = None
+    claim_relation: str | None = None
+    claim_guarantee: str | None = None
+    claim_scope: str | None = None
+    claim_trust_model: str | None = None
+    claim_mechanisms: str | None = None
+    claim_randomness: str | None = None
+    claim_side_channels: str | None = None
+    claim_justification: str | None = None
+    claim_subgroup_error: str | None = None
+    claim_access: str | None = None
+    claim_domain: str | None = None
+    claim_accounting: str | None = None
 
 
 COLUMNS = tuple(f.name for f in fields(Row))
+CLAIM = tuple(name for name in COLUMNS if name.startswith("claim_"))
 REQUIRED = tuple(f.name for f in fields(Row) if f.default is MISSING)
 
 
@@ -110,3 +128,39 @@ def from_plain(plain: Mapping[str, Any]) -> Row:
         if value in ("inf", "-inf"):
             values[name] = float(value)
     return Row(**values)
+
+
+def check(row: Row) -> None:
+    """Hold `row` to the schema: the type of every column, and a claim that is whole.
+
+    Rows of earlier versions state no claim; one that states a part of it is refused.
+
+    Raises:
+        InvalidValueError: the first column that breaks a rule.
+    """
+    for name in COLUMNS:
+        value, (types, values, words) = getattr(row, name), _RULES[name]
+        fits = value in values if values else isinstance(value, types)
+        if not fits or (isinstance(value, bool) and bool not in types):
+            raise InvalidValueError(f"row: {name}", value, words)
+    if not row.epsilon > 0:
+        raise InvalidValueError("row: epsilon", row.epsilon, "above 0")
+    if not 0 <= row.delta <= 1:
+        raise InvalidValueError("row: delta", row.delta, "from 0 to 1")
+    stated = [name for name in CLAIM if getattr(row, name)]
+    if stated and len(stated) < len(CLAIM):
+        lacking = next(name for name in CLAIM if name not in stated)
+        raise InvalidValueError(f"row: {lacking}", getattr(row, lacking), "stated")
+
+
+def _rule(annotation: Any) -> tuple[tuple[type, ...], tuple[Any, ...], str]:
+    """Return the types that a column takes, its values where they are listed, and both in words."""
+    if get_origin(annotation) is Literal:
+        values = get_args(annotation)
+        return (str,), values, " or ".join(map(repr, values))
+    types = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    words = " or ".join("absent" if t is NoneType else t.__name__ for t in types)
+    return (*types, int) if float in types else tuple(types), (), words
+
+
+_RULES = {f.name: _rule(f.type) for f in fields(Row)}

@@ -5,60 +5,29 @@ STORE/plan.json         the cells of the last plan, and what was left out with t
 STORE/cells/ID.json     {"sha256": checksum of the body, "body": {...}}
 STORE/imported/ID       empty; marks a cell of someone else's records, which no plan asks for
 STORE/results.parquet   every row of these cells; made anew at the end of a sweep
+STORE/lock              held by the process that writes
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import sha256
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dpsynth.atomic import write_atomically
-from dpsynth.errors import FileError, named
-from dpsynth.harness.row import COLUMNS, REQUIRED, Row, Status, from_plain, to_plain
+from dpsynth.errors import FileError
+from dpsynth.harness.frame import read_parquet, to_arrow, to_frame, write_parquet
+from dpsynth.harness.lock import locked
+from dpsynth.harness.record import Record, Stored, decode, encode
+from dpsynth.harness.row import Row
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+    from pyarrow import Table
+    from pyarrow.dataset import Dataset
 
 UNVERIFIED = "claim not verified"  # the mode of rows of records that someone else made
-_DTYPES: dict[Any, str] = {
-    float: "float64",
-    float | None: "float64",
-    int: "Int64",
-    int | None: "Int64",
-    bool | None: "boolean",
-}
-_PREFIX = b'{"sha256":"'
-_MIDDLE = b'","body":'
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """What the store keeps of one cell.
-
-    Args:
-        cell: its identity.
-        settings: everything that the identity was computed from.
-        status: "done", or how it failed.
-        rows: its numbers; a failed cell has one that says so.
-        receipt: the receipt as JSON; None when the cell bought nothing or failed.
-        seconds: phase -> seconds.
-        peak_rss_mb: the most resident memory, in MiB.
-        phase, error, traceback: where, why and how it failed.
-    """
-
-    cell: str
-    settings: Mapping[str, Any]
-    status: Status
-    rows: tuple[Row, ...]
-    receipt: str | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    peak_rss_mb: float | None = None
-    phase: str | None = None
-    error: str | None = None
-    traceback: str | None = None
+FORMAT = 1  # of the folder; stores of earlier versions do not state it
 
 
 @final
@@ -71,13 +40,22 @@ class Store:
     def write_plan(
         self, experiment: Mapping[str, Any], cells: Sequence[str], skipped: Sequence[Sequence[str]]
     ) -> None:
-        """Keep what was asked for; rows of cells outside the plan are not read again.
+        """Keep what was asked for, as the one writer; rows of other cells are not read again.
 
         Raises:
-            FileError: the folder is not writable, or the disk is full.
+            FileError: the folder is not writable, the disk is full, or the store is one of a later
+                version.
         """
+        if (self.path / "plan.json").exists():
+            self.plan()
         self._parquet.unlink(missing_ok=True)
-        plan = {"cells": list(cells), "skipped": [list(s) for s in skipped]}
+        for part in self.path.rglob(".*.part"):  # of a writer that was killed
+            part.unlink(missing_ok=True)
+        plan = {
+            "format": FORMAT,
+            "cells": list(cells),
+            "skipped": [list(s) for s in skipped],
+        }
         write_atomically(self.path / "experiment.json", _dump(experiment))
         write_atomically(self.path / "plan.json", _dump(plan))
 
@@ -86,22 +64,17 @@ class Store:
 
         Raises:
             FileError: the disk is full; nothing was changed.
+            InvalidValueError: a row that is not of the schema.
         """
-        body = {
-            "cell": record.cell,
-            "status": record.status,
-            "phase": record.phase,
-            "error": record.error,
-            "traceback": record.traceback,
-            "peak_rss_mb": record.peak_rss_mb,
-            "seconds": dict(record.seconds),
-            "settings": record.settings,
-            "receipt": json.loads(record.receipt) if record.receipt is not None else None,
-            "rows": [to_plain(row) for row in record.rows],
-        }
-        content = json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
-        digest = sha256(content).hexdigest().encode()
-        write_atomically(self._file(record.cell), _PREFIX + digest + _MIDDLE + content + b"}\n")
+        write_atomically(self._file(record.cell), encode(record))
+
+    def look(self, cell: str) -> Stored | None:
+        """Return what is known of `cell`, its rows unmade; otherwise as `read_cell`."""
+        try:
+            content = self._file(cell).read_bytes()
+        except FileNotFoundError:
+            return None
+        return decode(content, self._file(cell))
 
     def read_cell(self, cell: str) -> Record | None:
         """Return what is known of `cell`; None when it is missing, cut short or altered.
@@ -109,35 +82,12 @@ class Store:
         Raises:
             FileError: its rows have other fields than this version's; the file stays as it is.
         """
-        try:
-            content = self._file(cell).read_bytes()
-        except FileNotFoundError:
-            return None
-        start = len(_PREFIX) + 64 + len(_MIDDLE)
-        body = content[start:-2]
-        digest = content[len(_PREFIX) : len(_PREFIX) + 64]
-        if digest != sha256(body).hexdigest().encode():
-            return None
-        plain = json.loads(body)
-        receipt = plain["receipt"]
-        rows = plain["rows"]
-        _check_fields(self._file(cell), rows)
-        return Record(
-            cell=plain["cell"],
-            settings=plain["settings"],
-            status=plain["status"],
-            rows=tuple(from_plain(row) for row in rows),
-            receipt=json.dumps(receipt) if receipt is not None else None,
-            seconds=plain["seconds"],
-            peak_rss_mb=plain["peak_rss_mb"],
-            phase=plain["phase"],
-            error=plain["error"],
-            traceback=plain["traceback"],
-        )
+        stored = self.look(cell)
+        return stored.record() if stored is not None else None
 
     def damaged(self, cell: str) -> bool:
         """Return whether `cell` has a file that cannot be trusted."""
-        return self._file(cell).exists() and self.read_cell(cell) is None
+        return self._file(cell).exists() and self.look(cell) is None
 
     def records(self) -> list[Record]:
         """Return what is known of the plan's cells, in the plan's order, then of imported ones.
@@ -145,8 +95,32 @@ class Store:
         Raises:
             FileError: the folder holds no plan.
         """
-        found = (self.read_cell(cell) for cell in [*self.plan()["cells"], *self.imported()])
-        return [record for record in found if record is not None]
+        return [stored.record() for stored in self._stored()]
+
+    def _stored(self) -> Iterator[Stored]:
+        for cell in [*self.plan()["cells"], *self.imported()]:
+            stored = self.look(cell)
+            if stored is not None:
+                yield stored
+
+    def _rows(self) -> Iterator[Row]:
+        return (row for stored in self._stored() for row in stored.record().rows)
+
+    def everything(self) -> Iterator[Stored]:
+        """Yield what this version can read of every cell here, of earlier plans too."""
+        for file in sorted((self.path / "cells").glob("*.json")):
+            with suppress(FileError):  # of another version
+                stored = self.look(file.stem)
+                if stored is not None:
+                    yield stored
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other writers out of this store.
+
+        Raises:
+            FileError: one is there already, or the folder is not writable.
+        """
+        return locked(self.path)
 
     def write_imported(self, record: Record) -> None:
         """Keep `record` of someone else's records beside the plan, whatever plans come.
@@ -169,8 +143,20 @@ class Store:
             self.read_cell(cell)
 
     def plan(self) -> dict[str, Any]:
-        """Return the last plan: "cells" and "skipped" (title, reason)."""
-        return self._json("plan.json")
+        """Return the last plan: "cells" and "skipped" (title, reason).
+
+        Raises:
+            FileError: no store, or one of a later version.
+        """
+        plan = self._json("plan.json")
+        if plan.get("format", FORMAT) != FORMAT:
+            found = plan["format"]
+            rule = (
+                f"a store of format {found!r}, and this version of dpsynth reads {FORMAT}; read it "
+                "with the version that wrote it, nothing was changed"
+            )
+            raise FileError(self.path, rule)
+        return plan
 
     def experiment(self) -> dict[str, Any]:
         """Return the experiment as it was asked for, defaults included."""
@@ -178,14 +164,25 @@ class Store:
 
     def compact(self) -> Path:
         """Write every row of `records` to one Parquet file and return its path."""
-        import io
-
-        buffer = io.BytesIO()
-        to_frame(row for record in self.records() for row in record.rows).to_parquet(
-            buffer, index=False
-        )
-        write_atomically(self._parquet, buffer.getvalue())
+        write_parquet(self._rows(), self._parquet)
         return self._parquet
+
+    @property
+    def compacted(self) -> bool:
+        """Whether the Parquet file is there; it then has all rows."""
+        return self._parquet.exists()
+
+    def frame(self) -> "DataFrame":
+        """Return every row of `records`, one line a number."""
+        return read_parquet(self._parquet) if self.compacted else to_frame(self._rows())
+
+    def arrow(self) -> "Dataset | Table":
+        """Return the rows of `frame` for Arrow's readers: those of the file are not read yet."""
+        if not self.compacted:
+            return to_arrow(self._rows())
+        from pyarrow.dataset import dataset
+
+        return dataset(self._parquet, format="parquet")
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
@@ -209,50 +206,7 @@ def read(path: str | Path) -> "DataFrame":
     Raises:
         FileError: no results store there.
     """
-    import pandas as pd
-
-    store = Store(path)
-    parquet = store.path / "results.parquet"
-    if parquet.exists():
-        return _typed(pd.read_parquet(parquet))  # an older version's lacks columns
-    return to_frame(row for record in store.records() for row in record.rows)
-
-
-def to_frame(rows: Iterable[Row]) -> "DataFrame":
-    """Return `rows` as a DataFrame whose columns and types do not depend on what is missing."""
-    import pandas as pd
-
-    values = [[getattr(r, c) for c in COLUMNS] for r in rows]
-    return _typed(pd.DataFrame(values, columns=list(COLUMNS)))
-
-
-def _typed(frame: "DataFrame") -> "DataFrame":
-    frame = frame.reindex(columns=list(COLUMNS))
-    for name in COLUMNS:
-        dtype: Any = _DTYPES.get(Row.__annotations__[name], "string")
-        frame[name] = frame[name].astype(dtype)
-    return frame
-
-
-def _check_fields(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse rows that another version of this package wrote and this one would misread.
-
-    Raises:
-        FileError: a field that is unknown, or the lack of one that every row has.
-    """
-    unknown = {name for row in rows for name in row} - set(COLUMNS)
-    lacking = {name for row in rows for name in REQUIRED if name not in row}
-    faults = [
-        f"{what} {', '.join(sorted(map(named, names)))}"
-        for what, names in (("unknown", unknown), ("missing", lacking))
-        if names
-    ]
-    if faults:
-        rule = (
-            f"its rows were written by another version of dpsynth ({'; '.join(faults)}); read them "
-            "with that one, nothing was changed"
-        )
-        raise FileError(file, rule)
+    return Store(path).frame()
 
 
 def _dump(value: Any) -> bytes:

@@ -7,14 +7,15 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, final
 
-from dpsynth.errors import DpsynthError, ThirdPartyError
+from dpsynth.errors import DpsynthError, InvalidValueError, ThirdPartyError
 from dpsynth.harness.cell import Cell, Fingerprint
 from dpsynth.harness.config import Choice, DatasetChoice, Experiment
-from dpsynth.harness.engine import LocalEngine, run_in_process
+from dpsynth.harness.engine import Engine, LocalEngine, run_in_process
 from dpsynth.harness.fingerprint import code_hash, has_module, library_versions, load_dataset
 from dpsynth.harness.programs import Program, find_program, is_program
+from dpsynth.harness.record import Record
 from dpsynth.harness.release import build_metric, predicts
-from dpsynth.harness.store import Record, Store
+from dpsynth.harness.store import Store
 from dpsynth.harness.worker import Task
 from dpsynth.parameters import construct
 from dpsynth.privacy.accountant import make_accountant
@@ -51,6 +52,19 @@ class Plan:
     experiment: Experiment
     cells: tuple[Cell, ...]
     skipped: tuple[Skipped, ...]
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for cell in self.cells:
+            if cell.id in seen:
+                raise InvalidValueError("cells", cell.title, "there once")
+            seen.add(cell.id)
+
+    @property
+    def chosen(self) -> dict[str, tuple[Choice, ...]]:
+        """What decides, besides this package, which code runs."""
+        generators = {c.generator.label: c.generator for c in self.cells if c.program is None}
+        return _chosen(self.experiment, tuple(generators.values()))
 
     @property
     def preload(self) -> list[str]:
@@ -98,11 +112,7 @@ def make_plan(experiment: Experiment) -> Plan:
         construct(ATTACKS.get(attack.name), attack.parameters, owner=attack.label)
     programs, unmade = _programs(experiment)
     skipped += unmade
-    chosen = {
-        "generators": tuple(runnable),
-        "metrics": experiment.metrics,
-        "attacks": experiment.attacks,
-    }
+    chosen = _chosen(experiment, tuple(runnable))
     base = Fingerprint(code=code_hash(chosen), libraries=library_versions())
     cells: list[Cell] = []
     for choice in experiment.datasets:
@@ -115,6 +125,16 @@ def make_plan(experiment: Experiment) -> Plan:
         cells += _releases(experiment, choice, able, metrics, settings)
     cells += _audits(experiment, runnable, base)
     return Plan(experiment=experiment, cells=tuple(cells), skipped=tuple(skipped))
+
+
+def _chosen(
+    experiment: Experiment, generators: tuple[Choice, ...]
+) -> dict[str, tuple[Choice, ...]]:
+    return {
+        "generators": generators,
+        "metrics": experiment.metrics,
+        "attacks": experiment.attacks,
+    }
 
 
 def _runnable(own: list[Choice], experiment: Experiment) -> tuple[list[Choice], list[Skipped]]:
@@ -180,7 +200,7 @@ def look_at(plan: Plan, store: Store) -> Outlook:
     """Return which cells of `plan` are in `store`, and in what state."""
     groups: dict[str, list[Cell]] = {"finished": [], "failed": [], "damaged": [], "new": []}
     for cell in plan.cells:
-        record = store.read_cell(cell.id)
+        record = store.look(cell.id)
         if record is None:
             groups["damaged" if store.damaged(cell.id) else "new"].append(cell)
         else:
@@ -194,6 +214,7 @@ def run_sweep(
     *,
     progress: "Progress",
     workers: int | None = None,
+    cluster: str | None = None,
     task: Task | None = None,
 ) -> Stream[Record, None, None]:
     """Run what `store` lacks of `plan`, and yield each record once it is stored.
@@ -202,35 +223,57 @@ def run_sweep(
 
     Args:
         plan: what to run.
-        store: where results are, and go.
+        store: where results are, and go; nobody else writes there meanwhile.
         progress: shows the state of the sweep.
         workers: processes at a time; by default one a core.
+        cluster: address of a Dask scheduler whose workers run the cells, in place of this machine.
         task: what is run on each cell; by default `run_cell`.
 
     Raises:
-        FileError: the store cannot be written, or an imported cell of it is of another version of
-            this package; what it holds stays valid.
+        FileError: the store cannot be written, another process does, or an imported cell of it is
+            of another version of this package; what it holds stays valid.
+        MissingExtraError, ClusterError: the cluster cannot be used; likewise.
     """
-    store.check_imported()
-    outlook = look_at(plan, store)
-    settings = to_plain(plan.experiment)
-    cells = [replace(cell, cache=store.path / "references") for cell in outlook.to_run]
-    skipped = [(s.title, s.reason) for s in plan.skipped]
-    store.write_plan(settings, [cell.id for cell in plan.cells], skipped)
-    engine = LocalEngine(
+    with store.locked():
+        store.check_imported()
+        outlook = look_at(plan, store)
+        skipped = [(s.title, s.reason) for s in plan.skipped]
+        store.write_plan(to_plain(plan.experiment), [cell.id for cell in plan.cells], skipped)
+        engine = _engine(plan, progress, workers=workers, cluster=cluster, task=task)
+        references = store.path.absolute() / "references"
+        cells = [replace(cell, cache=references) for cell in outlook.to_run]
+        titles = {cell.id: cell.title for cell in plan.cells}
+        with progress.showing(total=len(plan.cells), finished=len(outlook.finished)):
+            for record in engine.run(cells):
+                store.write(record)
+                progress.ended(titles[record.cell], record)
+                yield record
+        store.compact()
+
+
+def _engine(
+    plan: Plan,
+    progress: "Progress",
+    *,
+    workers: int | None,
+    cluster: str | None,
+    task: Task | None,
+) -> Engine:
+    preload = plan.preload if task is None else ()
+    limits, task = plan.experiment.limits, task or run_in_process
+    if cluster is not None:
+        from dpsynth.harness.dask_engine import DaskEngine
+
+        return DaskEngine(
+            address=cluster, limits=limits, preload=preload, chosen=plan.chosen, task=task
+        )
+    return LocalEngine(
         workers=workers or os.cpu_count() or 1,
-        limits=plan.experiment.limits,
-        preload=plan.preload if task is None else (),
+        limits=limits,
+        preload=preload,
         entered=progress.entered,
-        task=task or run_in_process,
+        task=task,
     )
-    titles = {cell.id: cell.title for cell in plan.cells}
-    with progress.showing(total=len(plan.cells), finished=len(outlook.finished)):
-        for record in engine.run(cells):
-            store.write(record)
-            progress.ended(titles[record.cell], record)
-            yield record
-    store.compact()
 
 
 def to_plain(experiment: Experiment) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The process of one cell: everything that happens in it ends as a record or a dead process."""
 
 import faulthandler
+import fcntl
 import os
 import resource
 import signal
@@ -8,16 +9,18 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
-from typing import TypeAlias, final
+from typing import Any, TypeAlias, final
 
 from dpsynth.errors import DpsynthError, PrivacyError
 from dpsynth.harness.cell import Cell, CellResult, Stopwatch
-from dpsynth.harness.row import Status
-from dpsynth.harness.store import Record
+from dpsynth.harness.record import Record, encode
+from dpsynth.harness.row import Row, Status
+from dpsynth.harness.statement import stated
 
 Task: TypeAlias = Callable[[Cell, Stopwatch], CellResult]
 DUMP_SIGNAL = signal.SIGUSR1  # asks a cell that hangs for its stack
@@ -35,12 +38,13 @@ def work(connection: Connection, task: Task, cell: Cell, log: str) -> None:
     """Run `task` on `cell` in this process, and send what became of it.
 
     Args:
-        connection: takes an Entered for each phase, and a Record at the end.
+        connection: takes an Entered for each phase, and at the end the bytes of a Record.
         task: usually `run_cell`.
         cell: what to run.
         log: file that takes what the cell prints, and its stack when it crashes or hangs.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    os.setpgid(0, 0)  # so that what the cell starts ends with it
     _end_with_parent()
     output = open(log, "wb", buffering=0)  # noqa: SIM115  it stays open as long as the process
     os.dup2(output.fileno(), 1)
@@ -51,8 +55,17 @@ def work(connection: Connection, task: Task, cell: Cell, log: str) -> None:
     _limit_threads()
     watch = Stopwatch(lambda phase: connection.send(Entered(phase=phase)))
     watch.enter("start")
-    connection.send(_run(task, cell, watch))
+    connection.send(_bytes(task, cell, watch))
     connection.close()
+
+
+def _bytes(task: Task, cell: Cell, watch: Stopwatch) -> bytes:
+    """Return the cell's record as the store keeps it; a result against the schema fails it."""
+    try:
+        return encode(_run(task, cell, watch))
+    except (ValueError, TypeError, LookupError) as error:
+        sentence = f"its result is not of the schema: {error}"
+        return encode(failure(cell, "error", watch.phase, sentence, **_measures(watch)))
 
 
 def _run(task: Task, cell: Cell, watch: Stopwatch) -> Record:
@@ -72,7 +85,7 @@ def _run(task: Task, cell: Cell, watch: Stopwatch) -> Record:
         cell=cell.id,
         settings=cell.to_plain(),
         status="done",
-        rows=rows,
+        rows=stated(rows, cell, result.receipt),
         receipt=result.receipt,
         **measures,
     )
@@ -98,7 +111,7 @@ def failure(
         cell=cell.id,
         settings=cell.to_plain(),
         status=status,
-        rows=rows,
+        rows=stated(rows, cell, None),
         phase=phase,
         error=error,
         traceback=traceback,
@@ -107,7 +120,9 @@ def failure(
     )
 
 
-def _run_rows(cell: Cell, *, seconds: dict[str, float], peak_rss_mb: float | None, **how: str):
+def _run_rows(
+    cell: Cell, *, seconds: dict[str, float], peak_rss_mb: float | None, **how: Any
+) -> Iterator[Row]:
     for phase, value in seconds.items():
         yield cell.row(
             kind="run", metric=f"seconds {phase}", value=value, higher_is_better=False, **how
@@ -125,14 +140,22 @@ def _measures(watch: Stopwatch) -> dict:
 
 
 def _end_with_parent() -> None:
-    """End this process when the sweep's is gone, however it went (kill -9 included)."""
+    """End this process and what it starts when the sweep's is gone, however it went.
+
+    A pipe of the parent's tells it. The kernel signals its end to the whole group, also to a cell
+    that holds the interpreter's lock; where it does not, a thread waits for it.
+    """
     parent = parent_process()
     if parent is None:
         return
+    with suppress(OSError, ValueError):
+        flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)  # SIGIO, which ends it
 
     def guard() -> None:
         wait([parent.sentinel])
-        os._exit(1)
+        os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=guard, daemon=True).start()
 

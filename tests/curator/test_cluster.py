@@ -3,16 +3,13 @@
 The processes are this module's own; it ends no others.
 """
 
-import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -34,6 +31,7 @@ from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.parts import part_paths
 from dpsynth.data.table import Table
 from dpsynth.errors import ClusterError, DataError, FileError, InvalidValueError
+from tests.dask_cluster import PATIENCE, Cluster, running, wait_for
 from tests.doors import counted_charges
 from tests.tables import coded_schema, coded_table, dependent_codes
 
@@ -43,69 +41,19 @@ pytestmark = [pytest.mark.slow]
 
 SIZES = (4, 3, 6, 2, 5)
 PARTS = 8
-PATIENCE = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """The processes of a scheduler and its workers."""
-
-    folder: Path
-    scheduler: subprocess.Popen[bytes]
-    workers: list[subprocess.Popen[bytes]]
-
-    @property
-    def address(self) -> str:
-        return json.loads((self.folder / "scheduler.json").read_text())["address"]
-
-    def add_worker(self) -> None:
-        flags = ["--nworkers", "1", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-        flags += ["--host", "127.0.0.1", "--local-directory", str(self.folder)]
-        self.workers.append(started(self.folder, "dask_worker", *flags))
-
-
-def started(folder: Path, module: str, *flags: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", f"distributed.cli.{module}", *flags]
-    command += ["--scheduler-file", str(folder / "scheduler.json")]
-    path = os.pathsep.join(
-        [str(Path(dpsynth.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    )
-    with (folder / "log.txt").open("ab") as log:
-        return subprocess.Popen(
-            command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": path}
-        )
 
 
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("dask")
-    flags = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-    found = Cluster(folder=folder, scheduler=started(folder, "dask_scheduler", *flags), workers=[])
-    try:
-        wait_for((folder / "scheduler.json").exists, folder)
+    with running(tmp_path_factory.mktemp("dask")) as found:
         yield found
-    finally:
-        for process in (*found.workers, found.scheduler):
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
 def dask(processes: Cluster) -> Cluster:
     """The cluster with two living workers."""
-    processes.workers[:] = [worker for worker in processes.workers if worker.poll() is None]
-    while len(processes.workers) < 2:
-        processes.add_worker()
-    with distributed.Client(processes.address, timeout=PATIENCE, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=PATIENCE)
+    processes.have_workers(2)
     return processes
-
-
-def wait_for(condition: Any, folder: Path) -> None:
-    deadline = monotonic() + PATIENCE
-    while not condition():
-        assert monotonic() < deadline, (folder / "log.txt").read_text()
-        sleep(0.05)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import time
 
 from dpsynth.errors import BudgetExceededError, InvalidValueError
 from dpsynth.harness.cell import Cell, CellResult, Stopwatch
+from tests.harness.faulty import leave_mark
 
 
 def behave(cell: Cell, watch: Stopwatch) -> CellResult:
@@ -45,3 +46,19 @@ def slow(cell: Cell, watch: Stopwatch) -> CellResult:
     watch.enter("fit")
     time.sleep(0.5)
     return CellResult(rows=(cell.row(kind="utility", metric="m", value=1.0),), receipt=None)
+
+
+def lingering(cell: Cell, watch: Stopwatch) -> CellResult:
+    """A cell that leaves a mark, as those by lot do, and takes a second."""
+    leave_mark(cell)
+    watch.enter("fit")
+    time.sleep(1.0)
+    return CellResult(rows=(cell.row(kind="utility", metric="m", value=1.0),), receipt=None)
+
+
+def endless(cell: Cell, watch: Stopwatch) -> CellResult:
+    """A cell that leaves a mark and, when its generator is called "kept", never ends."""
+    if cell.generator.name == "kept":
+        leave_mark(cell)
+        time.sleep(3600)
+    return CellResult(rows=(), receipt=None)

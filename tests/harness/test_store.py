@@ -102,6 +102,7 @@ def test_rows_of_another_version_are_one_sentence_and_stay(
     ):
         with pytest.raises(FileError, match=f"another version.*unknown {second[1:-1]}"):
             reading()
+    (store.path / "lock").unlink()
     assert {p: p.read_bytes() for p in store.path.rglob("*") if p.is_file()} == before
 
 

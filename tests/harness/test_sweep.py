@@ -179,6 +179,10 @@ class TestResume:
         }
         assert set(frame.loc[frame["status"] != "done", "phase"]) == {"fit"}
         assert frame.loc[frame["kind"] == "utility", "epsilon_spent"].between(0.99, 1.0).all()
+        assert frame.filter(like="claim_").notna().all(axis=None)
+        said = frame.groupby("generator")["claim_guarantee"].first().astype(str)
+        assert "differential privacy; epsilon 1 was spent" in said[f"{TOYS}:Toy"]
+        assert said.drop(f"{TOYS}:Toy").str.endswith("failed and released nothing").all()
 
 
 @pytest.mark.slow

@@ -1,0 +1,187 @@
+"""Cells on the workers of a Dask cluster, each in a process of its own there.
+
+Records come back to the process that asked, which alone writes the store. Workers need the same
+code and libraries, and find what cells read under the same names. A worker that is lost takes its
+unfinished cells with it, and the scheduler gives them to others.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from typing import Any, final
+from uuid import uuid4
+
+from dpsynth.curator.cluster import connected
+from dpsynth.errors import ClusterError
+from dpsynth.harness.cell import Cell, Fingerprint
+from dpsynth.harness.config import Choice, Limits
+from dpsynth.harness.engine import LocalEngine, run_in_process
+from dpsynth.harness.fingerprint import code_hash, library_versions
+from dpsynth.harness.record import Record, decode, encode
+from dpsynth.harness.worker import Task, failure
+
+_ENDED = ("cancelled", "released", "forgotten")  # states of a task that nobody waits for
+
+
+@final
+class DaskEngine:
+    """Runs cells on a cluster.
+
+    Args:
+        address: of the scheduler, as tcp://127.0.0.1:8786.
+        limits: what one cell may take.
+        preload: modules that each worker's fork server imports once.
+        chosen: "generators", "metrics", "attacks" -> what the experiment names, of which workers
+            must have the same code.
+        task: what is run on each cell.
+    """
+
+    def __init__(
+        self,
+        *,
+        address: str,
+        limits: Limits,
+        preload: Sequence[str] = (),
+        chosen: dict[str, tuple[Choice, ...]],
+        task: Task = run_in_process,
+    ) -> None:
+        self.address = address
+        self.limits = limits
+        self.preload = tuple(preload)
+        self.chosen = chosen
+        self.task = task
+
+    def run(self, cells: Iterable[Cell]) -> Generator[Record]:
+        """Yield the record of each cell as it ends; leaving early ends the cells that run.
+
+        Raises:
+            MissingExtraError: Dask is not installed.
+            ClusterError: no scheduler or no worker answers, the scheduler is lost, or a worker has
+                other code or libraries.
+        """
+        asked = list(cells)
+        if not asked:
+            return
+        with connected(self.address, "a sweep on a cluster") as client:
+            distributed = import_module("distributed")
+            sweep = uuid4().hex
+            keys = [f"dpsynth-{cell.id}-{sweep}" for cell in asked]
+            of = dict(zip(keys, asked, strict=True))
+            futures = client.map(
+                run_on_worker,
+                asked,
+                key=keys,
+                pure=False,
+                sweep=sweep,
+                limits=self.limits,
+                preload=self.preload,
+                chosen=self.chosen,
+                task=self.task,
+            )
+            try:
+                for future in distributed.as_completed(futures, loop=client.loop):
+                    yield self._record(of[future.key], future)
+                    future.release()
+            finally:
+                client.cancel(futures)
+
+    def _record(self, cell: Cell, future: Any) -> Record:
+        distributed = import_module("distributed")
+        if future.status == "cancelled":
+            raise ClusterError(self.address, "the scheduler was lost")
+        try:
+            stored = decode(future.result(), cell.title)
+        except distributed.scheduler.KilledWorker:
+            reason = "several workers in a row were lost over this cell"
+            return failure(cell, "crash", "waiting", reason, seconds={}, peak_rss_mb=None)
+        except (distributed.CancelledError, distributed.comm.CommClosedError) as error:
+            raise ClusterError(self.address, "the scheduler was lost") from error
+        if stored is None:
+            raise ClusterError(self.address, f"the record of {cell.title} was altered on its way")
+        return stored.record()
+
+
+def run_on_worker(
+    cell: Cell,
+    *,
+    sweep: str,
+    limits: Limits,
+    preload: Sequence[str],
+    chosen: dict[str, tuple[Choice, ...]],
+    task: Task,
+) -> bytes:
+    """Return the bytes of the record of `cell`, which runs in a process of its own; on a worker.
+
+    Args:
+        cell: what to run.
+        sweep: tells sweeps apart.
+        limits, preload, chosen, task: see `DaskEngine`.
+
+    Raises:
+        ClusterError: this worker has other code or libraries than the cell was planned with.
+    """
+    import multiprocessing
+
+    from distributed import get_worker
+
+    worker: Any = get_worker()
+    _check_same(sweep, worker.address, replace(cell.fingerprint, data=""), chosen)
+    # A worker under a nanny is a daemon, and daemons may not have processes of their own.
+    multiprocessing.current_process().daemon = False
+    engine = LocalEngine(
+        workers=1,
+        limits=limits,
+        preload=preload,
+        task=task,
+        wanted=_wanted(worker, worker.get_current_task()),
+    )
+    shared = cell.cache is not None and cell.cache.parent.is_dir()
+    for record in engine.run([cell if shared else replace(cell, cache=None)]):
+        return encode(record)
+    raise ClusterError(worker.address, f"nobody waits for {cell.title}")
+
+
+def _wanted(worker: Any, key: str) -> Callable[[], bool]:
+    """Return a function that tells whether somebody still waits for a task of this worker."""
+
+    def wanted() -> bool:
+        found = worker.state.tasks.get(key)
+        return found is not None and found.state not in _ENDED
+
+    return wanted
+
+
+_checked: dict[str, None] = {}
+
+
+def _check_same(
+    sweep: str, worker: str, planned: Fingerprint, chosen: dict[str, tuple[Choice, ...]]
+) -> None:
+    """Hold this worker's code and libraries against those that cells were planned with, once.
+
+    Raises:
+        ClusterError: they differ.
+    """
+    if sweep in _checked:
+        return
+    at_start = _code_at_start()
+    if at_start != code_hash({}):
+        rule = "its code has changed since it was started; start it again"
+        raise ClusterError(worker, rule)
+    libraries = library_versions()
+    for name in sorted({*planned.libraries, *libraries}):
+        here, there = libraries.get(name, "none"), planned.libraries.get(name, "none")
+        if here != there:
+            rule = f"this worker has {name} {here}, and the sweep was planned with {there}"
+            raise ClusterError(worker, rule)
+    if code_hash(chosen) != planned.code:
+        rule = "this worker has other code than the sweep was planned with; install the same there"
+        raise ClusterError(worker, rule)
+    _checked[sweep] = None
+
+
+@cache
+def _code_at_start() -> str:
+    """Return the hash of the code that this process began with."""
+    return code_hash({})

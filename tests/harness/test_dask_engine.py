@@ -1,0 +1,190 @@
+"""Cells on two real workers on loopback: the rows of a local sweep, also when a worker is killed.
+
+The processes are this module's own; it ends no others.
+"""
+
+import io
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from time import sleep
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dpsynth.errors import ClusterError, MissingExtraError
+from dpsynth.harness.cell import Cell, Fingerprint
+from dpsynth.harness.config import Experiment, Limits
+from dpsynth.harness.dask_engine import DaskEngine
+from dpsynth.harness.fingerprint import code_hash, library_versions
+from dpsynth.harness.progress import Progress
+from dpsynth.harness.store import Store, read
+from dpsynth.harness.sweep import make_plan, run_sweep
+from dpsynth.harness.worker import Task
+from tests.dask_cluster import Cluster, running, wait_for
+from tests.harness.cells import make_cell
+from tests.harness.faulty import MARKS, STATUS, attempts, fate, faulty
+from tests.harness.misbehaving import endless, lingering
+from tests.harness.processes import alive, wait_until_gone
+from tests.tables import coded_table, dependent_codes
+
+distributed = pytest.importorskip("distributed", reason="dask is not installed")
+pytestmark = [pytest.mark.slow]
+HERE = Fingerprint(code=code_hash({}), libraries=library_versions(), data="d")
+EXPERIMENT = """
+name = "x"
+datasets = [{name = "mine", path = "data.csv", schema = "schema.toml"}]
+generators = ["tests.harness.toy_generators:Toy", "independent"]
+epsilons = [1, 2]
+seeds = 2
+metrics = ["tvd_1way"]
+"""
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("dask")
+    (folder / "marks").mkdir()
+    with running(folder, **{MARKS: str(folder / "marks")}) as found:
+        yield found
+    assert wait_until_gone(f"{MARKS}={folder}", seconds=30) == []
+
+
+@pytest.fixture
+def dask(processes: Cluster) -> Cluster:
+    processes.have_workers(2)
+    for mark in marks_of(processes).iterdir():
+        mark.unlink()
+    return processes
+
+
+def marks_of(cluster: Cluster) -> Path:
+    return cluster.folder / "marks"
+
+
+def engine(address: str, task: Task, **limits: float) -> DaskEngine:
+    return DaskEngine(address=address, limits=Limits(**limits), chosen={}, task=task)
+
+
+def cells_of(count: int, generator: str = "ok") -> list[Cell]:
+    return [make_cell(generator, seed=i, fingerprint=HERE) for i in range(count)]
+
+
+def test_rows_are_those_of_a_local_sweep(dask: Cluster, tmp_path: Path) -> None:
+    table = coded_table(dependent_codes(400, (4, 3), rng=np.random.default_rng(0)), (4, 3))
+    table.frame.to_csv(tmp_path / "data.csv", index=False)
+    (tmp_path / "schema.toml").write_text(table.schema.to_toml())
+    (tmp_path / "experiment.toml").write_text(EXPERIMENT)
+    plan = make_plan(Experiment.load(tmp_path / "experiment.toml"))
+    frames = []
+    for name, where in (("local", None), ("cluster", dask.address)):
+        store = Store(tmp_path / name)
+        found = run_sweep(plan, store, progress=Progress(io.StringIO()), workers=1, cluster=where)
+        assert [r.error for r in found] == [None] * len(plan.cells)
+        rows = read(store.path)
+        frames.append(rows[rows["kind"] == "utility"].reset_index(drop=True))
+        again = run_sweep(plan, store, progress=Progress(io.StringIO()), cluster=where)
+        assert list(again) == []
+    pd.testing.assert_frame_equal(*frames)
+
+
+def test_faults_are_records_and_both_workers_have_cells(dask: Cluster) -> None:
+    cells = cells_of(40)
+    fates = {cell.id: fate(cell.id, 0) for cell in cells}
+    assert {"hang", "well"} < set(fates.values())
+    patient = engine(dask.address, faulty, timeout_seconds=10.0, memory_mb=250.0)
+    records = {record.cell: record for record in patient.run(cells)}
+    assert {c: r.status for c, r in records.items()} == {c: STATUS[f] for c, f in fates.items()}
+    assert {attempts(marks_of(dask), cell.id) for cell in cells} == {1}
+    assert [worker.poll() for worker in dask.workers] == [None, None]
+
+
+def test_a_killed_worker_has_its_cells_redone_elsewhere_once(dask: Cluster) -> None:
+    cells = cells_of(12)
+    records = engine(dask.address, lingering).run(cells)
+    found = list(islice(records, 3))
+    begun = Counter(attempts(marks_of(dask), cell.id) for cell in cells)
+    dask.workers[0].kill()
+    dask.workers[0].wait()
+    found += records
+    assert Counter(record.status for record in found) == {"done": 12}
+    assert len({record.cell for record in found}) == 12
+    assert begun[0] > 0, "some cells had not begun"
+    repeated = Counter(attempts(marks_of(dask), cell.id) for cell in cells)
+    assert set(repeated) <= {1, 2}
+    assert repeated[2] <= 2, "what ran on the worker that was killed, and what it had sent for"
+
+
+def test_a_worker_under_a_nanny_may_have_processes(dask: Cluster) -> None:
+    for worker in dask.workers:
+        worker.kill()
+        worker.wait()
+    dask.workers.clear()
+    dask.add_worker("--nanny")
+    (record,) = engine(dask.address, faulty, timeout_seconds=60.0).run(
+        [next(c for c in cells_of(20) if fate(c.id, 0) == "well")]
+    )
+    assert record.error is None
+    dask.workers[0].send_signal(signal.SIGTERM)  # so that the nanny ends its worker
+    dask.workers[0].wait(timeout=60)
+
+
+@pytest.mark.parametrize("code", ["other", None])
+def test_other_code_or_libraries_are_one_sentence(dask: Cluster, code: str | None) -> None:
+    libraries = HERE.libraries if code else {**HERE.libraries, "numpy": "1.0"}
+    cell = make_cell(fingerprint=Fingerprint(code=code or HERE.code, libraries=libraries, data="d"))
+    said = "other code than the sweep" if code else "numpy .* the sweep was planned with 1.0"
+    with pytest.raises(ClusterError, match=said):
+        list(engine(dask.address, faulty).run([cell]))
+    assert attempts(marks_of(dask), cell.id) == 0
+
+
+def test_cells_end_when_the_asking_process_is_killed(dask: Cluster, tmp_path: Path) -> None:
+    marks = marks_of(dask)
+    code = (
+        "import sys; from tests.harness import test_dask_engine as t; from tests.harness.faulty "
+        "import *; from tests.harness.misbehaving import endless;"
+        "list(t.engine(sys.argv[1], endless).run(t.cells_of(2, 'kept')))"
+    )
+    asking = subprocess.Popen([sys.executable, "-c", code, dask.address])
+    try:
+        wait_for(lambda: len(list(marks.iterdir())) == 2, dask.folder)
+    finally:
+        asking.kill()
+        asking.wait()
+    running = {int(mark.suffix[1:]) for mark in marks.iterdir()}
+    wait_for(lambda: not running & set(alive(f"{MARKS}={dask.folder}")), dask.folder)
+    assert [worker.poll() for worker in dask.workers] == [None, None]
+
+
+def test_leaving_early_ends_the_cells(dask: Cluster) -> None:
+    marks = marks_of(dask)
+    cells = [*cells_of(1), *cells_of(3, "kept")]
+    running = engine(dask.address, endless).run(cells)
+    assert next(running).status == "done"
+    wait_for(lambda: len(list(marks.iterdir())) >= 2, dask.folder)
+    running.close()
+    sleep(0.5)
+    begun = {int(mark.suffix[1:]) for mark in marks.iterdir()}
+    wait_for(lambda: not begun & set(alive(f"{MARKS}={dask.folder}")), dask.folder)
+
+
+def test_no_scheduler_no_address_and_no_dask_are_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from dpsynth.curator import cluster
+
+    monkeypatch.setattr(cluster, "PATIENCE", 1.0)
+    with pytest.raises(ClusterError, match="no scheduler answers"):
+        list(engine("tcp://127.0.0.1:9", faulty).run(cells_of(1)))
+    with pytest.raises(ClusterError, match="no address"):
+        list(engine("nonsense://", faulty).run(cells_of(1)))
+    assert list(engine("tcp://127.0.0.1:9", faulty).run([])) == []
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingExtraError, match=r"install dpsynth\[dask\]"):
+        list(engine("tcp://127.0.0.1:9", faulty).run(cells_of(1)))

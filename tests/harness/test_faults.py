@@ -1,0 +1,132 @@
+"""Injected faults: whatever cells do, and whenever the parent dies, a cell has one true record."""
+
+import io
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from dpsynth.harness.config import Experiment, Limits
+from dpsynth.harness.progress import Progress
+from dpsynth.harness.store import Store, read
+from dpsynth.harness.sweep import Plan, run_sweep
+from tests.harness.cells import make_cell
+from tests.harness.faulty import MARKS, MEMORY_MB, STATUS, attempts, fate, faulty
+from tests.harness.processes import wait_until_gone
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to see which processes live"),
+]
+KILLS = 20
+
+
+def plan(cells: int, *, timeout_seconds: float) -> Plan:
+    first = make_cell()
+    assert first.dataset is not None
+    experiment = Experiment(
+        name="faults",
+        datasets=(first.dataset,),
+        generators=(first.generator,),
+        epsilons=(first.epsilon,),
+        limits=Limits(timeout_seconds=timeout_seconds, memory_mb=MEMORY_MB),
+    )
+    return Plan(
+        experiment=experiment, cells=tuple(make_cell(seed=i) for i in range(cells)), skipped=()
+    )
+
+
+@pytest.fixture
+def marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    monkeypatch.setenv(MARKS, str(folder))
+    yield folder
+    assert wait_until_gone(f"{MARKS}={folder}", seconds=30) == []
+
+
+def sweep(wanted: Plan, store: Store) -> None:
+    for _ in run_sweep(wanted, store, progress=Progress(io.StringIO()), workers=2, task=faulty):
+        pass
+
+
+def command(cells: int, out: Path, *, timeout_seconds: float) -> list[str]:
+    code = (
+        "import sys; from pathlib import Path; from tests.harness import test_faults as t;"
+        "from dpsynth.harness.store import Store;"
+        f"t.sweep(t.plan({cells}, timeout_seconds={timeout_seconds}), Store(Path(sys.argv[1])))"
+    )
+    return [sys.executable, "-c", code, str(out)]
+
+
+def test_every_fault_is_a_record_of_its_kind(tmp_path: Path, marks: Path) -> None:
+    cells = 60
+    wanted, store = plan(cells, timeout_seconds=10.0), Store(tmp_path / "out")
+    subprocess.run(command(cells, store.path, timeout_seconds=10.0), check=True, timeout=900)
+    assert wait_until_gone(f"{MARKS}={marks}", seconds=30) == []
+    fates = {cell.id: fate(cell.id, 0) for cell in wanted.cells}
+    assert set(fates.values()) == set(STATUS), "every fault is met"
+    records = {record.cell: record for record in store.records()}
+    assert {c: r.status for c, r in records.items()} == {c: STATUS[f] for c, f in fates.items()}
+    for cell, record in records.items():
+        assert record.phase == (None if record.status == "done" else "fit")
+        assert sum(record.seconds.values()) > 0
+        assert (record.peak_rss_mb or 0) > (MEMORY_MB if fates[cell] == "hog" else 5)
+        where = {"abort": "faulty", "hang": "faulty", "exception": "ZeroDivisionError"}
+        assert where.get(fates[cell], "") in (record.traceback or "")
+    rows = read(store.path)
+    assert rows["cell"].nunique() == cells
+    assert rows.filter(like="claim_").notna().all(axis=None)
+
+
+def test_a_parent_killed_twenty_times_loses_and_repeats_nothing(
+    tmp_path: Path, marks: Path
+) -> None:
+    cells, lot = 80, random.Random(20)
+    wanted, store = plan(cells, timeout_seconds=4.0), Store(tmp_path / "out")
+    finished: dict[str, tuple[int, bytes]] = {}
+    kills = 0
+    while len(finished) < cells:
+        process = subprocess.Popen(
+            command(cells, store.path, timeout_seconds=4.0), start_new_session=True
+        )
+        if kills < KILLS:
+            await_progress(process, marks, cells=lot.randint(0, 6))
+            sleep(lot.uniform(0, 0.3))
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait(timeout=600)
+        assert wait_until_gone(f"{MARKS}={marks}", seconds=30) == [], "nothing outlives the parent"
+        for cell in wanted.cells:
+            file = store.path / "cells" / f"{cell.id}.json"
+            record = store.read_cell(cell.id)
+            assert record is not None or not file.exists(), "a record is whole or not there"
+            if cell.id in finished:
+                assert finished[cell.id] == (attempts(marks, cell.id), file.read_bytes())
+            elif record is not None and record.status == "done":
+                finished[cell.id] = attempts(marks, cell.id), file.read_bytes()
+    assert kills == KILLS
+    assert not list(store.path.rglob("*.part"))
+    assert Counter(r.status for r in store.records()) == {"done": cells}
+    begun = sum(attempts(marks, cell.id) for cell in wanted.cells)
+    failed = sum(
+        fate(cell.id, attempt) != "well"
+        for cell in wanted.cells
+        for attempt in range(attempts(marks, cell.id))
+    )
+    cut_short = begun - failed - cells
+    assert 0 < cut_short <= 3 * KILLS, "at most those that ran, and one whose record was on its way"
+
+
+def await_progress(process: subprocess.Popen[bytes], marks: Path, *, cells: int) -> None:
+    """Wait until so many further cells have begun, or the process has ended."""
+    before, deadline = len(list(marks.iterdir())), monotonic() + 60
+    while len(list(marks.iterdir())) < before + cells and process.poll() is None:
+        assert monotonic() < deadline
+        sleep(0.01)
