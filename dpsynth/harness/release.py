@@ -35,6 +35,9 @@ def release_rows(cell: Cell, watch: Stopwatch) -> "tuple[list[Row], Receipt]":
     assert cell.dataset is not None
     watch.enter("load")
     dataset = load_dataset(cell.dataset, cell.folder)
+    if dataset.sha256 != cell.fingerprint.data:  # changed since, or another file on this host
+        rule = f"the cell was planned with records of checksum {cell.fingerprint.data[:12]}"
+        raise DataError(None, f"the checksum {dataset.sha256[:12]}", rule)
     train, holdout = split(dataset.table, cell.holdout, cell.stream("split", cell.dataset.name))
     watch.enter("fit")
     generator = build_generator(cell.generator.name, cell.generator.parameters)

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
+from ctypes import PyDLL
+from typing import Any
 
 from dpsynth.errors import BudgetExceededError, InvalidValueError
 from dpsynth.harness.cell import Cell, CellResult, Stopwatch
@@ -32,6 +35,9 @@ def behave(cell: Cell, watch: Stopwatch) -> CellResult:
         return CellResult(rows=(), receipt=str(len(hoard)))
     if name == "memory":
         raise MemoryError
+    if name == "strange":
+        wrong: Any = "high"
+        return CellResult(rows=(cell.row(kind="utility", metric="m", value=wrong),), receipt=None)
     return CellResult(
         rows=(cell.row(kind="utility", metric="m", value=cell.epsilon / 3),), receipt='{"a": 1}'
     )
@@ -61,4 +67,12 @@ def endless(cell: Cell, watch: Stopwatch) -> CellResult:
     if cell.generator.name == "kept":
         leave_mark(cell)
         time.sleep(3600)
+    return CellResult(rows=(), receipt=None)
+
+
+def stubborn(cell: Cell, watch: Stopwatch) -> CellResult:
+    """A cell with a process of its own that holds the interpreter's lock and never ends."""
+    with subprocess.Popen(["sleep", "3600"]):
+        leave_mark(cell)
+        PyDLL(None).sleep(3600)
     return CellResult(rows=(), receipt=None)

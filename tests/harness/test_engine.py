@@ -1,6 +1,10 @@
 """Whatever a cell does, the others finish and it leaves a record."""
 
+import errno
 import multiprocessing
+import os
+import signal
+from multiprocessing.context import ForkServerProcess
 
 import pytest
 
@@ -81,3 +85,33 @@ def test_leaving_early_ends_the_cells_that_run() -> None:
     assert next(running).status == "done"
     running.close()
     assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_cannot_be_started_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(process: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(ForkServerProcess, "start", full)
+    engine = LocalEngine(workers=2, limits=Limits(), task=behave)
+    records = list(engine.run([make_cell("ok"), make_cell("hang")]))
+    assert [(r.status, r.phase) for r in records] == [("crash", "waiting")] * 2
+    assert "could not be started ([Errno 11]" in (records[0].error or "")
+
+
+@pytest.mark.slow
+def test_a_fork_server_that_dies_takes_only_the_cells_that_ran() -> None:
+    from multiprocessing.forkserver import _forkserver  # pyright: ignore[reportAttributeAccessIssue]
+
+    engine = LocalEngine(workers=1, limits=Limits(), task=behave)
+    running = engine.run([make_cell("ok"), make_cell("bug"), make_cell("privacy")])
+    assert next(running).status == "done"
+    os.kill(_forkserver._forkserver_pid, signal.SIGKILL)
+    assert [record.status for record in running][-1] == "privacy_error"
+
+
+@pytest.mark.slow
+def test_a_result_against_the_schema_fails_its_cell() -> None:
+    engine = LocalEngine(workers=1, limits=Limits(), task=behave)
+    strange, ok = engine.run([make_cell("strange"), make_cell("ok")])
+    assert (strange.status, ok.status) == ("error", "done")
+    assert "not of the schema: row: value is 'high'" in (strange.error or "")

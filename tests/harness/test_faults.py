@@ -18,7 +18,7 @@ from dpsynth.harness.store import Store, read
 from dpsynth.harness.sweep import Plan, run_sweep
 from tests.harness.cells import make_cell
 from tests.harness.faulty import MARKS, MEMORY_MB, STATUS, attempts, fate, faulty
-from tests.harness.processes import wait_until_gone
+from tests.harness.processes import alive, wait_until_gone
 
 pytestmark = [
     pytest.mark.slow,
@@ -130,3 +130,21 @@ def await_progress(process: subprocess.Popen[bytes], marks: Path, *, cells: int)
     while len(list(marks.iterdir())) < before + cells and process.poll() is None:
         assert monotonic() < deadline
         sleep(0.01)
+
+
+def test_a_cell_that_holds_the_interpreter_ends_with_its_parent_and_so_does_its_child(
+    tmp_path: Path, marks: Path
+) -> None:
+    code = (
+        "import sys; from dpsynth.harness.config import Limits;"
+        "from dpsynth.harness.engine import LocalEngine; from tests.harness.cells import make_cell;"
+        "from tests.harness.misbehaving import stubborn;"
+        "list(LocalEngine(workers=1, limits=Limits(), task=stubborn).run([make_cell()]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    await_progress(process, marks, cells=1)
+    sleep(0.5)
+    assert len(alive(f"{MARKS}={marks}")) >= 4, "parent, fork server, cell and its child"
+    process.kill()
+    process.wait()
+    assert wait_until_gone(f"{MARKS}={marks}", seconds=30) == []

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dpsynth.errors import FileError, InvalidValueError, UnknownNameError
+from dpsynth.errors import DataError, FileError, InvalidValueError, UnknownNameError
 from dpsynth.harness.cell import run_cell
 from dpsynth.harness.config import Experiment
 from dpsynth.harness.progress import Progress
@@ -105,6 +105,14 @@ def test_the_same_cell_gives_the_same_rows(folder: Path) -> None:
     assert first.rows
     assert {row.mode for row in first.rows} == {"research"}
     assert [r.value for r in run_cell(other).rows] != [r.value for r in first.rows]
+
+
+def test_records_that_changed_since_the_plan_are_refused(folder: Path) -> None:
+    (cell,) = plan(folder, "epsilons = [1]", "seeds = 1").cells
+    lines = (folder / "data.csv").read_text().splitlines()
+    (folder / "data.csv").write_text("\n".join(lines[:-1]))
+    with pytest.raises(DataError, match="planned with records of checksum"):
+        run_cell(cell)
 
 
 def test_a_kept_reference_equals_a_computed_one(folder: Path) -> None:
