@@ -21,7 +21,7 @@ from dpsynth.data.encoding import Codec
 from dpsynth.data.files import load_file, read_frame, save_file
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
-from dpsynth.errors import DataError, ThirdPartyError, UnknownNameError
+from dpsynth.errors import DataError, ThirdPartyError, UnknownNameError, named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,10 +138,12 @@ def _answer(file: Path, name: str) -> Answer:
     except OSError:
         raise ThirdPartyError(name, f"it left no {file.name} that can be read") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ThirdPartyError(name, f"its {file.name} is not as agreed ({error})") from None
+        why = named(str(error))
+        raise ThirdPartyError(name, f"its {file.name} is not as agreed ({why})") from None
     texts = [*answer.versions, *answer.versions.values()]
-    if not 0 < len(answer.versions) <= _MOST or max(map(len, texts)) > _LONGEST:
-        rule = f"1 to {_MOST} versions of at most {_LONGEST} characters"
+    fit = all(text.isprintable() and len(text) <= _LONGEST for text in texts)
+    if not (fit and 0 < len(answer.versions) <= _MOST):
+        rule = f"1 to {_MOST} versions of at most {_LONGEST} plain characters"
         raise ThirdPartyError(name, f"its {file.name} must name {rule}")
     return answer
 

@@ -138,9 +138,10 @@ class Environment:
             report = self._call([*install, "--quiet", "--dry-run", "--report", "-", *pins], "out")
             names = [item["metadata"]["name"].lower() for item in json.loads(report)["install"]]
         if any(name.startswith(CUDA) for name in names):
+            variable = "UV_FIND_LINKS" if uv else "PIP_FIND_LINKS"
             rule = (
-                "the registry would give a CUDA build of PyTorch, several GB of it: let pip find "
-                "one for the CPU (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL), or say --cuda"
+                "the registry would give a CUDA build of PyTorch, several GB of it: let the "
+                f"installer find one for the CPU ({variable}), or say --cuda"
             )
             raise ThirdPartyError(f"environment {self.name}", rule)
 

@@ -111,3 +111,31 @@ def test_the_request_tells_the_budget_and_the_domain(tmp_path: Path) -> None:
     codes = pd.read_parquet(tmp_path / "train_codes.parquet")
     assert codes.to_numpy().tolist() == [[0, 0, 1], [2, 9, 4]]
     assert load_file(tmp_path / "train.parquet", schema).frame.equals(table.frame)
+
+
+def damaged(content: bytes, rng: np.random.Generator) -> bytes:
+    """Return `content` with a few bytes changed, or cut short."""
+    changed = bytearray(content)
+    for place in rng.integers(0, len(changed), rng.integers(1, 4)):
+        changed[place] = rng.integers(0, 256)
+    return bytes(changed[: rng.integers(1, len(changed))] if rng.random() < 0.2 else changed)
+
+
+@pytest.mark.parametrize("file", ["response.json", "synthetic.parquet", "synthetic_codes.parquet"])
+def test_a_damaged_file_is_refused_in_a_sentence_or_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """150 damaged copies of each file, seed 0."""
+    written = RECORDS if file == "synthetic.parquet" else CODES
+    delivered(adapter(written), tmp_path, monkeypatch)
+    whole, rng = (tmp_path / file).read_bytes(), np.random.default_rng(0)
+    said: list[str] = []
+    for _ in range(150):
+        (tmp_path / file).write_bytes(damaged(whole, rng))
+        try:
+            table, _ = take_delivery(tmp_path, SCHEMA, name="toy", rows=ORDER.rows, rng=rng)
+            assert table.schema == SCHEMA
+        except DpsynthError as error:
+            said.append(str(error))
+    assert len(said) > 20
+    assert all(len(sentence.splitlines()) == 1 for sentence in said)
