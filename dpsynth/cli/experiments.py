@@ -84,7 +84,6 @@ def run_experiment(
 
     plan = make_plan(experiment)
     store = Store(store_path)
-    store.check_imported()
     outlook = look_at(plan, store)
     _announce(plan, outlook)
     if dry_run:

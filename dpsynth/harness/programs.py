@@ -50,7 +50,9 @@ class Program:
             ThirdPartyError: its environment is not made.
         """
         if not self.is_ours:
-            return [_found(word, folder) for word in _words(self.name)]
+            first, *rest = _words(self.name)
+            first = _found(first, folder) if "/" in first else first  # else it is on the PATH
+            return [first, *(_found(word, folder) for word in rest)]
         peer = _peer(self.name)
         environment = environment_of(peer)
         environment.check_ready()

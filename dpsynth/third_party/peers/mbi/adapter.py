@@ -28,14 +28,14 @@ def missed(c):  # sensitivity 1, since the model is a noisy one
 
 
 found = [noisy((name,), n) for name in train]
-model = estimation.MirrorDescent().estimate(data.domain, found)
+model = estimation.MirrorDescent().estimate(data.domain, found, **request["parameters"])
 scores, group = {c: missed(c) for c in combinations(train, 2)}, {name: name for name in train}
 while len(found) < 2 * n - 1:  # a choice of epsilon costs epsilon^2 / 8
     able = [c for c in scores if group[c[0]] != group[c[1]]]
     a, b = max(able, key=lambda c: (2 * part / (n - 1)) ** 0.5 * scores[c] + rng.gumbel())
     found.append(noisy((a, b), n - 1))
     group = {k: group[a] if g == group[b] else g for k, g in group.items()}
-model = estimation.MirrorDescent().estimate(data.domain, found)
+model = estimation.MirrorDescent().estimate(data.domain, found, **request["parameters"])
 made = pd.DataFrame(model.synthetic_data(request["rows"]).to_dict())
 made.to_parquet(folder / "synthetic_codes.parquet")
 (folder / "response.json").write_text(json.dumps({"versions": {"mbi": version("mbi")}}))

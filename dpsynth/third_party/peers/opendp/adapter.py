@@ -15,8 +15,9 @@ dp.enable_features("contrib")
 folder = Path(sys.argv[1])
 request = json.loads((folder / "request.json").read_text())
 keys = {column["name"]: list(range(column["size"])) for column in request["columns"]}
-counts = [dp.mbi.Count(by=triple) for triple in combinations(keys, 3)]
-chosen = dp.mbi.AIM(queries=counts) if request["mechanism"] == "aim" else dp.mbi.MST()
+triples = {"queries": [dp.mbi.Count(by=triple) for triple in combinations(keys, 3)]}
+kind, settings = (dp.mbi.AIM, triples) if request["mechanism"] == "aim" else (dp.mbi.MST, {})
+chosen = kind(**settings, **request["parameters"])
 for rho in (request["rho"] * (1 - nudge * 1e-12) for nudge in range(20)):
     loss, data = dp.loss_of(rho=rho * (1 + 1e-9), delta=0.0), folder / "train_codes.parquet"
     made = dp.Context.compositor(pl.scan_parquet(data), dp.unit_of(contributions=1), loss)
