@@ -9,10 +9,9 @@ from dpsynth.cli.groups import judge_subgroups
 from dpsynth.cli.options import check_seed, schema_option
 from dpsynth.cli.output import UNPROTECTED, print_table, write_json
 from dpsynth.cli.private_judging import judge_privately
+from dpsynth.cli.targets import target_of, target_options
 
 if TYPE_CHECKING:
-    from dpsynth.data.datasets import Target
-    from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
     from dpsynth.evaluation.evaluate import Evaluation
 
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
 @click.argument("synthetic")
 @schema_option("Their")
 @click.option("--holdout", metavar="FILE", help="Real records that the generator never saw.")
-@click.option("--target", metavar="COLUMN", help="Column that metrics of prediction predict.")
-@click.option("--above", type=float, help="A numeric target is positive above this value.")
-@click.option("--positive", help="A categorical target is positive at this category.")
+@target_options
 @click.option("--metric", "metrics", multiple=True, help="A metric's name; by default all.")
 @click.option("--sensitive", metavar="COLUMN", help="Compare its groups, too.")
 @click.option("--private", is_flag=True, help="Charge the evaluation; mean total variation only.")
@@ -81,7 +78,7 @@ def evaluate(
     from dpsynth.evaluation.evaluate import evaluate as score
 
     schema = Schema.load(schema_path)
-    aim = _target(schema, target, above=above, positive=positive)
+    aim = target_of(schema, target=target, above=above, positive=positive)
     rng = np.random.default_rng(check_seed(seed or 0))
     train, unseen = load_file(real, schema), None
     if holdout is None:
@@ -111,17 +108,6 @@ def _refuse_all(given: dict[str, Any], rule: str) -> None:
     for option, value in given.items():
         if value is not None:
             raise InvalidValueError(option, value, rule)
-
-
-def _target(
-    schema: "Schema", column: str | None, *, above: float | None, positive: str | None
-) -> "Target | None":
-    from dpsynth.data.datasets import Target
-
-    if column is None:
-        return None
-    schema.column(column)
-    return Target(column=column, above=above, positive=positive)
 
 
 def _all_metrics(*, has_target: bool) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from dpsynth.cli.options import (
     set_option,
 )
 from dpsynth.cli.output import claim, warning
+from dpsynth.cli.targets import target_of, target_options
 from dpsynth.errors import InvalidValueError
 
 
@@ -41,6 +42,7 @@ from dpsynth.errors import InvalidValueError
 )
 @click.option("--trials", type=int, help="Of public records: how many. [default: 30]")
 @click.option("--utility", help="Of public records: the metric. [default: tvd_2way]")
+@target_options
 @click.option("--out", required=True, metavar="FILE", help="The model; of public records TOML.")
 @click.option("--receipt", metavar="FILE", help="Of DATA: the receipt of all runs (JSON).")
 @seed_option
@@ -63,6 +65,7 @@ def tune(
     out: str,
     receipt: str | None,
     seed: int | None,
+    **aim: Any,
 ) -> None:
     """Choose hyperparameters: the best of a random number of runs on DATA, all of them paid for.
 
@@ -72,7 +75,7 @@ def tune(
     from dpsynth.tuning.grid import read_grid
 
     of_data = {"mean_runs": mean_runs, "law": law, "receipt": receipt}
-    _check_kind((data, public, simulated), {"trials": trials, "utility": utility}, of_data)
+    _check_kind((data, public, simulated), {"trials": trials, "utility": utility, **aim}, of_data)
     for path in filter(None, (out, receipt)):
         check_writable(path)
     shared: dict[str, Any] = {
@@ -88,7 +91,7 @@ def tune(
         options = {"utility": utility or "tvd_2way", "seed": seed or 0, **shared}
         options["trials"] = 30 if trials is None else trials
         options["told"] = partial(_tell, options["trials"])
-        _write_parameters(public, simulated, out, options)
+        _write_parameters(public, simulated, out, {**options, "target": aim})
         return
     options = {
         "mean_runs": 8.0 if mean_runs is None else mean_runs,
@@ -115,9 +118,14 @@ def _write_parameters(
 ) -> None:
     from dataclasses import replace
 
+    from dpsynth.data.schema import Schema
     from dpsynth.tuning.proxies import tune_on_public
     from dpsynth.tuning.simulated import simulated_under
 
+    if options["target"]["target"] is None:
+        options["target"] = None
+    else:
+        options["target"] = target_of(Schema.load(options["schema"]), **options["target"])
     if simulated is None:
         found = tune_on_public(str(public), **options)
     else:

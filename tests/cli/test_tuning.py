@@ -48,7 +48,9 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_runs(
     assert said.startswith("dpsynth: p: ")
 
 
-@pytest.mark.parametrize("option", [("--trials", "9"), ("--utility", "tvd_1way")])
+@pytest.mark.parametrize(
+    "option", [("--trials", "9"), ("--utility", "tvd_1way"), ("--target", "c0")]
+)
 def test_naive_tuning_is_refused_with_its_reason(run: Any, option: tuple[str, str]) -> None:
     code, said = run("r.csv", *option, "--out", "m.dps")
     assert code == 2
@@ -85,6 +87,17 @@ def test_a_simulated_table_needs_the_schema_alone(run: Any) -> None:
     assert [line.split(":")[0] for line in lines[:2]] == ["trial 1 of 2", "trial 2 of 2"]
     assert all("best so far" in line for line in lines[:2])
     assert lines[-1].endswith("on simulated records.")
+
+
+def test_a_metric_of_prediction_is_told_what_to_predict(run: Any) -> None:
+    pytest.importorskip("optuna", reason="the extra 'tuning' is not installed")
+    asked = ("--public", "r.csv", "--trials", "1", "--out", "p.toml", "--utility", "tstr_auc")
+    code, said = run(*asked)
+    assert code == 2
+    assert "tstr_auc" in said
+    code, said = run(*asked, "--target", "c5", "--above", "0")
+    assert code == 0, said
+    assert "tstr_auc" in Path("p.toml").read_text()
 
 
 def test_public_records_are_tuned_by_trials(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
