@@ -7,15 +7,17 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
+from time import process_time
+from types import MappingProxyType
 from typing import TypeAlias, final
 
 from dpsynth.errors import DpsynthError, PrivacyError
 from dpsynth.harness.cell import Cell, CellResult, Stopwatch
-from dpsynth.harness.row import Status
+from dpsynth.harness.row import Row, Status
 from dpsynth.harness.store import Record
 
 Task: TypeAlias = Callable[[Cell, Stopwatch], CellResult]
@@ -28,6 +30,27 @@ class Entered:
     """A cell has begun a phase."""
 
     phase: str
+
+
+@final
+class ProcessorTime:
+    """Seconds of processor time of each phase: other work on the machine does not lengthen it."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._phase = "start"
+        self._began = process_time()
+
+    def enter(self, phase: str) -> None:
+        """End the phase that runs and begin `phase`."""
+        self.stop()
+        self._phase = phase
+
+    def stop(self) -> None:
+        """Add the time since the last call to the phase that runs."""
+        now = process_time()
+        self.seconds[self._phase] = self.seconds.get(self._phase, 0.0) + now - self._began
+        self._began = now
 
 
 def work(connection: Connection, task: Task, cell: Cell, log: str) -> None:
@@ -47,13 +70,19 @@ def work(connection: Connection, task: Task, cell: Cell, log: str) -> None:
     faulthandler.enable(output)
     faulthandler.register(DUMP_SIGNAL, output)
     _limit_threads()
-    watch = Stopwatch(lambda phase: connection.send(Entered(phase=phase)))
+    processor = ProcessorTime()
+
+    def entered(phase: str) -> None:
+        processor.enter(phase)
+        connection.send(Entered(phase=phase))
+
+    watch = Stopwatch(entered)
     watch.enter("start")
-    connection.send(_run(task, cell, watch))
+    connection.send(_run(task, cell, watch, processor))
     connection.close()
 
 
-def _run(task: Task, cell: Cell, watch: Stopwatch) -> Record:
+def _run(task: Task, cell: Cell, watch: Stopwatch, processor: ProcessorTime) -> Record:
     try:
         result = task(cell, watch)
     except MemoryError:
@@ -64,8 +93,9 @@ def _run(task: Task, cell: Cell, watch: Stopwatch) -> Record:
         sentence = str(error) if known else f"{type(error).__name__}: {error}"
         stack = traceback.format_exc()
         return failure(cell, status, watch.phase, sentence, traceback=stack, **_measures(watch))
+    processor.stop()
     measures = _measures(watch)
-    rows = (*result.rows, *_run_rows(cell, **measures))
+    rows = (*result.rows, *_run_rows(cell, **measures, processor=processor.seconds))
     return Record(
         cell=cell.id,
         settings=cell.to_plain(),
@@ -105,11 +135,19 @@ def failure(
     )
 
 
-def _run_rows(cell: Cell, *, seconds: dict[str, float], peak_rss_mb: float | None, **how: str):
-    for phase, value in seconds.items():
-        yield cell.row(
-            kind="run", metric=f"seconds {phase}", value=value, higher_is_better=False, **how
-        )
+def _run_rows(
+    cell: Cell,
+    *,
+    seconds: dict[str, float],
+    peak_rss_mb: float | None,
+    processor: Mapping[str, float] = MappingProxyType({}),
+    **how: str,
+) -> Iterator[Row]:
+    for words, times in (("seconds", seconds), ("processor seconds", processor)):
+        for phase, value in times.items():
+            yield cell.row(
+                kind="run", metric=f"{words} {phase}", value=value, higher_is_better=False, **how
+            )
     yield cell.row(
         kind="run", metric="peak_rss_mb", value=peak_rss_mb, higher_is_better=False, **how
     )
