@@ -136,6 +136,7 @@ ALLOWED: dict[str, set[str]] = {
         "preparation",
         "third_party",
     },
+    "recommendation": {"errors", "registry", "parameters", "privacy", "data", "generators"},
     "report": {"errors", "harness.store", "privacy.receipt"},
 }
 # The base install and `import dpsynth` stay light: these load only where they are used.

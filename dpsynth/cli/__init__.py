@@ -21,6 +21,7 @@ from dpsynth.cli.importing import import_, split
 from dpsynth.cli.judging import evaluate
 from dpsynth.cli.linking import sample_linked, synthesize_linked
 from dpsynth.cli.planted import audit_planted
+from dpsynth.cli.recommending import recommend
 from dpsynth.cli.stores import compact, query, status
 from dpsynth.cli.synthesizing import counterfactual, sample, schema, synthesize
 from dpsynth.cli.tuning import tune
@@ -39,6 +40,7 @@ def cli() -> None:
 
 for _command in (
     schema,
+    recommend,
     synthesize,
     synthesize_linked,
     tune,

@@ -34,11 +34,12 @@ def judge_subgroups(
     found = compare_subgroups(*tables, sensitive=sensitive, target=target, rng=rng)
     click.echo("")
     print_table(
-        [sensitive, "synthetic rows", "tvd", "lower", "upper", "hold-out", "tstr_auc", "trtr_auc"],
+        [sensitive, "rows", "tvd", "lower", "upper", "hold-out", "tstr_auc", "trtr_auc"],
         [
             [g.group, g.synthetic, g.tvd, g.lower, g.upper, g.holdout, g.auc, g.auc_real]
             for g in found.groups
         ],
+        width=8,
     )
     click.echo(
         f"Between groups: tvd gap {show(found.tvd_gap)}, ratio {show(found.tvd_ratio)}; "
@@ -48,7 +49,7 @@ def judge_subgroups(
         d = found.disparity
         click.echo(
             f"Decisions differ between groups: demographic parity {show(d.demographic_parity)} "
-            f"(real {show(d.demographic_parity_real)}), equalised odds {show(d.equalized_odds)} "
+            f"(real {show(d.demographic_parity_real)}),\nequalised odds {show(d.equalized_odds)} "
             f"(real {show(d.equalized_odds_real)})."
         )
     return _told(asdict(found))

@@ -132,7 +132,7 @@ def _halves(table: "Table", rng: Any) -> "tuple[Table, Table]":
 
 def _print_scores(scores: "list[Evaluation]") -> None:
     print_table(
-        ["metric", "value", "lower", "upper", "hold-out", "independent", "better"],
+        ["metric", "value", "lower", "upper", "hold-out", "indep.", "best"],
         [
             [
                 score.metric,
@@ -141,8 +141,9 @@ def _print_scores(scores: "list[Evaluation]") -> None:
                 score.upper,
                 score.holdout,
                 score.independent,
-                "higher" if score.higher_is_better else "lower",
+                "high" if score.higher_is_better else "low",
             ]
             for score in scores
         ],
+        width=8,  # so that the longest name of a metric leaves lines of 80
     )

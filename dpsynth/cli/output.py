@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 UNPROTECTED = "These numbers read real records; no privacy guarantee covers them."
 
 
-def print_table(heads: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
-    """Print aligned columns: text to the left, numbers to the right."""
-    cells = [[show(value) for value in line] for line in lines]
+def print_table(
+    heads: Sequence[str], lines: Sequence[Sequence[Any]], *, width: int | None = None
+) -> None:
+    """Print aligned columns: text to the left, numbers to the right.
+
+    Args:
+        heads: of the columns.
+        lines: values, as many as heads each.
+        width: most characters of a number, where that leaves it a digit.
+    """
+    cells = [[show(value, width=width) for value in line] for line in lines]
     widths = [max(len(row[i]) for row in [list(heads), *cells]) for i in range(len(heads))]
     right = [
         all(isinstance(line[i], float | int | None) for line in lines) for i in range(len(heads))
@@ -32,13 +40,16 @@ def print_table(heads: Sequence[str], lines: Sequence[Sequence[Any]]) -> None:
         click.echo("  ".join(padded).rstrip())
 
 
-def show(value: Any) -> str:
-    """Return `value` as a person reads it."""
+def show(value: Any, *, width: int | None = None) -> str:
+    """Return `value` as a person reads it: numbers with four digits, or as many as fit `width`."""
     if value is None or (isinstance(value, float) and isnan(value)):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    written = [f"{value:.{digits}g}" for digits in (4, 3, 2, 1)]
+    return next((text for text in written if width is None or len(text) <= width), written[-1])
 
 
 def check_outputs(records: str, *others: str | None) -> None:

@@ -129,11 +129,17 @@ class Cell:
 class Stopwatch:
     """Seconds of each phase of a cell; tells an observer when a phase begins."""
 
-    def __init__(self, observer: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        observer: Callable[[str], None] | None = None,
+        *,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
         self.seconds: dict[str, float] = {}
         self.phase = "start"
         self._observer = observer
-        self._began = perf_counter()
+        self._clock = clock
+        self._began = clock()
 
     def enter(self, phase: str) -> None:
         """End the phase that runs and begin `phase`."""
@@ -144,7 +150,7 @@ class Stopwatch:
 
     def stop(self) -> None:
         """Add the time since the last call to the phase that runs."""
-        now = perf_counter()
+        now = self._clock()
         self.seconds[self.phase] = self.seconds.get(self.phase, 0.0) + now - self._began
         self._began = now
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _WITHOUT_EFFECT = (
     "report/",
     "cli/",
+    "recommendation/",
     "__main__.py",
     "third_party/peers/",  # each cell has those of its own program
     *(

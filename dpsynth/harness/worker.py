@@ -9,11 +9,13 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
+from time import process_time
+from types import MappingProxyType
 from typing import Any, TypeAlias, final
 
 from dpsynth.errors import DpsynthError, PrivacyError
@@ -53,22 +55,29 @@ def work(connection: Connection, task: Task, cell: Cell, log: str) -> None:
     faulthandler.enable(output)
     faulthandler.register(DUMP_SIGNAL, output)
     _limit_threads()
-    watch = Stopwatch(lambda phase: connection.send(Entered(phase=phase)))
+    # Other work on the machine lengthens a phase, and not its processor time.
+    processor = Stopwatch(clock=process_time)
+
+    def entered(phase: str) -> None:
+        processor.enter(phase)
+        connection.send(Entered(phase=phase))
+
+    watch = Stopwatch(entered)
     watch.enter("start")
-    connection.send(_bytes(task, cell, watch))
+    connection.send(_bytes(task, cell, watch, processor))
     connection.close()
 
 
-def _bytes(task: Task, cell: Cell, watch: Stopwatch) -> bytes:
+def _bytes(task: Task, cell: Cell, watch: Stopwatch, processor: Stopwatch) -> bytes:
     """Return the cell's record as the store keeps it; a result against the schema fails it."""
     try:
-        return encode(_run(task, cell, watch))
+        return encode(_run(task, cell, watch, processor))
     except (ValueError, TypeError, LookupError) as error:
         sentence = f"its result is not of the schema: {error}"
         return encode(failure(cell, "error", watch.phase, sentence, **_measures(watch)))
 
 
-def _run(task: Task, cell: Cell, watch: Stopwatch) -> Record:
+def _run(task: Task, cell: Cell, watch: Stopwatch, processor: Stopwatch) -> Record:
     try:
         result = task(cell, watch)
     except MemoryError:
@@ -79,8 +88,9 @@ def _run(task: Task, cell: Cell, watch: Stopwatch) -> Record:
         sentence = str(error) if known else f"{type(error).__name__}: {error}"
         stack = traceback.format_exc()
         return failure(cell, status, watch.phase, sentence, traceback=stack, **_measures(watch))
+    processor.stop()
     measures = _measures(watch)
-    rows = (*result.rows, *_run_rows(cell, **measures))
+    rows = (*result.rows, *_run_rows(cell, **measures, processor=processor.seconds))
     return Record(
         cell=cell.id,
         settings=cell.to_plain(),
@@ -121,12 +131,18 @@ def failure(
 
 
 def _run_rows(
-    cell: Cell, *, seconds: dict[str, float], peak_rss_mb: float | None, **how: Any
+    cell: Cell,
+    *,
+    seconds: dict[str, float],
+    peak_rss_mb: float | None,
+    processor: Mapping[str, float] = MappingProxyType({}),
+    **how: Any,
 ) -> Iterator[Row]:
-    for phase, value in seconds.items():
-        yield cell.row(
-            kind="run", metric=f"seconds {phase}", value=value, higher_is_better=False, **how
-        )
+    for words, times in (("seconds", seconds), ("processor seconds", processor)):
+        for phase, value in times.items():
+            yield cell.row(
+                kind="run", metric=f"{words} {phase}", value=value, higher_is_better=False, **how
+            )
     yield cell.row(
         kind="run", metric="peak_rss_mb", value=peak_rss_mb, higher_is_better=False, **how
     )

@@ -8,6 +8,9 @@ import click
 import numpy as np
 import pytest
 
+from dpsynth.cli.judging import _print_scores
+from dpsynth.evaluation.evaluate import Evaluation
+from dpsynth.registry import METRICS
 from tests.cli.running import runner
 from tests.tables import coded_table, dependent_codes
 
@@ -35,11 +38,24 @@ def test_evaluate_prints_each_score_beside_its_references(say, tmp_path: Path) -
     )
     assert code == 0, said
     assert "no privacy guarantee" in said
+    assert "indep." in said
     (score,) = json.loads((tmp_path / "scores.json").read_text())
     assert score["metric"] == "tvd_2way"
     # what was scored is the hold-out, so the two differ by the sampling of the reference alone
     assert score["value"] == pytest.approx(score["holdout"], abs=0.05)
     assert score["value"] < score["independent"]
+
+
+def test_lines_of_scores_fit_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    values = (-0.00012345678, 1.2345678e-12, 0.000123456, 987.654321, -1234.5678)
+    numbers = dict(zip(("value", "lower", "upper", "holdout", "independent"), values, strict=True))
+    bounds = {f"{r}_{end}": 0.0 for r in ("holdout", "independent") for end in ("lower", "upper")}
+    name = max(METRICS, key=len)
+    score = Evaluation(metric=name, identity="", higher_is_better=True, **numbers, **bounds)
+    _print_scores([score])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].split() == [name, "-0.00012", "1.23e-12", "0.000123", "987.7", "-1235", "high"]
 
 
 def test_evaluate_compares_groups(say, tmp_path: Path) -> None:

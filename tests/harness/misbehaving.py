@@ -38,6 +38,7 @@ def behave(cell: Cell, watch: Stopwatch) -> CellResult:
     if name == "strange":
         wrong: Any = "high"
         return CellResult(rows=(cell.row(kind="utility", metric="m", value=wrong),), receipt=None)
+    time.sleep(0.4)
     return CellResult(
         rows=(cell.row(kind="utility", metric="m", value=cell.epsilon / 3),), receipt='{"a": 1}'
     )

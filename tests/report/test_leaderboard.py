@@ -76,7 +76,9 @@ def test_bars_join_what_is_not_told_apart() -> None:
 
 def test_the_page_says_when_nothing_could_be_shown(tmp_path: Path) -> None:
     sentence = "no difference could have been shown"
-    assert sentence in page_of(stored(tmp_path / "a", rows_of(scores(seeds=3))), tmp_path / "b")
+    page = page_of(stored(tmp_path / "a", rows_of(scores(seeds=3))), tmp_path / "b")
+    assert sentence in page
+    assert ". <b>With" in page  # a space between sentences
     assert sentence not in page_of(stored(tmp_path / "c", rows_of(scores())), tmp_path / "d")
 
 
