@@ -82,7 +82,7 @@ def whole() -> Synthesis:
 
 def counted(monkeypatch: pytest.MonkeyPatch, cls: type = ReleaseNoise) -> dict[str, int]:
     """Count the draws of noise from now on."""
-    counts = dict.fromkeys(DRAWS, 0)
+    counts: dict[str, int] = dict.fromkeys(DRAWS, 0)
     for method in counts:
         inner = getattr(cls, method)
 
@@ -204,8 +204,9 @@ def test_another_run_is_refused_before_it_buys_anything(
     for method in DRAWS:
         monkeypatch.setattr(ResearchNoise, method, None)
     for other, said in others:
+        asked: dict[str, Any] = {"relation": "replace", **other}
         with pytest.raises(FileError, match=said):
-            run(path, **({"relation": "replace"} | other))
+            run(path, **asked)
 
 
 def test_damage_is_seen_before_anything_is_bought(

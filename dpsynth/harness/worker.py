@@ -90,7 +90,7 @@ def _run(task: Task, cell: Cell, watch: Stopwatch, processor: Stopwatch) -> Reco
         return failure(cell, status, watch.phase, sentence, traceback=stack, **_measures(watch))
     processor.stop()
     measures = _measures(watch)
-    rows = (*result.rows, *_run_rows(cell, **measures, processor=processor.seconds))
+    rows = (*result.rows, *_run_rows(cell, processor=processor.seconds, **measures))
     return Record(
         cell=cell.id,
         settings=cell.to_plain(),
@@ -112,7 +112,7 @@ def failure(
     traceback: str | None = None,
 ) -> Record:
     """Return the record of a cell that did not reach its end."""
-    how = {"status": status, "phase": phase, "error": error}
+    how: dict[str, Any] = {"status": status, "phase": phase, "error": error}
     rows = (
         cell.row(kind="run", metric="failed", value=1.0, **how),
         *_run_rows(cell, seconds=seconds, peak_rss_mb=peak_rss_mb, **how),

@@ -99,7 +99,8 @@ def test_a_histogram_that_moves_further_than_its_charge_states_is_found(
 
         def counted(private: PrivateColumns, stated: float = stated) -> Schema:
             event = GaussianEvent(sigma=10.0, sensitivity=stated)
-            private._charge("shares", event, ColumnHistogram(name="share", cells=cells))
+            query = ColumnHistogram(name="share", cells=cells)
+            private._answered("shares", event, query, lambda: [np.zeros(query.size)])
             return OPEN.declared
 
         rng = np.random.default_rng(1)

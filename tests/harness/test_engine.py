@@ -108,7 +108,7 @@ def test_a_fork_server_that_dies_takes_only_the_cells_that_ran() -> None:
     engine = LocalEngine(workers=1, limits=Limits(), task=behave)
     running = engine.run([make_cell("ok"), make_cell("bug"), make_cell("privacy")])
     assert next(running).status == "done"
-    server = _forkserver._forkserver_pid
+    server: int = _forkserver._forkserver_pid  # pyright: ignore[reportAttributeAccessIssue]
     os.kill(server, signal.SIGKILL)
     os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)  # dead, and still there to be noticed
     assert [record.status for record in running][-1] == "privacy_error"
