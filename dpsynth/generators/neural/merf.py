@@ -63,8 +63,8 @@ class DpMerf(Generator):
     Accounting: two purchases of Gaussian noise under one filter; training is post-processing.
     Cost: the whole budget. Records must be in memory; a unit may have several rows.
 
-    Of the defaults, features and bandwidth come from two tables, the others from simulated mixtures
-    of 12 columns (docs/research/neural_noise_once.md).
+    Features and bandwidth were chosen on one real table, other defaults on simulated mixtures of 12
+    columns (docs/research/neural_noise_once.md).
 
     Args:
         one_way_share: part of the budget for one-way marginals.
