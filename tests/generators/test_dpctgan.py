@@ -121,6 +121,7 @@ def test_long_ordered_columns_keep_the_laws_measured() -> None:
         ("batch", 0),
         ("replays", 0),
         ("replay_rate", 0.0),
+        ("replay_decay", -0.1),
         ("spectral_norm", 0.0),
         ("temperature", -1.0),
         ("steps", 0),

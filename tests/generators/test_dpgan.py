@@ -1,5 +1,6 @@
 """The critic alone meets records, its public half is exact, and the generator learns through it."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from dpsynth.generators.neural.adversarial import (  # noqa: E402
     stack,
     straight_through,
 )
+from dpsynth.generators.neural.decoder_model import DecoderModel  # noqa: E402
 from dpsynth.generators.neural.dpgan import DpGan  # noqa: E402
 from tests.generators.planted import fit, pair_error, planted_table  # noqa: E402
 
@@ -30,6 +32,19 @@ def test_it_learns_what_independent_columns_miss_without_collapse() -> None:
     assert pair_error(TABLE, model) < 0.6 * pair_error(TABLE, floor)
     drawn = model.sample_codes(4000, rng=np.random.default_rng(0))
     assert len(np.unique(drawn, axis=0)) > 400, "of 1440 possible rows"
+
+
+def test_dependences_decay_in_replays_and_biases_do_not() -> None:
+    lasts = []
+    for decay in (1e-9, 1e4):
+        model, _, _ = fit(replace(SMALL, replays=20, replay_decay=decay), TABLE)
+        assert isinstance(model, DecoderModel)
+        first, last = model.decoder.weights
+        assert np.abs(first).max() > 0.1
+        assert np.abs(model.decoder.biases[-1]).max() > 0.1
+        lasts.append(np.abs(last).max())
+    assert lasts[0] > 0.1
+    assert lasts[1] < 0.1 * lasts[0]
 
 
 def test_matrices_above_the_norm_are_scaled_to_it_and_others_stay() -> None:
@@ -77,6 +92,7 @@ def test_draws_are_of_the_softmax_and_carry_its_gradients() -> None:
         ("batch", 0),
         ("replays", 0),
         ("replay_rate", 0.0),
+        ("replay_decay", -0.1),
         ("spectral_norm", float("inf")),
         ("temperature", 0.0),
         ("steps", 0),

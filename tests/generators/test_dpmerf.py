@@ -7,9 +7,10 @@ import pytest
 
 pytest.importorskip("torch", reason="the extra 'neural' is not installed")
 
-from dpsynth.curator.embedding import EmbeddingQuery
+from dpsynth.curator.embedding import TURN, EmbeddingQuery
 from dpsynth.errors import InvalidValueError, UnknownNameError
 from dpsynth.generators.baselines.independent import Independent
+from dpsynth.generators.neural import merf
 from dpsynth.generators.neural.merf import DpMerf
 from tests.generators.planted import SIZES, fit, pair_error, planted_table
 
@@ -60,3 +61,41 @@ def test_a_label_must_be_there_and_nothing_is_spent_before() -> None:
 def test_hyperparameters_out_of_range(field: str, value: Any) -> None:
     with pytest.raises(InvalidValueError, match=field):
         DpMerf(**{field: value})
+
+
+@pytest.mark.parametrize(("label", "free"), [(None, 6), ("c1", 5)])
+def test_each_pair_turns_as_many_features(label: str | None, free: int) -> None:
+    chosen = DpMerf(features=60, label=label)
+    turning = chosen._turning(TABLE.schema.domain, rng=np.random.default_rng(0)).astype(int)
+    assert (turning.sum(axis=0) == 2).all()
+    together = turning @ turning.T
+    pairs = together[np.triu_indices(len(SIZES), 1)]
+    assert set(pairs[pairs > 0]) == {60 * 2 // (free * (free - 1))}
+    assert (together.diagonal() > 0).sum() == free
+
+
+@pytest.mark.parametrize("label", [None, "c1"])
+def test_the_misfit_is_the_distance_of_embeddings(label: str | None) -> None:
+    """Laws that are sure of one row each: their embedding is the sum over rows, by hand."""
+    import torch
+
+    domain, rng = TABLE.schema.domain, np.random.default_rng(0)
+    phases = rng.integers(0, TURN, (sum(SIZES), 7)).astype(np.uint16)
+    phases[: SIZES[0], :3] = 0  # at rest, so that features differ in how many attributes they have
+    rows = np.stack([rng.integers(0, size, 5) for size in SIZES], axis=1)
+    starts = np.cumsum([0, *SIZES[:-1]])
+    waves = np.exp(2j * np.pi * phases[starts + rows].sum(axis=1, dtype=np.float64) / TURN)
+    own = np.ones((1, 5))
+    if label is not None:
+        phases[starts[1] : starts[2]] = 0
+        waves = np.exp(2j * np.pi * phases[starts + rows].sum(axis=1, dtype=np.float64) / TURN)
+        own = np.eye(SIZES[1])[rows[:, 1]].T
+    mean = own @ waves / 5
+    answer = np.stack([mean.real, mean.imag]) + 0.5
+    query = EmbeddingQuery(phases=phases, label=label)
+    loss = merf._misfit(domain, query, answer, 0.1, torch.device("cpu"))
+    laws = {
+        a: torch.as_tensor(np.eye(size, dtype=np.float32)[rows[:, i]])
+        for i, (a, size) in enumerate(domain.sizes.items())
+    }
+    assert float(loss(laws)) == pytest.approx(0.5 * 0.25 * answer.size / 0.01, rel=1e-4)

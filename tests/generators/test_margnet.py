@@ -16,7 +16,7 @@ from tests.generators.planted import PLANTED, SIZES, fit, pair_error, planted_ta
 from tests.tables import coded_table
 
 TABLE = planted_table()
-SMALL = MargNet(steps=10, last_steps=60, hidden=32, draws=100)
+SMALL = MargNet(steps=30, last_steps=60, hidden=32, draws=100)
 
 
 def test_rounds_pick_and_measure_until_everything_is_spent() -> None:

@@ -14,6 +14,7 @@ free, through all that the critic was told in it (`replaying`).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import exp, inf
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
 
 import numpy as np
@@ -21,6 +22,7 @@ import numpy as np
 from dpsynth.curator.gradients import GhostClippedSum
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
+from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, check_counts, check_positive
 from dpsynth.generators.neural.networks import WeightAverage
 from dpsynth.generators.neural.replaying import Transcript, Witness
@@ -53,6 +55,7 @@ class Game:
         batch: number of fakes in each step of either; half as many in those after the game.
         replays: steps of the generator after the game.
         replay_rate: its learning rate in them, which fades to 0.
+        replay_decay: part of its last matrix that is lost in them, for each unit of that rate.
         spectral_norm: largest of each of the critic's matrices.
 
     Raises:
@@ -65,11 +68,14 @@ class Game:
     batch: int
     replays: int
     replay_rate: float
+    replay_decay: float
     spectral_norm: float
 
     def __post_init__(self) -> None:
         check_counts(self, "critic_steps", "batch", "replays")
         check_positive(self, "critic_rate", "replay_rate", "spectral_norm")
+        if not 0 <= self.replay_decay < inf:
+            raise InvalidValueError("replay_decay", self.replay_decay, "finite and at least 0")
 
 
 def game_of(generator: Generator) -> Game:
@@ -92,6 +98,7 @@ def game_of(generator: Generator) -> Game:
         batch=hyper.batch,
         replays=hyper.replays,
         replay_rate=hyper.replay_rate,
+        replay_decay=hyper.replay_decay,
         spectral_norm=hyper.spectral_norm,
     )
 
@@ -197,6 +204,9 @@ def _replay(
 
     The derivative of half the squared distance is a generator's usual loss, judged by a `Witness`
     of the difference; clipping is taken to be what it is where the generator stands.
+
+    A generator may tie columns together where no critic looks. Its last matrix decays, and at 0
+    columns are independent: what is not held by what the critics were told is let go.
     """
     import torch
 
@@ -205,6 +215,7 @@ def _replay(
     fade = Training(learning_rate=game.replay_rate, fading=True, average_decay=_REPLAY_DECAY)
     making = torch.optim.Adam(maker.parameters(), lr=fade.learning_rate, betas=_REPLAY_BETAS)
     average = WeightAverage(maker, decay=fade.average_decay)
+    dependence = [p for p in maker.parameters() if p.ndim == 2][-1]
     batch = -(-game.batch // 2)  # more steps are worth more than more fakes
     for step in range(game.replays):
         told = transcript.revive(rng=rng)
@@ -215,6 +226,7 @@ def _replay(
         making.zero_grad()
         players.loss(judge, batch, draws).backward()
         making.step()
+        dependence.data.mul_(exp(-game.replay_decay * making.param_groups[0]["lr"]))
         average.update()
         if reporter is not None:
             reporter.report(step + 1, lambda: (length(missed), gradient_norm(maker)))  # noqa: B023

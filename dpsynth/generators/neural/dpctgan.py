@@ -298,7 +298,7 @@ class DpCtgan(Generator):
             treated as if they had no order.
         one_way_share, sample_rate, steps, clipping_norm, critic_rate, learning_rate, critic_steps,
             hidden, latent, batch, spectral_norm, temperature, average_decay, replays, replay_rate,
-            device: as of `DpGan`.
+            replay_decay, device: as of `DpGan`.
 
     Raises:
         InvalidValueError: a hyperparameter out of its range.
@@ -322,6 +322,7 @@ class DpCtgan(Generator):
     average_decay: float = 0.98
     replays: int = 1500
     replay_rate: float = 0.005
+    replay_decay: float = 0.0
     device: str = "auto"
 
     name: ClassVar[str] = "dpctgan"

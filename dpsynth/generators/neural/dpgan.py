@@ -110,6 +110,7 @@ class DpGan(Generator):
         average_decay: of the running average of the generator's weights.
         replays: steps of the generator after the game, through all that the critic was told in it.
         replay_rate: its learning rate in them, which fades to 0.
+        replay_decay: part of its last matrix that is lost in them, for each unit of that rate.
         device: where to train; "auto" is a GPU where there is one.
 
     Raises:
@@ -133,8 +134,9 @@ class DpGan(Generator):
     spectral_norm: float = 1.0
     temperature: float = 0.7
     average_decay: float = 0.98
-    replays: int = 1500
+    replays: int = 3000
     replay_rate: float = 0.005
+    replay_decay: float = 0.3
     device: str = "auto"
 
     name: ClassVar[str] = "dpgan"

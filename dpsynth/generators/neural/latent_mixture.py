@@ -24,6 +24,8 @@ _BLOCKS = 2
 # Variance of a block's outputs over that of its inputs, at the start.
 _SPREAD = 0.33
 _FIRST_LOGITS = 0.2
+# Of Adam's first and second moments.
+_BETAS = (0.9, 0.99)
 
 Laws: TypeAlias = "dict[str, Tensor]"
 """Attribute -> the probabilities of its codes, one row a latent draw."""
@@ -99,33 +101,41 @@ class LatentMixture:
         *,
         steps: int,
         learning_rate: float,
+        shifts: bool,
         enough: float = 0.0,
     ) -> None:
         """Lower a loss of the laws by Adam; the rate falls to 0 along half a cosine.
 
-        So do the shifts that keep the columns. At full length to the end they would undo sharp
-        dependences: where a component holds one code only, as its twin in another attribute, a code
-        whose share is no multiple of a component's gets the rest by making others less sure.
+        What is lowered is the logarithm: a loss in the variances of noise falls by some orders of
+        magnitude, and Adam's steps, which remember the slopes of before, would fall with it.
+
+        Shifts that keep the columns fade as the rate does. At full length to the end they would
+        undo sharp dependences: where a component holds one code only, as its twin in another
+        attribute, a code whose share is no multiple of a component's gets the rest by making others
+        less sure.
 
         Args:
             loss: of what `laws` returns.
             steps: number of steps at most.
             learning_rate: the first.
+            shifts: whether the columns are kept by shifts. One pair is fitted sooner with them,
+                many are worse; a loss that says of every pair what it is says enough of columns.
             enough: stop where the loss is at most this.
         """
         import torch
 
-        optimiser = torch.optim.Adam([p for layer in self._layers for p in layer])
+        optimiser = torch.optim.Adam([p for layer in self._layers for p in layer], betas=_BETAS)
         for step in range(steps):
             fading = 0.5 * (1 + cos(pi * step / steps))
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate * fading
-            self._calibrate(fading)
+            if shifts:
+                self._calibrate(fading)
             value = loss(self.laws())
             if float(value.detach()) <= enough:
                 break
             optimiser.zero_grad()
-            value.backward()  # pyright: ignore[reportUnknownMemberType]
+            value.log().backward()  # pyright: ignore[reportUnknownMemberType]
             optimiser.step()
 
     def _calibrate(self, part: float) -> None:

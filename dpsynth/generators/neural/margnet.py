@@ -180,6 +180,7 @@ class MargNet(Generator):
                 self._loss(private, bought, shares, total),
                 steps=self.last_steps if last else self.steps,
                 learning_rate=self.learning_rate,
+                shifts=False,
                 enough=_ENOUGH * sum(m.values.size for m in bought),
             )
             expected = before.marginal(chosen)

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from math import pi, sqrt
 from typing import TYPE_CHECKING, ClassVar, final
 
@@ -44,11 +45,12 @@ _ENOUGH = 0.25
 class DpMerf(Generator):
     """Random Fourier features of the records, summed and bought once; a network is fitted to them.
 
-    A feature is the cosine, or the sine, of an angle that is the sum of an angle a code: normal
-    numbers for categories; for ordered columns a normal speed times the code's place, so that
-    neighbours turn alike. The kernel of these features is positive for all records, so that the
-    whole law is in the embedding's limit; how much of it noise leaves is another matter. One-way
-    marginals are bought beside it.
+    A feature is the cosine, or the sine, of an angle that is the sum of the angles of two codes,
+    one of each attribute of a pair: normal numbers for categories; for ordered columns a normal
+    speed times the code's place, so that neighbours turn alike. All pairs have as many features,
+    and the laws of all pairs are in the embedding's limit; of a sum over all attributes (the paper)
+    it would be the whole law, but so few features of it say little of any one pair, at the same
+    sensitivity. One-way marginals are bought beside it.
 
     The network's law is a mixture of products over fixed latent draws. The embedding of a product
     is a product of the attributes' own, so the distance from the noisy one is exact, with no
@@ -61,13 +63,14 @@ class DpMerf(Generator):
     Accounting: two purchases of Gaussian noise under one filter; training is post-processing.
     Cost: the whole budget. Records must be in memory; a unit may have several rows.
 
-    Defaults come from simulated mixtures of 12 columns (docs/research/neural_noise_once.md).
+    Features and bandwidth were chosen on one real table, other defaults on simulated mixtures of 12
+    columns (docs/research/neural_noise_once.md).
 
     Args:
         one_way_share: part of the budget for one-way marginals.
         features: number of angles.
         bandwidth: standard deviation of a category's angle, and of an ordered column's ends, in
-            radians: small ones see single columns and pairs, large ones whole records.
+            radians: the angles of wide ones are all but independent of each other.
         label: an attribute whose codes have embeddings of their own; None: one of all records.
         hearsay: weight of a pair's cell, which is pulled to independence, over that of all features
             together, whose noise does not depend on their number.
@@ -88,8 +91,8 @@ class DpMerf(Generator):
     """
 
     one_way_share: float = 0.3
-    features: int = 512
-    bandwidth: float = 0.5
+    features: int = 2048
+    bandwidth: float = 3.0
     label: str | None = None
     hearsay: float = 0.004
     steps: int = 400
@@ -140,22 +143,36 @@ class DpMerf(Generator):
             lambda laws: of_features(laws) + of_pairs(laws),
             steps=self.steps,
             learning_rate=self.learning_rate,
+            shifts=True,
             enough=_ENOUGH * embedded.size,
         )
         return MixtureSyntheticModel(schema=private.schema, parts=(network.mixture(total),))
 
     def _phases(self, schema: Schema, *, rng: np.random.Generator) -> NDArray[np.uint16]:
         """Return each code's angle in each feature, in parts of a turn; a label has none."""
+        turning = self._turning(schema.domain, rng=rng)
         found: list[NDArray[np.float64]] = []
-        for attribute, size in schema.domain.sizes.items():
+        for (attribute, size), turns in zip(schema.domain.sizes.items(), turning, strict=True):
             if isinstance(schema.column(attribute), CategoricalColumn):
                 angles = rng.normal(size=(size, self.features))
             else:
                 place = np.linspace(-_ENDS, _ENDS, size)[:, None]
                 angles = place * rng.normal(size=(1, self.features))
-            found.append(angles * (attribute != self.label))
+            found.append(angles * turns)
         turns = np.concatenate(found) * (self.bandwidth / (2 * pi))
         return np.rint(turns * TURN).astype(np.int64).astype(np.uint16)
+
+    def _turning(self, domain: Domain, *, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Return which attributes turn which features: each pair as many, as far as that goes."""
+        free = [i for i, a in enumerate(domain.attributes) if a != self.label]
+        found = np.zeros((len(domain.attributes), self.features), dtype=np.bool_)
+        pairs = np.array(list(combinations(free, 2)), dtype=np.intp)
+        if len(pairs):
+            order = np.resize(rng.permutation(len(pairs)), self.features)
+            found[pairs[order].T, np.arange(self.features)] = True
+        else:
+            found[free] = True
+        return found
 
 
 # Two records at random are about as far apart on an ordered column as two categories are.
@@ -180,19 +197,29 @@ def _misfit(
     """
     import torch
 
-    angles = torch.as_tensor(query.phases.astype(np.float32) * (2 * pi / TURN), device=device)
-    tables = dict(zip(domain.attributes, angles.split(list(domain.shape)), strict=True))
-    waves = {a: (t.cos(), t.sin()) for a, t in tables.items() if a != query.label}
+    starts = np.cumsum([0, *domain.shape[:-1]])
+    turning = np.logical_or.reduceat(query.phases != 0, starts, axis=0)
+    # Of the columns that `laws` are turned into, the first is 1: an attribute that is at rest.
+    places = np.where(turning, 1 + np.cumsum(turning).reshape(turning.shape) - turning, 0)
+    slots = max(1, int(turning.sum(axis=0).max()))
+    first, *others = (torch.as_tensor(at, device=device) for at in np.sort(places, axis=0)[-slots:])
+    tables = np.split(query.phases.astype(np.float32) * (2 * pi / TURN), starts[1:])
+    waves: dict[str, tuple[Tensor, Tensor]] = {}
+    for attribute, table, turns in zip(domain.attributes, tables, turning, strict=True):
+        angles = torch.as_tensor(table[:, turns], dtype=torch.float32, device=device)
+        waves[attribute] = angles.cos(), angles.sin()
     target = torch.as_tensor(embedded, dtype=torch.float32, device=device)
 
     def loss(laws: Laws) -> "Tensor":
         draws = len(next(iter(laws.values())))
-        real = torch.ones(draws, query.phases.shape[1], device=device)
-        imaginary = torch.zeros_like(real)
-        for attribute, (cosine, sine) in waves.items():
-            c, s = laws[attribute] @ cosine, laws[attribute] @ sine
+        one = torch.ones(draws, 1, device=device)
+        cosines = torch.cat([one, *(laws[a] @ cosine for a, (cosine, _) in waves.items())], 1)
+        sines = torch.cat([0 * one, *(laws[a] @ sine for a, (_, sine) in waves.items())], 1)
+        real, imaginary = (side.index_select(1, first) for side in (cosines, sines))
+        for at in others:
+            c, s = cosines.index_select(1, at), sines.index_select(1, at)
             real, imaginary = real * c - imaginary * s, real * s + imaginary * c
-        own = torch.ones(1, draws, device=device) if query.label is None else laws[query.label].T
+        own = one.T if query.label is None else laws[query.label].T
         found = torch.stack([own @ real, own @ imaginary]) / draws
         return 0.5 * (found - target).square().sum() / sigma**2
 
