@@ -4,7 +4,9 @@ import errno
 import multiprocessing
 import os
 import signal
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
+from typing import Any
 
 import pytest
 
@@ -100,12 +102,11 @@ def test_a_process_that_cannot_be_started_is_a_record(monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 def test_a_fork_server_that_dies_takes_only_the_cells_that_ran() -> None:
-    from multiprocessing.forkserver import _forkserver  # pyright: ignore[reportAttributeAccessIssue]
-
+    server: Any = forkserver._forkserver  # pyright: ignore[reportAttributeAccessIssue]
     engine = LocalEngine(workers=1, limits=Limits(), task=behave)
     running = engine.run([make_cell("ok"), make_cell("bug"), make_cell("privacy")])
     assert next(running).status == "done"
-    os.kill(_forkserver._forkserver_pid, signal.SIGKILL)
+    os.kill(server._forkserver_pid, signal.SIGKILL)
     assert [record.status for record in running][-1] == "privacy_error"
 
 
