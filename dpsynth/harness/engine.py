@@ -84,7 +84,9 @@ class LocalEngine:
         self.task = task
         self.wanted = wanted
         self._context = multiprocessing.get_context("forkserver")
-        modules = ["dpsynth.harness.warm", *preload, "dpsynth.harness.worker", task.__module__]
+        # The program itself too: each cell would otherwise run its imports.
+        own = ["dpsynth.harness.worker", task.__module__, "__main__"]
+        modules = ["dpsynth.harness.warm", *preload, *own]
         self._context.set_forkserver_preload(modules)
 
     def run(self, cells: Iterable[Cell]) -> Generator[Record]:

@@ -28,7 +28,7 @@ from dpsynth.harness.sweep import make_plan, run_sweep
 from dpsynth.harness.worker import Task
 from tests.dask_cluster import Cluster, running, wait_for
 from tests.harness.cells import make_cell
-from tests.harness.faulty import MARKS, STATUS, attempts, fate, faulty
+from tests.harness.faulty import MARKS, MEMORY_MB, STATUS, attempts, fate, faulty
 from tests.harness.misbehaving import endless, lingering
 from tests.harness.processes import alive, wait_until_gone
 from tests.tables import coded_table, dependent_codes
@@ -93,11 +93,12 @@ def test_rows_are_those_of_a_local_sweep(dask: Cluster, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(*frames)
 
 
-def test_faults_are_records_and_both_workers_have_cells(dask: Cluster) -> None:
-    cells = cells_of(40)
+def test_faults_are_records_and_the_workers_live_on(dask: Cluster) -> None:
+    many = cells_of(600)
+    cells = [c for f in STATUS for c in [c for c in many if fate(c.id, 0) == f][:2]]
     fates = {cell.id: fate(cell.id, 0) for cell in cells}
-    assert {"hang", "well"} < set(fates.values())
-    patient = engine(dask.address, faulty, timeout_seconds=10.0, memory_mb=250.0)
+    assert set(fates.values()) == set(STATUS)
+    patient = engine(dask.address, faulty, timeout_seconds=20.0, memory_mb=MEMORY_MB)
     records = {record.cell: record for record in patient.run(cells)}
     assert {c: r.status for c, r in records.items()} == {c: STATUS[f] for c, f in fates.items()}
     assert {attempts(marks_of(dask), cell.id) for cell in cells} == {1}
@@ -126,6 +127,7 @@ def test_a_worker_under_a_nanny_may_have_processes(dask: Cluster) -> None:
         worker.wait()
     dask.workers.clear()
     dask.add_worker("--nanny")
+    dask.have_workers(1)
     (record,) = engine(dask.address, faulty, timeout_seconds=60.0).run(
         [next(c for c in cells_of(20) if fate(c.id, 0) == "well")]
     )

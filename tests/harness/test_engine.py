@@ -4,7 +4,9 @@ import errno
 import multiprocessing
 import os
 import signal
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
+from typing import Any
 
 import pytest
 
@@ -103,14 +105,13 @@ def test_a_process_that_cannot_be_started_is_a_record(monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 def test_a_fork_server_that_dies_takes_only_the_cells_that_ran() -> None:
-    from multiprocessing.forkserver import _forkserver  # pyright: ignore[reportAttributeAccessIssue]
-
+    server: Any = forkserver._forkserver  # pyright: ignore[reportAttributeAccessIssue]
     engine = LocalEngine(workers=1, limits=Limits(), task=behave)
     running = engine.run([make_cell("ok"), make_cell("bug"), make_cell("privacy")])
     assert next(running).status == "done"
-    server: int = _forkserver._forkserver_pid  # pyright: ignore[reportAttributeAccessIssue]
-    os.kill(server, signal.SIGKILL)
-    os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)  # dead, and still there to be noticed
+    os.kill(server._forkserver_pid, signal.SIGKILL)
+    # Dead, and still there to be noticed by whoever starts the next cell.
+    os.waitid(os.P_PID, server._forkserver_pid, os.WEXITED | os.WNOWAIT)
     assert [record.status for record in running][-1] == "privacy_error"
 
 

@@ -175,7 +175,7 @@ class TestResume:
 
     def test_broken_generators_become_rows_and_the_sweep_goes_on(self, folder: Path) -> None:
         names = ", ".join(f'"{TOYS}:{n}"' for n in ("Crashing", "Hanging", "Overspending", "Toy"))
-        lines = ("epsilons = [1]", 'metrics = ["tvd_1way"]', "[limits]", "timeout_seconds = 8")
+        lines = ("epsilons = [1]", 'metrics = ["tvd_1way"]', "[limits]", "timeout_seconds = 20")
         sweep(plan(folder, *lines, generators=f"[{names}]"), folder)
         frame = read(folder / "out")
         status = frame.groupby("generator")["status"].first().to_dict()
