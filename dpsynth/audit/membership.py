@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dpsynth.audit.membership_features import draw_queries, summarise, tracing_scores
 from dpsynth.audit.records import plain_records
-from dpsynth.audit.shadows import ShadowAttack
+from dpsynth.audit.shadows import ShadowAttack, split_point
 from dpsynth.data.encoding import Codec
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ class ShadowMembership(ShadowAttack):
     record of the training table except whether each of some targets was among them. They run the
     mechanism on tables with and without the targets, learn how features of releases differ (means,
     histograms, correlations, targeted queries, nearness), and claim membership from a release that
-    they did not train on. Success: the claim "member" of a target that was one. Baseline: the same
-    claim by the toss of a coin. Control: the claim "member" of a target in releases that it was not
-    used for.
+    they did not train on, by the threshold that tells members of the shadows best. Success: the
+    claim "member" of a target that was one. Baseline: the same claim by the toss of a coin.
+    Control: the claim "member" of a target in releases that it was not used for.
 
     Args:
-        queries: targeted queries, on one to four columns.
+        queries: targeted queries, on one to four columns; one more is on all of them.
         others: as of `ShadowAttack`; errors too.
     """
 
@@ -54,7 +54,8 @@ class ShadowMembership(ShadowAttack):
         rng: np.random.Generator,
     ) -> NDArray[np.float64]:
         columns = known.schema.columns
-        queries = draw_queries(len(columns), self.queries, rng=rng)
+        whole = tuple(range(len(columns)))
+        queries = [*draw_queries(len(columns), self.queries, rng=rng), whole]
         codec = Codec(schema=known.schema)
         codes, plain = codec.encode(targets), plain_records(targets)
         summaries = [
@@ -75,7 +76,8 @@ class ShadowMembership(ShadowAttack):
 
 
 def _log_odds(scores: NDArray[np.float64], member: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the log-odds of membership for each release and target, learned from shadows."""
+    """Return the log-odds of membership for each release and target, learned from shadows, less
+    those above which shadows tell members best."""
     from sklearn.linear_model import LogisticRegression
 
     releases, targets, families = scores.shape
@@ -84,4 +86,5 @@ def _log_odds(scores: NDArray[np.float64], member: NDArray[np.bool_]) -> NDArray
         return np.zeros((releases, targets))
     model = LogisticRegression(C=0.1)
     model.fit(scores[: len(member)].reshape(-1, families), known)
-    return model.decision_function(scores.reshape(-1, families)).reshape(releases, targets)
+    odds = model.decision_function(scores.reshape(-1, families)).reshape(releases, targets)
+    return odds - split_point(odds[: len(member)], member)

@@ -17,7 +17,7 @@ from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
-from dpsynth.privacy.budget import Budget
+from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.noise import ResearchNoise
 
 if TYPE_CHECKING:
@@ -130,13 +130,17 @@ def smoke_test(
         rng: source of all randomness.
 
     Raises:
-        InvalidValueError: as of `audit_one_run`.
+        InvalidValueError: as of `audit_one_run`; a claim about records that are replaced, of which
+            a canary that is there or not is no neighbour.
         PrivacyError: the generator cannot be fitted under this budget.
     """
     import pandas as pd
 
     if canaries < 2:
         raise InvalidValueError("canaries", canaries, "at least 2")
+    if budget.relation is not Neighbouring.ADD_REMOVE:
+        rule = "'add_remove' for an audit of one run, whose canaries are there or not"
+        raise InvalidValueError("relation", str(budget.relation), rule)
     names = tuple(f"c{i:06d}" for i in range(canaries))
     schema = Schema(columns=(CategoricalColumn(name="canary", categories=names),))
     included = rng.random(canaries) < 0.5

@@ -56,7 +56,7 @@ class ShadowAttack(Attack):
         succeeds="a target that was in the training table is called a member",
     )
     needs_refit: ClassVar[bool] = True
-    targets: int = 16
+    targets: int = 64
     shadows: int = 16
     releases: int = 8
     rows: int = 500

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import click
+from click.core import ParameterSource
 
 from dpsynth.cli.options import (
     accountant_option,
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 VIOLATED = 1
 _WHITE_RUNS, _BLACK_RUNS = 10_000, 300
 _NOT_FIELDS = ("registration", "looks", "findings", "notes")
+
+# What a way of judging has no use for, by parameter.
+_FITS = ("cache", "workers")
+_NOT_IN_ONE_RUN = ("program", "schema_path", "table", "records", "black_box_only", "runs", *_FITS)
 
 
 @click.command()
@@ -61,16 +66,28 @@ def audit(context: click.Context, *, generator: str | None, **options: Any) -> N
     code 1 when the claim is violated.
     """
     asked = _Asked(generator=generator, **_renamed(options))
+    _refuse(context, asked.unused)
     if asked.one_run:
-        asked.smoke_test()
-        return
-    verdict = asked.white_box() if asked.subject is None else asked.black_box(asked.subject)
-    _print_verdict(verdict)
-    if asked.out is not None:
-        write_json(_report(verdict), asked.out)
-    if verdict.violated:
+        violated = asked.smoke_test()
+    else:
+        verdict = asked.white_box() if asked.subject is None else asked.black_box(asked.subject)
+        _print_verdict(verdict)
+        if asked.out is not None:
+            write_json(_report(verdict), asked.out)
+        violated = verdict.violated
+    if violated:
         click.echo("The claim is VIOLATED.", err=True)
         context.exit(VIOLATED)
+
+
+def _refuse(context: click.Context, unused: dict[str, str]) -> None:
+    """Refuse options that were given and would change nothing."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name in unused and context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise InvalidValueError(
+                parameter.opts[0], context.params[name], f"left out {unused[name]}"
+            )
 
 
 def _renamed(options: dict[str, Any]) -> dict[str, Any]:
@@ -132,6 +149,20 @@ class _Asked:
             if not (isinstance(found, type) and issubclass(found, Generator)):
                 return None
         return build_generator(self.generator, self.parameters)
+
+    @property
+    def unused(self) -> dict[str, str]:
+        """Options that this call would not look at, by parameter, and when they are left out."""
+        if self.one_run:
+            return dict.fromkeys(
+                _NOT_IN_ONE_RUN, "with --one-run, which makes table and fit itself"
+            )
+        found = {} if self.table else {"records": "without --table"}
+        if self.program is not None or self.own is None:
+            found["accountant"] = "for what is not a generator of this library"
+        elif not self.black_box_only:
+            found |= dict.fromkeys(_FITS, "without --black-box: answers are replayed, not fits")
+        return found
 
     @property
     def subject(self) -> "Subject | None":
@@ -237,7 +268,8 @@ class _Asked:
 
         return write
 
-    def smoke_test(self) -> None:
+    def smoke_test(self) -> bool:
+        """Print the bounds of one run, and return whether they exceed the claim."""
         import numpy as np
 
         from dpsynth.audit.one_run import smoke_test
@@ -246,12 +278,12 @@ class _Asked:
             rule = "a generator of this library for --one-run"
             raise InvalidValueError("GENERATOR", self.generator, rule)
         rng = np.random.default_rng(self.seed)
-        found = asdict(
-            smoke_test(own, self.budget, alpha=self.alpha, accountant=self.accountant, rng=rng)
-        )
+        bounds = smoke_test(own, self.budget, alpha=self.alpha, accountant=self.accountant, rng=rng)
+        found = {**asdict(bounds), "violated": bounds.epsilon_lower > self.epsilon}
         print_table(["one run", ""], [[k.replace("_", " "), v] for k, v in found.items()])
         if self.out is not None:
             write_json(found, self.out)
+        return found["violated"]
 
 
 def _registered(registration: "Registration") -> dict[str, Any]:

@@ -100,40 +100,49 @@ def audit_figure(verdicts: Sequence[Verdict]) -> "Figure":
     rows = -(-max(1, len(generators)) // columns)
     figure = Figure(figsize=(4.0 * columns, 2.9 * rows + 0.6), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    claims = sorted({v.epsilon for v in verdicts})
     for axis, name in zip(axes, generators, strict=False):
-        line = sorted((v for v in verdicts if v.generator == name), key=lambda v: v.epsilon)
-        x = [v.epsilon for v in line]
-        axis.plot(x, x, color="#000000", lw=1.2, label="claimed epsilon")
-        measurable = [v.epsilon_largest_measurable for v in line]
-        largest = "largest measurable, whatever the noise"
-        axis.plot(x, measurable, color="#D55E00", ls="--", lw=1.2, label=largest)
-        found = [v.epsilon_lower for v in line]
-        axis.plot(
-            x, found, color="#0072B2", marker="o", ms=4, lw=1.5, label="empirical lower bound"
-        )
-        of_class = [v.epsilon_lower_of_class for v in line]
-        axis.plot(
-            x,
-            of_class,
-            color="#009E73",
-            marker="^",
-            ms=4,
-            lw=1.5,
-            label="lower bound if the noise is of the kind charged",
-        )
+        _claims_panel(axis, [v for v in verdicts if v.generator == name], claims)
         axis.set_title(name, fontsize=10)
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(x, [f"{t:g}" for t in x])
-        axis.minorticks_off()
-        axis.set_xlabel("claimed epsilon")
-        axis.set_ylabel("epsilon")
-        axis.grid(alpha=0.25, lw=0.5)
     for axis in axes[len(generators) :]:
         axis.set_visible(False)
     if generators:
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     return figure
+
+
+def _claims_panel(axis: "Axes", verdicts: Sequence[Verdict], claims: Sequence[float]) -> None:
+    """Draw one generator's verdicts; all panels have the same claims on their axes."""
+    line = sorted(verdicts, key=lambda v: v.epsilon)
+    x = [v.epsilon for v in line]
+    found = [v.epsilon_lower for v in line]
+    of_class = [v.epsilon_lower_of_class for v in line]
+    measurable = [v.epsilon_largest_measurable for v in line]
+    for y, label, style in (
+        (x, "claimed epsilon", {"color": "#000000", "marker": "_", "lw": 1.2}),
+        (measurable, "largest measurable, whatever the noise", {"color": "#D55E00", "ls": "--"}),
+        (found, "empirical lower bound", {"color": "#0072B2", "marker": "o"}),
+        (
+            of_class,
+            "lower bound if the noise is of the kind charged",
+            {"color": "#009E73", "marker": "^"},
+        ),
+    ):
+        axis.plot(x, y, label=label, **{"lw": 1.5, "ms": 4, **style})
+    # What could be measured is far above small claims, and would leave no room for them.
+    top = 1.15 * max([*claims, *found])
+    if min(measurable) > top:
+        told = f"largest measurable {min(measurable):.3g}"
+        axis.text(0.03, 0.96, told, transform=axis.transAxes, va="top", fontsize=7, color="#D55E00")
+    axis.set_ylim(0, top)
+    axis.set_xscale("log", base=2)
+    axis.set_xlim(claims[0] / 1.2, claims[-1] * 1.2)
+    axis.set_xticks(claims, [f"{t:g}" for t in claims])
+    axis.minorticks_off()
+    axis.set_xlabel("claimed epsilon")
+    axis.set_ylabel("epsilon")
+    axis.grid(alpha=0.25, lw=0.5)
 
 
 def figure_files(figures: "Mapping[str, Figure]") -> dict[str, bytes]:

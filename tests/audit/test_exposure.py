@@ -27,6 +27,31 @@ def test_a_copy_exposes_all_and_a_stranger_nothing() -> None:
     assert blind.p_value > 0.001
 
 
+@pytest.mark.statistical
+def test_one_record_in_ten_released_as_it_is_alarms() -> None:
+    """5 tables at the defaults, seed 3. Negative control: strangers, 5 tables at p .001."""
+
+    def tenth(train, *, rng):
+        return train.take(rng.permutation(len(train))[: len(train) // 10])
+
+    attack, rng = CanaryExposure(rows=300), np.random.default_rng(3)
+    for _ in range(5):
+        leak = attack.run(target_of(tenth, 400, rng=rng), rng=rng)
+        assert leak.p_value < 1e-3
+        assert leak.control.value < 0.05 < leak.rate.value
+        assert attack.run(target_of(stranger, 400, rng=rng), rng=rng).p_value > 1e-3
+
+
+def test_claims_are_as_many_as_stated_and_a_coin_makes_as_many() -> None:
+    rng = np.random.default_rng(4)
+    attack = CanaryExposure(canaries=200, releases=5, rows=50, claims=0.1)
+    found = attack.run(target_of(stranger, 60, rng=rng), rng=rng)
+    assert found.successes + found.control_successes == 5 * 20
+    assert found.trials + found.control_trials == 5 * 200
+    # 500 tosses of chance 0.1: five standard errors.
+    assert found.baseline.value == pytest.approx(0.1, abs=0.07)
+
+
 def test_copies_are_inserted_together() -> None:
     seen = []
 
@@ -37,11 +62,13 @@ def test_copies_are_inserted_together() -> None:
     attack = CanaryExposure(canaries=10, copies=3, releases=2, rows=50)
     rng = np.random.default_rng(1)
     attack.run(target_of(refit, 80, rng=rng), rng=rng)
+    # The release itself, two with records inserted and one without.
+    assert len(seen) == 4
     assert all((size - 50) % 3 == 0 and size >= 50 for size in seen[1:])
-    assert len(set(seen[1:])) <= 2
+    assert seen[-1] == 50
 
 
-@pytest.mark.parametrize("field", ["canaries", "copies", "releases", "rows"])
+@pytest.mark.parametrize("field", ["canaries", "copies", "releases", "rows", "claims"])
 def test_parameters_out_of_range_are_named(field: str) -> None:
     with pytest.raises(InvalidValueError, match=field):
         CanaryExposure(**{field: 0})

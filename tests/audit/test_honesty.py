@@ -20,7 +20,7 @@ MOST = int(binom.isf(1e-3, AUDITS, bench.ALPHA))
     [
         bench.fitted("independent", "gdp", Neighbouring.ADD_REMOVE),
         bench.fitted("independent", "gdp", Neighbouring.REPLACE),
-        bench.trained(1.0, Neighbouring.ADD_REMOVE),
+        bench.trained(1.0, 4.0, Neighbouring.ADD_REMOVE),
     ],
     ids=lambda mechanism: mechanism.name,
 )
@@ -41,4 +41,4 @@ def test_rates_taken_for_bounds_are_found_out(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_there_are_twenty_mechanisms() -> None:
-    assert len(bench.FITS) + len(bench.REPLACED) + len(bench.RATES) + 1 >= 20
+    assert len(bench.FITS) + len(bench.REPLACED) + len(bench.TRAININGS) + 1 >= 20

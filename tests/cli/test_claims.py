@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from dpsynth.audit.planted.noises import Faulty
 from tests.cli.running import runner
 
 SCHEMA = """
@@ -62,6 +64,21 @@ def test_one_run_says_what_it_is(say) -> None:
     assert "not a certificate" in said
 
 
+def test_one_run_without_noise_contradicts_the_claim(
+    say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*, rng: np.random.Generator) -> Faulty:
+        return Faulty(rng=rng, spread=0.01)
+
+    monkeypatch.setattr("dpsynth.audit.one_run.ResearchNoise", silent)
+    code, said = say("audit", "independent", "--epsilon", "1", "--one-run", "--out", "v.json")
+    assert code == 1
+    assert "VIOLATED" in said
+    report = json.loads((tmp_path / "v.json").read_text())
+    assert report["violated"]
+    assert report["epsilon_lower"] > 1.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -77,6 +94,20 @@ def test_one_run_says_what_it_is(say) -> None:
         (("os:getcwd",), "--schema is None"),
         (("os:getcwd", "--schema", "s.toml"), "has no attribute 'fit'"),
         (("os:getcwd", "--one-run"), "--one-run"),
+        (("mst", "--one-run", "--table", "d.csv", "--schema", "s.toml"), "left out with --one-run"),
+        (("mst", "--one-run", "--runs", "300"), "--runs is 300, but it must be left out"),
+        (("mst", "--one-run", "--records", "1"), "--records is 1, but it must be left out"),
+        (("mst", "--one-run", "--black-box"), "--black-box is True, but it must be left out"),
+        (("mst", "--one-run", "--cache", "kept"), "--cache is 'kept', but it must be left out"),
+        (("--command", COPY, "--one-run"), "--command is 'cp"),
+        (("mst", "--one-run", "--relation", "replace"), "relation is 'replace'"),
+        (("mst", "--cache", "kept"), "left out without --black-box"),
+        (("mst", "--workers", "2"), "left out without --black-box"),
+        (("mst", "--records", "2"), "--records is 2, but it must be left out without --table"),
+        (
+            ("os:getcwd", "--schema", "s.toml", "--accountant", "gdp"),
+            "--accountant is 'gdp', but it must be left out",
+        ),
         (("--command", "tool {input}", "--schema", "s.toml"), "says {output}"),
         (("--command", "nosuchtool {input} {output}", "--schema", "s.toml"), "nosuchtool"),
         (("--command", COPY), "--schema is None"),
