@@ -18,11 +18,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from dpsynth.audit.attack import Attack, AttackTarget, Refit
-from dpsynth.audit.questions import label
-from dpsynth.audit.secrets import dealt
-from dpsynth.audit.shadows import ShadowAttack
-from dpsynth.audit.singling_out import SinglingOut
+from dpsynth.attacks.attack import Attack, AttackTarget, Refit
+from dpsynth.attacks.questions import label
+from dpsynth.attacks.secrets import dealt
+from dpsynth.attacks.shadows import ShadowAttack
+from dpsynth.attacks.singling_out import SinglingOut
 from dpsynth.data.table import Table
 from dpsynth.registry import ATTACKS, DATASETS
 from dpsynth.report.tables import Grid

@@ -13,10 +13,10 @@ from time import perf_counter, process_time
 
 import numpy as np
 
-from dpsynth.audit.attack import matched_target
-from dpsynth.audit.holdout import check_control
-from dpsynth.audit.questions import run_attacks
-from dpsynth.audit.singling_out import SinglingOut
+from dpsynth.attacks.attack import matched_target
+from dpsynth.attacks.holdout import check_control
+from dpsynth.attacks.questions import run_attacks
+from dpsynth.attacks.singling_out import SinglingOut
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 from dpsynth.registry import ATTACKS, DATASETS

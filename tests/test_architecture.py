@@ -119,6 +119,14 @@ ALLOWED: dict[str, set[str]] = {
         "generators",
         "evaluation",
     },
+    "attacks": {
+        "errors",
+        "data",
+        "pgm",
+        "generators",
+        "evaluation",
+        "audit.statistics",
+    },
     "third_party": {"errors", "atomic", "data"},
     "harness": {
         "errors",
@@ -133,6 +141,7 @@ ALLOWED: dict[str, set[str]] = {
         "synthesis",
         "evaluation",
         "audit",
+        "attacks",
         "preparation",
         "third_party",
     },

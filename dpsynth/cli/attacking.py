@@ -12,8 +12,8 @@ from dpsynth.cli.output import UNPROTECTED, write_json
 from dpsynth.errors import DpsynthError, FileError, InvalidValueError
 
 if TYPE_CHECKING:
-    from dpsynth.audit.attack import Attack, AttackTarget, Question, Refit
-    from dpsynth.audit.questions import Finding
+    from dpsynth.attacks.attack import Attack, AttackTarget, Question, Refit
+    from dpsynth.attacks.questions import Finding
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
 
@@ -70,9 +70,9 @@ def attack(
     """
     import numpy as np
 
-    from dpsynth.audit.attack import matched_target
-    from dpsynth.audit.holdout import check_control
-    from dpsynth.audit.questions import answer, by_question, run_attacks
+    from dpsynth.attacks.attack import matched_target
+    from dpsynth.attacks.holdout import check_control
+    from dpsynth.attacks.questions import answer, by_question, run_attacks
     from dpsynth.data.schema import Schema
 
     for path in (html, out):
@@ -114,7 +114,7 @@ def _records(path: str, schema: "Schema") -> "Table":
 def _attacks(
     names: tuple[str, ...], secrets: tuple[str, ...], *, can_refit: bool
 ) -> "list[Attack]":
-    from dpsynth.audit.singling_out import SinglingOut
+    from dpsynth.attacks.singling_out import SinglingOut
     from dpsynth.registry import ATTACKS
 
     classes = [ATTACKS.get(name) for name in names or ATTACKS]
@@ -206,7 +206,7 @@ def _print_page(
 
 def _cells(finding: "Finding") -> tuple[str, ...]:
     """Return what stands under `_HEADS`."""
-    from dpsynth.audit.questions import interval
+    from dpsynth.attacks.questions import interval
 
     result = finding.result
     return (

@@ -25,7 +25,7 @@ def attack_rows(cell: Cell, train: "Table", holdout: "Table", synthetic: "Table"
         holdout: records that it never saw; controls are drawn from both at equal size.
         synthetic: the release.
     """
-    from dpsynth.audit.attack import matched_target
+    from dpsynth.attacks.attack import matched_target
 
     assert cell.dataset is not None
     rng = np.random.default_rng(cell.stream("attack split", cell.dataset.name))

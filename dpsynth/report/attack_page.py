@@ -8,8 +8,8 @@ from dpsynth.report.files import write_files
 from dpsynth.report.pages import render
 
 if TYPE_CHECKING:
-    from dpsynth.audit.attack import Rate
-    from dpsynth.audit.questions import Finding
+    from dpsynth.attacks.attack import Rate
+    from dpsynth.attacks.questions import Finding
 
 
 def write_attack_page(

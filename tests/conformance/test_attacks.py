@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dpsynth.audit.attack import Attack, AttackTarget, Question
+from dpsynth.attacks.attack import Attack, AttackTarget, Question
 from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, Schema
 from dpsynth.data.table import Table
 from dpsynth.registry import ATTACKS
-from tests.audit.releases import copier, half_copier, stranger, target_of
+from tests.attacks.releases import copier, half_copier, stranger, target_of
 
 
 @pytest.fixture(params=list(ATTACKS))

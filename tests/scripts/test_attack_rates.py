@@ -5,15 +5,15 @@ import pytest
 from attack_rates import chosen, copies, diluted, rates, unrelated
 from scipy.stats import binom
 
-from dpsynth.audit.attack import Attack
-from dpsynth.audit.attribute_inference import AttributeInference
-from dpsynth.audit.candidates import CandidateAttack
-from dpsynth.audit.domias import Domias
-from dpsynth.audit.exact_copies import ExactCopies
-from dpsynth.audit.gen_lra import GenLra
-from dpsynth.audit.linear_reconstruction import LinearReconstruction
-from dpsynth.audit.mama_mia import MamaMia
-from dpsynth.audit.ranked_reconstruction import RankedReconstruction
+from dpsynth.attacks.attack import Attack
+from dpsynth.attacks.attribute_inference import AttributeInference
+from dpsynth.attacks.candidates import CandidateAttack
+from dpsynth.attacks.domias import Domias
+from dpsynth.attacks.exact_copies import ExactCopies
+from dpsynth.attacks.gen_lra import GenLra
+from dpsynth.attacks.linear_reconstruction import LinearReconstruction
+from dpsynth.attacks.mama_mia import MamaMia
+from dpsynth.attacks.ranked_reconstruction import RankedReconstruction
 from dpsynth.registry import ATTACKS
 from tests.evaluation.laws import draw
 
