@@ -31,13 +31,15 @@ def test_a_second_sweep_is_refused_until_the_first_is_dead(tmp_path: Path) -> No
     with subprocess.Popen(
         [sys.executable, "-c", HOLDING, str(store.path)], stdout=subprocess.PIPE, text=True
     ) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "held\n"
-        assert f"process {first.pid} on " in (holder(store.path) or "")
-        with pytest.raises(FileError, match=f"in use by process {first.pid} on .* since .*UTC"):
-            next(run_sweep(make_plan_of(make_cell()), store, progress=Progress(io.StringIO())))
-        assert not (store.path / "plan.json").exists()
-        first.send_signal(signal.SIGKILL)
+        try:
+            assert first.stdout is not None
+            assert first.stdout.readline() == "held\n"
+            assert f"process {first.pid} on " in (holder(store.path) or "")
+            with pytest.raises(FileError, match=f"in use by process {first.pid} on .* since .*UTC"):
+                next(run_sweep(make_plan_of(make_cell()), store, progress=Progress(io.StringIO())))
+            assert not (store.path / "plan.json").exists()
+        finally:
+            first.send_signal(signal.SIGKILL)
     assert holder(store.path) is None
     with locked(store.path):
         pass
