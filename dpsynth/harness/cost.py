@@ -49,11 +49,12 @@ def estimate(cells: Sequence[Cell], store: Store, *, workers: int) -> Estimate:
     """
     known = _Known()
     known.learn(store.everything())
-    if any(known.of(cell) is None for cell in cells):
+    judged = [known.of(cell) for cell in cells]
+    if None in judged:
         for folder in sorted(store.path.absolute().parent.glob("*/plan.json")):
             if folder.parent != store.path.absolute():
                 known.learn(Store(folder.parent).everything())
-    judged = [known.of(cell) for cell in cells]
+        judged = [known.of(cell) for cell in cells]
     found = [cost for cost in judged if cost is not None]
     return Estimate(
         alike=sum(cost.alike for cost in found),

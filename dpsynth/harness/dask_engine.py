@@ -152,7 +152,7 @@ def _wanted(worker: Any, key: str) -> Callable[[], bool]:
     return wanted
 
 
-_checked: dict[str, None] = {}
+_checked: set[str] = set()  # sweeps
 
 
 def _check_same(
@@ -178,7 +178,7 @@ def _check_same(
     if code_hash(chosen) != planned.code:
         rule = "this worker has other code than the sweep was planned with; install the same there"
         raise ClusterError(worker, rule)
-    _checked[sweep] = None
+    _checked.add(sweep)
 
 
 @cache

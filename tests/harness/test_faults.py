@@ -12,11 +12,11 @@ from time import monotonic, sleep
 
 import pytest
 
-from dpsynth.harness.config import Experiment, Limits
+from dpsynth.harness.config import Limits
 from dpsynth.harness.progress import Progress
 from dpsynth.harness.store import Store, read
 from dpsynth.harness.sweep import Plan, run_sweep
-from tests.harness.cells import make_cell
+from tests.harness.cells import make_cell, make_plan_of
 from tests.harness.faulty import MARKS, MEMORY_MB, STATUS, attempts, fate, faulty
 from tests.harness.processes import alive, wait_until_gone
 
@@ -28,18 +28,8 @@ KILLS = 20
 
 
 def plan(cells: int, *, timeout_seconds: float) -> Plan:
-    first = make_cell()
-    assert first.dataset is not None
-    experiment = Experiment(
-        name="faults",
-        datasets=(first.dataset,),
-        generators=(first.generator,),
-        epsilons=(first.epsilon,),
-        limits=Limits(timeout_seconds=timeout_seconds, memory_mb=MEMORY_MB),
-    )
-    return Plan(
-        experiment=experiment, cells=tuple(make_cell(seed=i) for i in range(cells)), skipped=()
-    )
+    limits = Limits(timeout_seconds=timeout_seconds, memory_mb=MEMORY_MB)
+    return make_plan_of(*(make_cell(seed=i) for i in range(cells)), limits=limits)
 
 
 @pytest.fixture

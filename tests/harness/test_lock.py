@@ -12,12 +12,11 @@ from pathlib import Path
 import pytest
 
 from dpsynth.errors import FileError
-from dpsynth.harness.config import Experiment
 from dpsynth.harness.lock import holder, locked
 from dpsynth.harness.progress import Progress
 from dpsynth.harness.store import Store
-from dpsynth.harness.sweep import Plan, run_sweep
-from tests.harness.cells import make_cell
+from dpsynth.harness.sweep import run_sweep
+from tests.harness.cells import make_cell, make_plan_of
 
 HOLDING = (
     "import sys, time; from pathlib import Path; from dpsynth.harness.lock import locked\n"
@@ -27,27 +26,20 @@ HOLDING = (
 )
 
 
-def plan() -> Plan:
-    cell = make_cell()
-    assert cell.dataset is not None
-    experiment = Experiment(
-        name="x", datasets=(cell.dataset,), generators=(cell.generator,), epsilons=(1.0,)
-    )
-    return Plan(experiment=experiment, cells=(cell,), skipped=())
-
-
 def test_a_second_sweep_is_refused_until_the_first_is_dead(tmp_path: Path) -> None:
     store = Store(tmp_path / "out")
     with subprocess.Popen(
         [sys.executable, "-c", HOLDING, str(store.path)], stdout=subprocess.PIPE, text=True
     ) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "held\n"
-        assert f"process {first.pid} on " in (holder(store.path) or "")
-        with pytest.raises(FileError, match=f"in use by process {first.pid} on .* since .*UTC"):
-            next(run_sweep(plan(), store, progress=Progress(io.StringIO())))
-        assert not (store.path / "plan.json").exists()
-        first.send_signal(signal.SIGKILL)
+        try:
+            assert first.stdout is not None
+            assert first.stdout.readline() == "held\n"
+            assert f"process {first.pid} on " in (holder(store.path) or "")
+            with pytest.raises(FileError, match=f"in use by process {first.pid} on .* since .*UTC"):
+                next(run_sweep(make_plan_of(make_cell()), store, progress=Progress(io.StringIO())))
+            assert not (store.path / "plan.json").exists()
+        finally:
+            first.send_signal(signal.SIGKILL)
     assert holder(store.path) is None
     with locked(store.path):
         pass

@@ -4,12 +4,12 @@ import io
 import json
 import os
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from dpsynth.errors import FileError, InvalidValueError
-from dpsynth.harness.config import Experiment
 from dpsynth.harness.progress import Progress
 from dpsynth.harness.query import query
 from dpsynth.harness.record import Record, encode
@@ -17,20 +17,14 @@ from dpsynth.harness.row import CLAIM, check
 from dpsynth.harness.statement import stated
 from dpsynth.harness.store import Store, read
 from dpsynth.harness.sweep import Plan, look_at, run_sweep
-from tests.harness.cells import make_cell
+from tests.harness.cells import make_cell, make_plan_of
 from tests.harness.misbehaving import behave
 
 NAMES = ["Ergebnisse für Prüfung", "結果 🗒", "a b'c\"d", "with [brackets] and *", "-n"]
 
 
 def plan(*names: str) -> Plan:
-    cells = tuple(make_cell(name) for name in names)
-    first = make_cell()
-    assert first.dataset is not None
-    experiment = Experiment(
-        name="x", datasets=(first.dataset,), generators=(first.generator,), epsilons=(1.0,)
-    )
-    return Plan(experiment=experiment, cells=cells, skipped=())
+    return make_plan_of(*(make_cell(name) for name in names))
 
 
 def sweep(wanted: Plan, store: Store) -> list[str]:
@@ -94,8 +88,6 @@ def test_a_store_of_an_earlier_version_is_read_and_goes_on(tmp_path: Path) -> No
     body = json.loads(file.read_text())["body"]
     assert body.pop("claim") == {}
     text = json.dumps(body, separators=(",", ":"))
-    from hashlib import sha256
-
     file.write_text(f'{{"sha256":"{sha256(text.encode()).hexdigest()}","body":{text}}}\n')
     (tmp_path / "plan.json").write_text(json.dumps({"cells": [cell.id], "skipped": []}))
     assert read(tmp_path)["value"].tolist() == [0.5]

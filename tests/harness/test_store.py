@@ -13,11 +13,10 @@ import pandas as pd
 import pytest
 
 from dpsynth.errors import FileError
-from dpsynth.harness.config import Experiment
 from dpsynth.harness.progress import Progress
 from dpsynth.harness.store import Record, Store, read
-from dpsynth.harness.sweep import Plan, run_sweep
-from tests.harness.cells import make_cell
+from dpsynth.harness.sweep import run_sweep
+from tests.harness.cells import make_cell, make_plan_of
 
 CELL = make_cell()
 RECORD = Record(
@@ -88,11 +87,7 @@ def test_rows_of_another_version_are_one_sentence_and_stay(
     digest = hashlib.sha256(body.encode()).hexdigest()
     path.write_text(f'{{"sha256":"{digest}","body":{body}}}\n')
     before = {p: p.read_bytes() for p in store.path.rglob("*") if p.is_file()}
-    assert CELL.dataset is not None
-    experiment = Experiment(
-        name="x", datasets=(CELL.dataset,), generators=(CELL.generator,), epsilons=(CELL.epsilon,)
-    )
-    plan = Plan(experiment=experiment, cells=(CELL,), skipped=())
+    plan = make_plan_of(CELL)
     for reading in (
         lambda: store.read_cell(CELL.id),
         lambda: store.damaged(CELL.id),
