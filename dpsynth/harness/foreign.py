@@ -28,6 +28,7 @@ def foreign_rows(cell: Cell, watch: Stopwatch) -> list[Row]:
     assert cell.dataset is not None
     assert cell.program is not None
     watch.enter("load")
+    words = cell.program.command(cell.folder)
     train, holdout, target = read_split(cell)
     rng = np.random.default_rng(cell.stream("decoding", cell.dataset.name))
     order = _order(cell, len(train))
@@ -35,12 +36,11 @@ def foreign_rows(cell: Cell, watch: Stopwatch) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="dpsynth-") as name:
         folder = Path(name)
         place_order(folder, train, order)
-        command = [*cell.program.command(cell.folder), name]
         watch.enter("fit")
         around = surroundings(os.environ, seed=order.seed, isolated=cell.program.is_ours)
         where = folder if cell.program.is_ours else cell.folder
         run = run_program(
-            command, name=label, folder=where, environment=around, records=folder, echo=True
+            [*words, name], name=label, folder=where, environment=around, records=folder, echo=True
         )
         watch.enter("sample")
         schema = train.schema
