@@ -10,8 +10,7 @@ import numpy as np
 
 from dpsynth.harness.attacks import attack_rows
 from dpsynth.harness.cell import Cell, Stopwatch
-from dpsynth.harness.fingerprint import load_dataset
-from dpsynth.harness.release import generation_seed, split, utility_rows
+from dpsynth.harness.release import generation_seed, read_split, utility_rows
 from dpsynth.harness.row import Row
 from dpsynth.privacy.calibration import zcdp_rho
 from dpsynth.third_party.contract import Answer, Order, place_order, take_delivery
@@ -23,32 +22,32 @@ def foreign_rows(cell: Cell, watch: Stopwatch) -> list[Row]:
 
     Raises:
         ThirdPartyError: it fails, or leaves what the contract does not allow.
-        FileError, UnknownNameError, DataError: records that do not fit the schema.
+        FileError, UnknownNameError, DataError: records that do not fit the schema, or a data set
+            that has changed since the cell was planned.
     """
     assert cell.dataset is not None
     assert cell.program is not None
     watch.enter("load")
-    dataset = load_dataset(cell.dataset, cell.folder)
-    train, holdout = split(dataset.table, cell.holdout, cell.stream("split", cell.dataset.name))
+    words = cell.program.command(cell.folder)
+    train, holdout, target = read_split(cell)
     rng = np.random.default_rng(cell.stream("decoding", cell.dataset.name))
     order = _order(cell, len(train))
     label = cell.generator.label
     with tempfile.TemporaryDirectory(prefix="dpsynth-") as name:
         folder = Path(name)
         place_order(folder, train, order)
-        command = [*cell.program.command(cell.folder), name]
         watch.enter("fit")
         around = surroundings(os.environ, seed=order.seed, isolated=cell.program.is_ours)
         where = folder if cell.program.is_ours else cell.folder
         run = run_program(
-            command, name=label, folder=where, environment=around, records=folder, echo=True
+            [*words, name], name=label, folder=where, environment=around, records=folder, echo=True
         )
         watch.enter("sample")
         schema = train.schema
         made = take_delivery(folder, schema, name=label, rows=order.rows, rng=rng)
     watch.enter("evaluate")
     synthetic, answer = made
-    rows = list(utility_rows(cell, train, holdout, synthetic, dataset.target))
+    rows = list(utility_rows(cell, train, holdout, synthetic, target))
     if cell.attacks:
         watch.enter("attack")
         rows += attack_rows(cell, train, holdout, synthetic)

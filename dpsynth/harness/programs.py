@@ -4,12 +4,12 @@ command of the user's own."""
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, final
 
-from dpsynth.errors import FileError, InvalidValueError
+from dpsynth.errors import FileError, InvalidValueError, ThirdPartyError
 from dpsynth.parameters import convert
 from dpsynth.third_party.catalogue import Peer, find_peer
 from dpsynth.third_party.environments import Environment, environments_folder
@@ -28,7 +28,7 @@ class Program:
     """
 
     name: str
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str]
 
     @property
     def is_ours(self) -> bool:
@@ -47,16 +47,19 @@ class Program:
             folder: where relative paths of a command start.
 
         Raises:
-            ThirdPartyError: its environment is not made.
+            ThirdPartyError: its environment is not made, or its files are others by now.
+            FileError: a file that its command names and that cannot be read.
         """
+        if find_program(self.name, folder) != self:  # changed since, or others on this host
+            raise ThirdPartyError(
+                label_of(self.name), "the cell was planned with other files of it"
+            )
         if not self.is_ours:
             first, *rest = _words(self.name)
             first = _found(first, folder) if "/" in first else first  # else it is on the PATH
             return [first, *(_found(word, folder) for word in rest)]
         peer = _peer(self.name)
-        environment = environment_of(peer)
-        environment.check_ready()
-        return [str(environment.python), str(peer.adapter)]
+        return [str(environment_of(peer).python), str(peer.adapter)]
 
 
 def environment_of(peer: Peer, folder: Path | None = None) -> Environment:

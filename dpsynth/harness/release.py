@@ -32,13 +32,8 @@ if TYPE_CHECKING:
 
 def release_rows(cell: Cell, watch: Stopwatch) -> "tuple[list[Row], Receipt]":
     """Return the rows of a release cell and the receipt of its fit."""
-    assert cell.dataset is not None
     watch.enter("load")
-    dataset = load_dataset(cell.dataset, cell.folder)
-    if dataset.sha256 != cell.fingerprint.data:  # changed since, or another file on this host
-        rule = f"the cell was planned with records of checksum {cell.fingerprint.data[:12]}"
-        raise DataError(None, f"the checksum {dataset.sha256[:12]}", rule)
-    train, holdout = split(dataset.table, cell.holdout, cell.stream("split", cell.dataset.name))
+    train, holdout, target = read_split(cell)
     watch.enter("fit")
     generator = build_generator(cell.generator.name, cell.generator.parameters)
     choice = cell.generator.preparation
@@ -58,11 +53,27 @@ def release_rows(cell: Cell, watch: Stopwatch) -> "tuple[list[Row], Receipt]":
     if choice is not None:  # judged under what the data set's own schema says
         synthetic = clipped(train.schema, synthetic.frame)
     watch.enter("evaluate")
-    rows = list(utility_rows(cell, train, holdout, synthetic, dataset.target))
+    rows = list(utility_rows(cell, train, holdout, synthetic, target))
     if cell.attacks:
         watch.enter("attack")
         rows += attack_rows(cell, train, holdout, synthetic)
     return rows, synthesis.receipt
+
+
+def read_split(cell: Cell) -> "tuple[Table, Table, Target | None]":
+    """Return (train, hold-out, what metrics predict) of the records that `cell` was planned with.
+
+    Raises:
+        FileError: a missing file.
+        DataError: records that do not fit their schema, that are others by now, or too few.
+    """
+    assert cell.dataset is not None
+    dataset = load_dataset(cell.dataset, cell.folder)
+    if dataset.sha256 != cell.fingerprint.data:  # changed since, or another file on this host
+        rule = f"the cell was planned with records of checksum {cell.fingerprint.data[:12]}"
+        raise DataError(None, f"the checksum {dataset.sha256[:12]}", rule)
+    parts = split(dataset.table, cell.holdout, cell.stream("split", cell.dataset.name))
+    return *parts, dataset.target
 
 
 def forgotten(schema: "Schema", choice: Forgotten) -> OpenSchema:

@@ -90,7 +90,7 @@ def _order(contender: Contender, task: Mapping[str, Any]) -> Order:
         epsilon=epsilon,
         delta=delta,
         relation="add_remove",
-        rho=zcdp_rho(epsilon, delta),
+        rho=zcdp_rho(epsilon, delta) if delta > 0 else None,
         seed=task["seed"],
         rows=task["rows"],
     )

@@ -101,6 +101,27 @@ def test_its_release_is_judged_on_the_split_of_the_experiment(tmp_path: Path) ->
     assert (rows["peak_rss_mb of the program"].value or 0) > 30
 
 
+def test_records_that_changed_since_the_plan_are_refused(tmp_path: Path) -> None:
+    """The program is not even started: its folder would hold the wrong records."""
+    (cell,) = planned(tmp_path, f"open({str(tmp_path / 'began')!r}, 'w')\n" + adapter(CODES)).cells
+    TABLE.frame.iloc[::-1].to_csv(tmp_path / "data.csv", index=False)
+    with pytest.raises(DpsynthError, match="planned with records of checksum"):
+        run_cell(cell)
+    assert not (tmp_path / "began").exists()
+
+
+def test_a_program_that_changed_since_the_plan_is_refused(tmp_path: Path, toy: Path) -> None:
+    make_ready(toy)
+    own, peer = planned(tmp_path, adapter(CODES), generators=f'{THEIRS}, "env:toy/copy"').cells
+    for cell, file in ((own, tmp_path / "theirs.py"), (peer, toy / "adapter.py")):
+        before = run_cell(cell)
+        file.write_text(adapter(CODES) + "# changed\n")
+        with pytest.raises(DpsynthError, match="planned with other files"):
+            run_cell(cell)
+        file.write_text(adapter(CODES))
+        assert by_metric(run_cell(cell).rows)["tvd_2way"] == by_metric(before.rows)["tvd_2way"]
+
+
 def test_what_is_not_run_on_it_is_told(tmp_path: Path) -> None:
     plan = planned(tmp_path, adapter(CODES), more="[audit]\nruns = 100")
     assert [cell.kind for cell in plan.cells] == ["third_party"]

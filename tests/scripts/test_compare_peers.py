@@ -96,6 +96,13 @@ def test_what_goes_wrong_is_told_in_a_line(peer: Any, tmp_path: Path) -> None:
     assert gone(int(noted.read_text()))
 
 
+@pytest.mark.parametrize("delta", [0.0, 1e-9])
+def test_pure_privacy_can_be_asked_for(delta: float) -> None:
+    task = {"rows": 2, "seed": 0, "target": None, "epsilon": 1.0, "delta": delta}
+    order = running._order(Contender(project="ours", mechanism="mst"), task)
+    assert (order.rho is None) == (delta == 0)
+
+
 def test_a_peer_without_a_release_is_a_row() -> None:
     with pytest.raises(running.PeerError, match="no release"):
         running.prepare(Contender(project="x", mechanism="y", absent="no release"))
