@@ -131,7 +131,8 @@ def test_a_spent_budget_refuses_everything(
     opened.histogram("x", CELLS, sigma=opened.sigma_for(opened.remaining * 0.999999), label="all")
     spent = opened.ledger.entries
     touched = list[str]()
-    for owner, names in ((ResearchNoise, ("gaussian", "laplace")), (FrameColumns, ("numbers",))):
+    drawn, records = (ResearchNoise, ("gaussian", "laplace")), (FrameColumns, ("numbers", "texts"))
+    for owner, names in (drawn, records):
         for name in names:
             whole = getattr(owner, name)
 
