@@ -49,6 +49,9 @@ Array: TypeAlias = NDArray[np.float64]
 # Exact draws made at once: one alone costs as much as hundreds.
 _DRAWN = 2**10
 
+# Texts are kept as bytes: an array of texts would cut them at their last zeros.
+_PACKED = np.uint8
+
 
 @final
 class PrivateColumns:
@@ -221,9 +224,8 @@ class PrivateColumns:
             kept = asked.released(counts, noise, pricing)
             return kept, (counts + noise)[kept].astype(np.float64)
 
-        texts = self._records.texts(name)
-
         def drawn() -> list[NDArray[Any]]:
+            texts = self._records.texts(name)
             if texts is not None:
                 kept, noisy = released(texts.counts)
                 return [_packed([texts.texts[int(i)] for i in kept]), noisy]
@@ -236,7 +238,7 @@ class PrivateColumns:
 
         query = ColumnValues(name=name, asked=asked)
         values, noisy = self._answered(f"frequent values of {name}", event, query, drawn)
-        return (values if texts is None else _unpacked(values)), noisy
+        return (_unpacked(values) if values.dtype == _PACKED else values), noisy
 
     def tree(
         self, name: str, lower: float, upper: float, *, amount: float, narrowest: float
@@ -332,8 +334,8 @@ class PrivateColumns:
 
 
 def _packed(texts: list[str]) -> NDArray[np.uint8]:
-    """Return texts as bytes, which an array of texts would cut at their last zeros."""
-    return np.frombuffer(json.dumps(texts).encode(), dtype=np.uint8)
+    """Return texts as bytes."""
+    return np.frombuffer(json.dumps(texts).encode(), dtype=_PACKED)
 
 
 def _unpacked(packed: NDArray[np.uint8]) -> tuple[str, ...]:

@@ -47,6 +47,22 @@ def door(
     return PrivateColumns(frame, schema, of, noise=noise, accountant=accountant)
 
 
+def watch(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that will say what was drawn or looked at."""
+    touched = list[str]()
+    drawn, records = (ResearchNoise, ("gaussian", "laplace")), (FrameColumns, ("numbers", "texts"))
+    for owner, names in (drawn, records):
+        for name in names:
+            whole = getattr(owner, name)
+
+            def watched(*of: Any, whole: Any = whole, name: str = name, **named: Any) -> Any:
+                touched.append(name)
+                return whole(*of, **named)
+
+            monkeypatch.setattr(owner, name, watched)
+    return touched
+
+
 def test_cells_sort_values() -> None:
     values = np.array([-5.0, -0.5, 0.0, 1.0, 2.5, 7.0, 99.0, np.nan])
     assert CELLS.codes(values).tolist() == [0, 0, 3, 1, 2, 4, 2, 5]
@@ -130,16 +146,7 @@ def test_a_spent_budget_refuses_everything(
     opened = door(np.arange(500.0))
     opened.histogram("x", CELLS, sigma=opened.sigma_for(opened.remaining * 0.999999), label="all")
     spent = opened.ledger.entries
-    touched = list[str]()
-    for owner, names in ((ResearchNoise, ("gaussian", "laplace")), (FrameColumns, ("numbers",))):
-        for name in names:
-            whole = getattr(owner, name)
-
-            def watched(*of: Any, whole: Any = whole, name: str = name, **named: Any) -> Any:
-                touched.append(name)
-                return whole(*of, **named)
-
-            monkeypatch.setattr(owner, name, watched)
+    touched = watch(monkeypatch)
     with pytest.raises(BudgetExceededError):
         ask(opened)
     assert opened.ledger.entries == spent
