@@ -96,14 +96,7 @@ def door(
     make_accountant(name, budget)  # refuses what no ledger could hold, before the data are read
     chosen.check_noise(name)
     rules = read_schema(data, schema)
-    if isinstance(rules, OpenSchema) and not chosen.needs_plan and name not in ADAPTIVE:
-        if accountant is not None:
-            raise _fixed_plans(name)
-        name = "zcdp"  # what is bought of an open schema depends on answers
-    if chosen.needs_plan and name in ADAPTIVE:
-        # Else columns would be bought before it turns out.
-        rule = "training needs one of fixed plans, 'pld' or 'rdp'"
-        raise UnsupportedEventError(name, "DP-SGD", rule)
+    name = fitting_accountant(chosen, accountant, is_open=isinstance(rules, OpenSchema))
     files = stored_files(data, out_of_core=out_of_core, cluster=cluster)
     if chosen.trains and files is not None:
         where = "in a file" if cluster is None else "on a cluster"
@@ -126,6 +119,28 @@ def door(
             chosen=chosen if chosen.needs_plan else None,
             before=before,
         )
+
+
+def fitting_accountant(chosen: "Algorithm", accountant: str | None, *, is_open: bool) -> str:
+    """Return the name of the accountant that a fit of a generator, `chosen`, takes.
+
+    Args:
+        accountant: the name that was asked for; None: what suits.
+        is_open: whether the schema leaves something to be bought.
+
+    Raises:
+        UnsupportedEventError: one that cannot price what is wanted.
+    """
+    name = accountant or chosen.accountant
+    if is_open and not chosen.needs_plan and name not in ADAPTIVE:
+        if accountant is not None:
+            raise _fixed_plans(name)
+        name = "zcdp"  # what is bought of an open schema depends on answers
+    if chosen.needs_plan and name in ADAPTIVE:
+        # Else columns would be bought before it turns out.
+        rule = "training needs one of fixed plans, 'pld' or 'rdp'"
+        raise UnsupportedEventError(name, "DP-SGD", rule)
+    return name
 
 
 def stored_files(

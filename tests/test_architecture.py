@@ -145,7 +145,15 @@ ALLOWED: dict[str, set[str]] = {
         "preparation",
         "third_party",
     },
-    "recommendation": {"errors", "registry", "parameters", "privacy", "data", "generators"},
+    "recommendation": {
+        "errors",
+        "registry",
+        "parameters",
+        "privacy",
+        "data",
+        "generators",
+        "opening.fitting_accountant",
+    },
     "report": {"errors", "harness.store", "privacy.receipt"},
 }
 # The base install and `import dpsynth` stay light: these load only where they are used.

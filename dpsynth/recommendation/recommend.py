@@ -8,8 +8,9 @@ from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.schema import Schema
 from dpsynth.errors import DpsynthError, UnknownNameError
 from dpsynth.generators.base import check_installed
+from dpsynth.opening import fitting_accountant
 from dpsynth.parameters import construct
-from dpsynth.privacy.accountant import ADAPTIVE, make_accountant
+from dpsynth.privacy.accountant import make_accountant
 from dpsynth.privacy.budget import Budget
 from dpsynth.recommendation.advice import BASELINE, Advice
 from dpsynth.recommendation.benchmark import COSTS, METRICS, Benchmark
@@ -118,7 +119,7 @@ def recommend(
             upper=upper,
             seconds=float(seconds[name]),
             memory_mb=float(memory[name]),
-            refused=_refusal(name, budget, accountant)
+            refused=_refusal(name, budget, accountant, is_open=isinstance(schema, OpenSchema))
             or _beyond([(float(cost[name]), most, unit) for cost, most, unit in limits]),
         )
         for name, (score, lower, upper) in advice.scores(features).items()
@@ -139,16 +140,15 @@ def recommend(
     )
 
 
-def _refusal(name: str, budget: Budget, accountant: str | None) -> str | None:
+def _refusal(name: str, budget: Budget, accountant: str | None, *, is_open: bool) -> str | None:
     """Return why a generator cannot be fitted here with this budget; None: it can."""
     try:
         generator = construct(GENERATORS.get(name), {}, owner=name)
         check_installed(generator)
-        chosen = accountant or ("pure" if budget.delta == 0 else generator.accountant)
+        asked = accountant or ("pure" if budget.delta == 0 else None)
+        chosen = fitting_accountant(generator, asked, is_open=is_open)
         generator.check_noise(chosen)
         make_accountant(chosen, budget)
-        if generator.needs_plan and chosen in ADAPTIVE:
-            return f"training needs an accountant of fixed plans, not {chosen!r}"
     except DpsynthError as error:
         return str(error)
     return None

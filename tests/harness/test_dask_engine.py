@@ -95,8 +95,8 @@ def test_rows_are_those_of_a_local_sweep(dask: Cluster, tmp_path: Path) -> None:
 
 def test_faults_are_records_and_the_workers_live_on(dask: Cluster) -> None:
     many = cells_of(600)
-    cells = [c for f in STATUS for c in [c for c in many if fate(c.id, 0) == f][:2]]
-    fates = {cell.id: fate(cell.id, 0) for cell in cells}
+    cells = [c for f in STATUS for c in [c for c in many if fate(c.seed, 0) == f][:2]]
+    fates = {cell.id: fate(cell.seed, 0) for cell in cells}
     assert set(fates.values()) == set(STATUS)
     patient = engine(dask.address, faulty, timeout_seconds=20.0, memory_mb=MEMORY_MB)
     records = {record.cell: record for record in patient.run(cells)}
@@ -129,7 +129,7 @@ def test_a_worker_under_a_nanny_may_have_processes(dask: Cluster) -> None:
     dask.add_worker("--nanny")
     dask.have_workers(1)
     (record,) = engine(dask.address, faulty, timeout_seconds=60.0).run(
-        [next(c for c in cells_of(20) if fate(c.id, 0) == "well")]
+        [next(c for c in cells_of(20) if fate(c.seed, 0) == "well")]
     )
     assert record.error is None
     dask.workers[0].send_signal(signal.SIGTERM)  # so that the nanny ends its worker

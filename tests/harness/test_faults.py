@@ -60,7 +60,7 @@ def test_every_fault_is_a_record_of_its_kind(tmp_path: Path, marks: Path) -> Non
     wanted, store = plan(cells, timeout_seconds=20.0), Store(tmp_path / "out")
     subprocess.run(command(cells, store.path, timeout_seconds=20.0), check=True, timeout=900)
     assert wait_until_gone(f"{MARKS}={marks}", seconds=30) == []
-    fates = {cell.id: fate(cell.id, 0) for cell in wanted.cells}
+    fates = {cell.id: fate(cell.seed, 0) for cell in wanted.cells}
     assert set(fates.values()) == set(STATUS), "every fault is met"
     records = {record.cell: record for record in store.records()}
     assert {c: r.status for c, r in records.items()} == {c: STATUS[f] for c, f in fates.items()}
@@ -78,7 +78,7 @@ def test_every_fault_is_a_record_of_its_kind(tmp_path: Path, marks: Path) -> Non
 def test_a_parent_killed_twenty_times_loses_and_repeats_nothing(
     tmp_path: Path, marks: Path
 ) -> None:
-    cells, lot, kills = 60, random.Random(20), 0
+    cells, lot, kills = 120, random.Random(20), 0
     wanted, store = plan(cells, timeout_seconds=4.0), Store(tmp_path / "out")
     begun, kept, finished = seen(wanted, store, marks)
     while len(finished) < cells:
@@ -87,8 +87,8 @@ def test_a_parent_killed_twenty_times_loses_and_repeats_nothing(
         )
         killed = kills < KILLS
         if killed:
-            await_progress(process, marks, cells=lot.randint(0, 6))
-            sleep(lot.uniform(0, 0.3))
+            await_progress(process, marks, cells=lot.randint(0, 3))
+            sleep(lot.uniform(0, 0.1))
             process.send_signal(signal.SIGKILL)
             kills += 1
         process.wait(timeout=600)

@@ -119,6 +119,19 @@ def test_an_accountant_that_a_budget_has_no_use_for_is_refused() -> None:
     assert all("delta" in (p.refused or "") for p in refused.prospects)
 
 
+def test_an_accountant_that_an_open_schema_has_no_use_for_is_refused() -> None:
+    opened = OpenSchema(columns=(*SCHEMA.columns, OpenText(name="t", most=50, missing=False)))
+
+    def advice(schema: Schema | OpenSchema, accountant: str | None) -> Recommendation:
+        known = invented(lawful=True)
+        return recommend(schema, BUDGET, rows=80_000, accountant=accountant, benchmark=known)
+
+    assert advice(opened, None).generator == advice(SCHEMA, "pld").generator == "two_stage"
+    refused = advice(opened, "pld")
+    assert refused.generator is None
+    assert all("fixed plans only" in (p.refused or "") for p in refused.prospects)
+
+
 def test_facts_unlike_any_that_were_measured_are_named() -> None:
     wide = Schema(
         columns=tuple(CategoricalColumn(name=f"c{i}", categories=(0, 1)) for i in range(300))
