@@ -122,7 +122,7 @@ def seen(
 
 def await_progress(process: subprocess.Popen[bytes], marks: Path, *, cells: int) -> None:
     """Wait until so many further cells have begun, or the process has ended."""
-    before, deadline = len(list(marks.iterdir())), monotonic() + 60
+    before, deadline = len(list(marks.iterdir())), monotonic() + 300
     while len(list(marks.iterdir())) < before + cells and process.poll() is None:
         assert monotonic() < deadline
         sleep(0.01)
