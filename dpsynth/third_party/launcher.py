@@ -34,7 +34,8 @@ class Output:
             self.tail = (self.tail + chunk)[-TAIL:]
             if self._copied < COPIED:
                 self._copied += len(chunk)
-                os.write(1, chunk)
+                with suppress(OSError):  # a full disk: the program must not wait for it
+                    os.write(1, chunk)
 
 
 class Guard:

@@ -1,5 +1,6 @@
 """Programs of others: they end when they should, and what they said is not lost."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from time import monotonic, sleep
 import pytest
 
 from dpsynth.errors import ThirdPartyError
-from dpsynth.third_party.process import Finished, run_program, surroundings
+from dpsynth.third_party.process import LAUNCHER, Finished, run_program, surroundings
 from tests.third_party.adapters import ENDINGS
 
 PARENT = """
@@ -51,6 +52,19 @@ def test_how_it_ends_is_told(tmp_path: Path, name: str) -> None:
     notes = getattr(error.value, "__notes__", [])
     assert bool(notes) == (name == "crashes")
     assert all("loading" in note and "Traceback" in note for note in notes)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_a_full_log_does_not_hold_a_program_up(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    words = [str(LAUNCHER), str(figures), "20", "", *python("print('x' * 2**18)")]
+    with (
+        open("/dev/full", "w") as full,
+        subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE, stdout=full) as process,
+    ):
+        assert process.wait(timeout=60) == 0
+    told = json.loads(figures.read_text())
+    assert (told["code"], told["late"], len(told["tail"])) == (0, False, 8000)
 
 
 def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
