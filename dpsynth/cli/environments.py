@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 _place = click.option(
     "--path",
-    envvar="DPSYNTH_ENVIRONMENTS",
     metavar="FOLDER",
     help="Where environments are; by default $DPSYNTH_ENVIRONMENTS, or the user's cache.",
 )
@@ -77,7 +76,6 @@ def remove(name: str, path: str | None) -> None:
 
 
 def _environment(name: str, path: str | None) -> "Environment":
-    from dpsynth.harness.programs import environment_of
     from dpsynth.third_party.catalogue import find_peer
 
-    return environment_of(find_peer(name), None if path is None else Path(path).absolute())
+    return find_peer(name).environment(None if path is None else Path(path).absolute())

@@ -12,7 +12,6 @@ from typing import Any, final
 from dpsynth.errors import FileError, InvalidValueError, ThirdPartyError
 from dpsynth.parameters import convert
 from dpsynth.third_party.catalogue import Peer, find_peer
-from dpsynth.third_party.environments import Environment, environments_folder
 
 ENVIRONMENT, COMMAND = "env:", "command:"
 
@@ -59,22 +58,7 @@ class Program:
             first = _found(first, folder) if "/" in first else first  # else it is on the PATH
             return [first, *(_found(word, folder) for word in rest)]
         peer = _peer(self.name)
-        return [str(environment_of(peer).python), str(peer.adapter)]
-
-
-def environment_of(peer: Peer, folder: Path | None = None) -> Environment:
-    """Return the environment of `peer`.
-
-    Args:
-        peer: the third party.
-        folder: where environments are; by default `environments_folder`.
-    """
-    return Environment(
-        name=peer.name,
-        requirements=peer.requirements,
-        pythons=peer.pythons,
-        home=(folder or environments_folder()) / peer.name,
-    )
+        return [str(peer.environment().python), str(peer.adapter)]
 
 
 def is_program(name: str) -> bool:
@@ -139,7 +123,7 @@ def find_program(name: str, folder: Path) -> Program:
     """
     if name.startswith(ENVIRONMENT):
         peer = _peer(name)
-        environment_of(peer).check_ready()
+        peer.environment().check_ready()
         return Program(name=name, files=peer.digests())
     words = _words(name)
     named = {word: folder / word for word in words[1:] if (folder / word).is_file()}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, final
 
 from dpsynth.errors import UnknownNameError
+from dpsynth.third_party.environments import Environment, environments_folder
 
 PEERS = Path(__file__).parent / "peers"
 
@@ -59,6 +60,19 @@ class Peer:
         """Raise UnknownNameError for a mechanism that it does not have."""
         if name not in self.mechanisms:
             raise UnknownNameError(f"mechanism of {self.name}", name, self.mechanisms)
+
+    def environment(self, folder: Path | None = None) -> Environment:
+        """Return its environment, which may not be made yet.
+
+        Args:
+            folder: where environments are; by default `environments_folder`.
+        """
+        return Environment(
+            name=self.name,
+            requirements=self.requirements,
+            pythons=self.pythons,
+            home=(folder or environments_folder()) / self.name,
+        )
 
     def digests(self) -> dict[str, str]:
         """Return what its results depend on: the name of each file, and its SHA-256."""

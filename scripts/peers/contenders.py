@@ -5,7 +5,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, final
 
-from dpsynth.harness.programs import environment_of
 from dpsynth.third_party.catalogue import find_peer, known_peers
 from dpsynth.third_party.environments import Environment, environments_folder
 
@@ -52,7 +51,7 @@ class Contender:
         if self.project == "ours":
             return None
         if self.project in known_peers():
-            return environment_of(find_peer(self.project))
+            return find_peer(self.project).environment()
         pins, home = HERE / f"{self.project}.txt", environments_folder() / self.project
         return Environment(name=self.project, requirements=pins, pythons=("3.11",), home=home)
 

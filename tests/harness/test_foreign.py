@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from dpsynth.errors import DpsynthError
-from dpsynth.harness import programs
 from dpsynth.harness.cell import Cell, run_cell
 from dpsynth.harness.config import Experiment, Limits
 from dpsynth.harness.engine import LocalEngine
@@ -68,7 +67,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def make_ready(toy: Path) -> None:
-    environment = programs.environment_of(catalogue.find_peer("toy"))
+    environment = catalogue.find_peer("toy").environment()
     (environment.home / "bin").mkdir(parents=True, exist_ok=True)
     environment.python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     environment.python.chmod(0o755)
