@@ -83,7 +83,8 @@ class Environment:
                 the last lines of the installer are told.
             FileError: something else is in its folder, or the place is not writable.
         """
-        if self.home.exists() and any(self.home.iterdir()) and not self._made_here:
+        taken = self.home.exists() and (not self.home.is_dir() or any(self.home.iterdir()))
+        if taken and not self._made_here:
             raise FileError(self.home, "it is no environment, so nothing is put in its place")
         uv = shutil.which("uv")
         base = None if uv else find_python(self.pythons, who=self.name)

@@ -100,6 +100,15 @@ def test_a_cuda_build_is_refused_unless_it_is_wanted(
     assert made.state == "ready"
 
 
+def test_a_file_in_its_place_is_left_alone(pins: Path) -> None:
+    made = environment(pins)
+    made.home.write_text("years of work")
+    for act in (made.create, made.remove):
+        with pytest.raises(FileError, match="it is no environment"):
+            act()
+    assert made.home.read_text() == "years of work"
+
+
 def test_what_is_no_environment_is_left_alone(pins: Path) -> None:
     made = environment(pins)
     with pytest.raises(FileError, match="no such environment"):
