@@ -1,16 +1,16 @@
 """Releases that someone else made: judged like others, under a claim that nobody checked."""
 
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 import msgspec
 
 from dpsynth.data.files import load_file
-from dpsynth.errors import FileError, InvalidValueError, UnknownNameError
+from dpsynth.errors import InvalidValueError, UnknownNameError
 from dpsynth.harness.attacks import attack_rows
 from dpsynth.harness.cell import Cell, Fingerprint, Stopwatch
+from dpsynth.harness.checksum import file_hash
 from dpsynth.harness.config import Choice, DatasetChoice
 from dpsynth.harness.fingerprint import code_hash, library_versions, load_dataset
 from dpsynth.harness.record import Record
@@ -98,7 +98,7 @@ class Judge:
         watch.enter("load")
         dataset = self._load(choice)
         synthetic = load_file(file, dataset.table.schema)
-        cell = self._measured(self._cell(choice, claim, content=_content(file)), dataset)
+        cell = self._measured(self._cell(choice, claim, content=file_hash(Path(file))), dataset)
         train, holdout = self._split(cell, dataset)
         watch.enter("evaluate")
         cached = replace(cell, cache=self._store.path / "references")
@@ -182,10 +182,3 @@ class Judge:
 
 def _nobody(dataset: str, seed: int) -> Claim:
     return Claim(generator="nobody", dataset=dataset, epsilon=1.0, seed=seed)
-
-
-def _content(path: str | Path) -> str:
-    try:
-        return sha256(Path(path).read_bytes()).hexdigest()
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror})") from None

@@ -9,7 +9,7 @@ from sys import version_info
 from typing import TYPE_CHECKING
 
 import dpsynth
-from dpsynth.errors import FileError
+from dpsynth.harness.checksum import file_hash
 from dpsynth.harness.config import Choice, DatasetChoice
 from dpsynth.registry import ATTACKS, DATASETS, GENERATORS, METRICS, Registry
 
@@ -103,21 +103,12 @@ def load_dataset(choice: DatasetChoice, folder: Path) -> "Dataset":
     if choice.target is not None:
         table.schema.column(choice.target)
         target = Target(column=choice.target, above=choice.above, positive=choice.positive)
+    hashes = [bytes.fromhex(file_hash(p)) for p in (folder / choice.path, schema_path)]
     return Dataset(
         name=choice.name,
         table=table,
         target=target,
         citation="a file of the user's own",
         licence="unknown",
-        sha256=_file_hash(folder / choice.path, schema_path),
+        sha256=sha256(b"".join(hashes)).hexdigest(),
     )
-
-
-def _file_hash(*paths: Path) -> str:
-    digest = sha256()
-    for path in paths:
-        try:
-            digest.update(sha256(path.read_bytes()).digest())
-        except OSError as error:
-            raise FileError(path, f"cannot be read ({error.strerror})") from None
-    return digest.hexdigest()

@@ -5,11 +5,11 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, final
 
 from dpsynth.errors import FileError, InvalidValueError, ThirdPartyError
+from dpsynth.harness.checksum import file_hash
 from dpsynth.parameters import convert
 from dpsynth.third_party.catalogue import Peer, find_peer
 
@@ -133,7 +133,7 @@ def find_program(name: str, folder: Path) -> Program:
     scripts = [word for word in words[1:] if word.endswith(".py") and word not in named]
     if scripts:
         raise FileError(folder / scripts[0], "no such file")
-    return Program(name=name, files={word: _digest(path) for word, path in named.items()})
+    return Program(name=name, files={word: file_hash(path) for word, path in named.items()})
 
 
 def _peer(name: str) -> Peer:
@@ -164,10 +164,3 @@ def _found(word: str, folder: Path) -> str:
     """Return a word as a path from anywhere, where it names a file of the experiment's folder."""
     path = folder / word
     return str(path.absolute()) if path.is_file() else word
-
-
-def _digest(path: Path) -> str:
-    try:
-        return sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror})") from None
