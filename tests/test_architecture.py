@@ -152,6 +152,7 @@ ALLOWED: dict[str, set[str]] = {
         "privacy",
         "data",
         "generators",
+        "evaluation.intervals",
         "opening.fitting_accountant",
     },
     "report": {"errors", "harness.store", "privacy.receipt"},

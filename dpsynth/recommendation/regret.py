@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.evaluation.intervals import influence_error, student_interval
 from dpsynth.recommendation.benchmark import HIGHER_IS_BETTER
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LEVEL = 0.95
 
 
 @final
@@ -47,14 +45,19 @@ class Regret:
             families: of each block.
         """
         import pandas as pd
-        from scipy.stats import t
 
         means = pd.Series(regrets).groupby(np.asarray(families)).mean().to_numpy()
-        half = t.ppf((1 + LEVEL) / 2, len(means) - 1) * means.std(ddof=1) / sqrt(len(means))
+        over = student_interval(
+            float(means.mean()),
+            influence_error(means),
+            freedom=len(means) - 1,
+            minimum=0.0,
+            maximum=float("inf"),
+        )
         return cls(
-            mean=float(means.mean()),
-            lower=max(0.0, float(means.mean() - half)),
-            upper=float(means.mean() + half),
+            mean=over.value,
+            lower=over.lower,
+            upper=over.upper,
             worst=float(means.max()),
             families=len(means),
         )
