@@ -140,6 +140,10 @@ def _amount(within: list[Any]) -> None:
     within[0]["amount_of_entry"] = 0.05
 
 
+def _currency(within: list[Any]) -> None:
+    within[0]["currency"] = "rho"
+
+
 def _twice(within: list[Any]) -> None:
     within.append(within[0])
 
@@ -149,7 +153,7 @@ def _note(within: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "edit", [_entry, _beyond, _share, _event, _left_out, _amount, _twice, _note]
+    "edit", [_entry, _beyond, _share, _event, _left_out, _amount, _currency, _twice, _note]
 )
 def test_an_edited_breakdown_is_refused(edit: Any) -> None:
     record = json.loads(planned().receipt(mode="release").to_json())
