@@ -41,6 +41,22 @@ def test_a_fit_reaches_a_pair_and_keeps_the_columns(shifts: bool) -> None:
     assert np.abs(columns - SHARES).max() < 1e-3
 
 
+@pytest.mark.parametrize("shifts", [True, False])
+def test_columns_move_without_learning_by_shifts_alone(shifts: bool) -> None:
+    found = network()
+
+    def columns() -> np.ndarray:
+        mixture = found.mixture(1.0)
+        return np.concatenate([mixture.marginal((a,)) for a in DOMAIN.attributes])
+
+    before = columns()
+    found.fit(lambda laws: laws["a"].sum(), steps=20, learning_rate=1e-12, shifts=shifts)
+    moved = np.abs(columns() - before).max()
+    assert np.abs(before - SHARES).max() > 1e-2
+    assert (moved > 1e-2) == shifts
+    assert (np.abs(columns() - SHARES).max() < 1e-3) == shifts
+
+
 def test_hearsay_leaves_what_is_known_and_pulls_the_rest() -> None:
     laws, guess = network().laws(), np.outer(SHARES, SHARES)
     free = hearsay(DOMAIN, guess, [("a", "b", "c")], 0.01)
