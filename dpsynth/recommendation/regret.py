@@ -46,7 +46,8 @@ class Regret:
         """
         import pandas as pd
 
-        means = pd.Series(regrets).groupby(np.asarray(families)).mean().to_numpy()
+        grouped = pd.Series(regrets).groupby(np.asarray(families))
+        means = np.asarray(grouped.mean(), dtype=np.float64)
         over = student_interval(
             float(means.mean()),
             influence_error(means),
