@@ -67,7 +67,7 @@ class Answering:
         accountant = part_of(self.pricing.accountant, event)
         self.ledger.charge(label, event)
         own = Ledger(accountant)
-        self.ledger.opened(own)
+        self.ledger.opened(own, label, event)
         return replace(self, ledger=own, pricing=replace(self.pricing, accountant=accountant))
 
     def measure(

@@ -173,7 +173,7 @@ class PrivateColumns:
         rehearse(rehearsal)
         ledger.reserve(trial.plan[len(trial.ahead) :])
         self.ledger, self._paying = ledger, Ledger(part_of(accountant, part))
-        ledger.opened(self._paying)
+        ledger.opened(self._paying, label, part)
 
     def sigma_for(self, amount: float) -> float:
         """Return the standard deviation of the noise of a histogram that costs `amount`."""

@@ -209,10 +209,12 @@ class Ledger:
                 self._check_sampling(label, [*(e.event for e in self._entries), event])
             self._append(label, event, cost)
 
-    def opened(self, part: "Ledger") -> None:
-        """Note that what was charged last is spent through a ledger of its own, for `breakdowns`;
-        it is charged already, and costs nothing more."""
-        self._parts[len(self._entries) - 1] = part
+    def opened(self, part: "Ledger", label: str, event: Event) -> None:
+        """Note, for `breakdowns`, that a charge (the last of this label and event that is not noted
+        yet) is spent through a ledger of its own; it costs nothing more."""
+        with self._lock:
+            made = {i for i, e in enumerate(self._entries) if (e.label, e.event) == (label, event)}
+            self._parts[max(made - self._parts.keys())] = part
 
     def _planned_cost(self, label: str, event: Event) -> float:
         index = len(self._entries)

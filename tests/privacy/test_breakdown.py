@@ -32,7 +32,7 @@ def planned(*, opened: bool = True) -> Ledger:
     ledger.reserve([("dpsgd", SGD)])
     part = Ledger(part_of(accountant, PART))
     if opened:
-        ledger.opened(part)
+        ledger.opened(part, "preparation of 1 columns", PART)
     for label, event in ASKED:
         part.charge(label, event)
     ledger.charge("dpsgd", SGD)
@@ -102,6 +102,19 @@ def test_parts_of_filters_are_told_in_their_currency(name: str, part: Any, event
     assert found.currency == accountant.currency
     assert [each.share for each in found.purchases] == pytest.approx([0.25] * 2, rel=1e-6)
     assert any("50.00%" in line and "not used" in line for line in found.lines())
+
+
+def test_charges_in_between_leave_a_breakdown_with_its_entry() -> None:
+    accountant = make_accountant("gdp", Budget(epsilon=2.0, delta=1e-6))
+    ledger, event = Ledger(accountant), GdpEvent(mu=0.1)
+    for label in ("one", "two", "two"):
+        ledger.charge(label, event)
+    parts = [Ledger(part_of(accountant, event)) for _ in range(3)]
+    for part, label, asked in zip(parts, ("two", "one", "two"), "abc", strict=True):
+        ledger.opened(part, label, event)
+        part.charge(asked, GdpEvent(mu=0.05))
+    told = {one.entry: one.purchases[0].label for one in ledger.breakdowns()}
+    assert told == {0: "b", 1: "c", 2: "a"}
 
 
 def test_one_question_for_a_whole_part_needs_no_line() -> None:
