@@ -24,9 +24,11 @@ def family(pid: int | None) -> list[int]:
         return []
     found = [pid]
     for one in found:  # it grows as it is read
-        for file in Path("/proc").glob(f"{one}/task/*/children"):
-            with suppress(OSError, ValueError):
-                found += [int(child) for child in file.read_text().split()]
+        # A process may end between any two looks, and its folder with it.
+        with suppress(OSError):
+            for thread in list(Path(f"/proc/{one}/task").iterdir()):
+                with suppress(OSError):
+                    found += [int(child) for child in (thread / "children").read_text().split()]
     return found
 
 
