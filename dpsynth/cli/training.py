@@ -51,13 +51,16 @@ class TrainingDisplay:
             self._told = monotonic()
             left = f"about {progress.seconds_left:.0f} s left"
             where = f"{progress.phase}: step {progress.step} of {progress.steps}"
-            spent = rounded_up(progress.epsilon, digits=4)
+            spent = f"epsilon so far {rounded_up(progress.epsilon, digits=4)}"
             loss, gradient = _WORDS[progress.phase]
-            signals = (
-                f"{loss} {progress.trial_loss:.4g}, {gradient} "
-                f"{progress.gradient_norm:.3g}, epsilon so far {spent}"
-            )
-            print(f"{where}, {signals}, {left}", file=self._stream, flush=True)
+            parts = [
+                where,
+                *_signal(loss, progress.trial_loss, ".4g"),
+                *_signal(gradient, progress.gradient_norm, ".3g"),
+                spent,
+                left,
+            ]
+            print(", ".join(parts), file=self._stream, flush=True)
 
     def _bar(self, progress: "Progress") -> None:
         if self._bars is None:
@@ -66,11 +69,12 @@ class TrainingDisplay:
         if self._task is None:
             self._task = self._bars.add_task(progress.phase, total=progress.steps, note="")
         loss = "trial loss" if progress.phase == "training" else "distance"
-        note = (
-            f"{loss} {progress.trial_loss:.3g}, gradient {progress.gradient_norm:.3g}, "
-            f"ε {rounded_up(progress.epsilon, digits=3)}"
-        )
-        self._bars.update(self._task, completed=progress.step, note=note)
+        parts = [
+            *_signal(loss, progress.trial_loss, ".3g"),
+            *_signal("gradient", progress.gradient_norm, ".3g"),
+            f"ε {rounded_up(progress.epsilon, digits=3)}",
+        ]
+        self._bars.update(self._task, completed=progress.step, note=", ".join(parts))
         if progress.step == progress.steps:
             self._task = None
 
@@ -92,3 +96,7 @@ class TrainingDisplay:
             TextColumn("{task.fields[note]}", markup=False),
             console=Console(file=self._stream),
         )
+
+
+def _signal(words: str, value: float | None, form: str) -> list[str]:
+    return [] if value is None else [f"{words} {value:{form}}"]

@@ -2,7 +2,9 @@
 
 The watcher is a context variable, so that no signature of `fit` carries it. Nothing of a batch is
 told: the loss is that of rows that are no records, the gradient the noisy one, and epsilon the
-bound of the ledger. Wall time is outside the guarantee, as everywhere.
+bound of the ledger. Where a checkpoint does not keep what was drawn, a second run draws anew, and
+what was seen of the first would be a release of its own: only public facts are told there. Wall
+time is outside the guarantee, as everywhere.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,8 +35,9 @@ class Progress:
         trial_loss: mean loss at a few rows drawn uniformly from the domain, which are no records.
             It shows a run that diverges; that one learns cannot be seen on such rows. In replays
             how far the mean gradient of fakes was from what the critic was told (L2), at the step
-            of the game that was replayed last.
-        gradient_norm: L2 norm of the last noisy gradient; in replays of the generator's own.
+            of the game that was replayed last. None where nobody may see it.
+        gradient_norm: L2 norm of the last noisy gradient; in replays of the generator's own. None
+            where nobody may see it.
         epsilon: bound on what an observer of all answers so far has learned, at the budget's delta;
             rounded up to the next step at which it was computed. Replays add nothing to it.
         seconds_left: of this phase, at its pace so far.
@@ -44,8 +47,8 @@ class Progress:
 
     step: int
     steps: int
-    trial_loss: float
-    gradient_norm: float
+    trial_loss: float | None
+    gradient_norm: float | None
     epsilon: float
     seconds_left: float
     phase: Phase = "training"
@@ -82,9 +85,12 @@ class Reporter:
     Args:
         ledger: the run's, which has been charged for it last.
         steps: of the plan.
+        shown: whether loss and gradient are told; not where they come from draws that a checkpoint
+            does not keep.
     """
 
-    def __init__(self, ledger: "Ledger", steps: int) -> None:
+    def __init__(self, ledger: "Ledger", steps: int, *, shown: bool = True) -> None:
+        self._shown = shown
         self._watcher = _WATCHER.get()
         self._trajectory = ledger.trajectories()[-1] if self._watcher else None
         self._begin("training", steps)
@@ -113,7 +119,7 @@ class Reporter:
         if elapsed - self._told < _PAUSE and step < self._steps:
             return
         self._told = elapsed
-        loss, norm = signals()
+        loss, norm = signals() if self._shown else (None, None)
         paid = step if self._phase == "training" else self._trajectory.steps[-1]
         told = Progress(
             step=step,

@@ -51,7 +51,7 @@ def test_watchers_hear_of_every_step_and_change_nothing(
         np.testing.assert_array_equal(array, unwatched.arrays()[name])
     numbers = [[x for x in astuple(p) if not isinstance(x, str)] for p in told]
     assert np.isfinite(numbers).all()
-    assert all(p.gradient_norm > 0 and p.trial_loss >= 0 for p in told[12:])
+    assert all(p.gradient_norm and p.trial_loss is not None for p in told[12:])
     replays = [(p.step, p.steps, p.epsilon) for p in told if p.phase == "replays"]
     expected = getattr(generator, "replays", 0)
     whole = pytest.approx(private.ledger.epsilon_spent())
@@ -65,20 +65,34 @@ def test_watchers_hear_of_every_step_and_change_nothing(
     assert epsilons == sorted(epsilons)
     assert 0 < epsilons[0] < epsilons[-1] == pytest.approx(private.ledger.epsilon_spent())
     assert told[-1].seconds_left == 0.0
-    assert all(p.gradient_norm > 0 for p in told)
+    assert all(p.gradient_norm for p in told)
 
 
 @pytest.mark.slow
-def test_nobody_hears_of_training_that_a_checkpoint_does_not_keep(
-    every_step: None, tmp_path: Path
+@pytest.mark.parametrize(
+    ("generator", "steps"),
+    [
+        (DpGan(steps=12, hidden=8, latent=2, batch=16, replays=3), 15),
+        (Anchored(steps=12, features=20), 12),
+    ],
+    ids=["dpgan", "anchored"],
+)
+def test_of_training_that_a_checkpoint_does_not_keep_only_public_facts_are_told(
+    generator: Generator, steps: int, every_step: None, tmp_path: Path
 ) -> None:
     told: list[Progress] = []
-    gan = DpGan(steps=12, hidden=8, latent=2, batch=16, replays=3)
-    path = tmp_path / "c"
     dpsynth.synthesize(
-        TABLE, generator=gan, epsilon=3.0, seed=3, progress=told.append, checkpoint=path
+        TABLE,
+        generator=generator,
+        epsilon=3.0,
+        seed=3,
+        progress=told.append,
+        checkpoint=tmp_path / "c",
     )
-    assert told == []
+    assert len(told) == steps
+    assert {(p.trial_loss, p.gradient_norm) for p in told} == {(None, None)}
+    assert told[-1].step == told[-1].steps
+    assert told[-1].seconds_left == 0.0
 
 
 @pytest.mark.slow
@@ -108,6 +122,20 @@ def test_without_a_terminal_there_is_a_line_now_and_then(monkeypatch: pytest.Mon
         "epsilon so far 0.75, about 8 s left"
         for step in (20, 40)
     ]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_nobody_may_see_is_left_out(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(display, "_LINES_APART", 0.0)
+    stream = Terminal() if terminal else io.StringIO()
+    with TrainingDisplay(stream).showing() as watcher:
+        watcher(replace(reported(5), trial_loss=None, gradient_norm=None))
+    said = stream.getvalue()
+    assert "None" not in said
+    assert "loss" not in said
+    assert "gradient" not in said
+    assert ("ε 0.75" if terminal else "step 5 of 50, epsilon so far 0.75, about 8 s left") in said
 
 
 class Terminal(io.StringIO):

@@ -164,14 +164,13 @@ def play(
     draws = torch.Generator().manual_seed(int(rng.integers(2**62)))
     judging = torch.optim.Adam(critic.parameters(), lr=game.critic_rate, betas=_BETAS)
     making = torch.optim.Adam(maker.parameters(), lr=free.learning_rate, betas=_BETAS)
-    reporter = Reporter(private.ledger, plan.steps)
+    reporter = Reporter(private.ledger, plan.steps, shown=not session.keeps)
     average = WeightAverage(maker, decay=free.average_decay)
     transcript = Transcript(critic, steps=plan.steps)
     for step in range(plan.steps):
         session.step()
         transcript.note()
-        if not session.keeps:  # what is not kept may be drawn anew: it is shown to nobody
-            reporter.report(step + 1, lambda: (session.trial_loss(), gradient_norm(critic)))
+        reporter.report(step + 1, lambda: (session.trial_loss(), gradient_norm(critic)))
         less = public(players.fakes(game.batch, draws), draws)
         for parameter, total in zip(critic.parameters(), less, strict=True):
             assert parameter.grad is not None  # the session sets it
@@ -186,7 +185,7 @@ def play(
             average.update()
     average.apply()
     session.check()
-    replays = None if session.keeps else reporter.replaying(game.replays)
+    replays = reporter.replaying(game.replays)
     _replay(transcript, public, players, game, replays, draws=draws, rng=rng)
 
 
@@ -195,7 +194,7 @@ def _replay(
     public: GhostClippedSum,
     players: Players,
     game: Game,
-    reporter: Reporter | None,
+    reporter: Reporter,
     *,
     draws: "torch.Generator",
     rng: np.random.Generator,
@@ -228,8 +227,7 @@ def _replay(
         making.step()
         dependence.data.mul_(exp(-game.replay_decay * making.param_groups[0]["lr"]))
         average.update()
-        if reporter is not None:
-            reporter.report(step + 1, lambda: (length(missed), gradient_norm(maker)))  # noqa: B023
+        reporter.report(step + 1, lambda: (length(missed), gradient_norm(maker)))  # noqa: B023
     average.apply()
 
 

@@ -242,14 +242,13 @@ class _Descent:
         layers: Any = linear_layers(blank).to(device)
         session = private.dpsgd(self.plan)
         session.attach(layers, chain_loss(chain, _outputs(blank)), rows=max(rows, 1.0), rng=rng)
-        reporter = Reporter(private.ledger, self.plan.steps)
+        reporter = Reporter(private.ledger, self.plan.steps, shown=not session.keeps)
         sums = {place: np.zeros(layer.weight.shape) for place, layer in layers.items()}
         weights = list(blank.weights)
         quantiles = self._quantiles(blank)
         for step in range(1, self.plan.steps + 1):
             session.step()
-            if not session.keeps:  # what is not kept may be drawn anew: it is shown to nobody
-                reporter.report(step, lambda: (session.trial_loss(), gradient_norm(layers)))
+            reporter.report(step, lambda: (session.trial_loss(), gradient_norm(layers)))
             for place, layer in layers.items():
                 sums[place] -= self.rate * layer.weight.grad.double().cpu().numpy()
                 threshold = self.rate * self.noise * sqrt(step) * quantiles[int(place)]
