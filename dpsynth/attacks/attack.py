@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias, final
 
 import numpy as np
 
+from dpsynth.attacks.excess import excess
 from dpsynth.audit.statistics import clopper_pearson
 from dpsynth.errors import InvalidValueError
 
@@ -207,19 +208,18 @@ class AttackResult:
     def risk(self) -> Rate:
         """What the release adds: (attack - control) / (1 - control), at least -1.
 
-        The interval joins one-sided ends of both rates at half the error each, so that it covers at
-        the stated level or more.
-
-        Reference: M. Giomi, F. Boenisch, C. Wehmeyer and B. Tasnadi, A Unified Framework for
-        Quantifying Privacy Risk in Synthetic Data (2023), equation 2.
+        Its lower end is above 0 by chance in alpha / 2 of cases at most (`excess`).
         """
-        attack = _rate(self.successes, self.trials, self.alpha / 2)
-        control = _rate(self.control_successes, self.control_trials, self.alpha / 2)
-        return Rate(
-            value=_excess(attack.value, control.value),
-            lower=_excess(attack.lower, control.upper),
-            upper=_excess(attack.upper, control.lower),
+        if not (self.trials and self.control_trials):
+            return Rate(value=0.0, lower=-1.0, upper=1.0)
+        found = excess(
+            self.successes,
+            self.trials,
+            self.control_successes,
+            self.control_trials,
+            alpha=self.alpha,
         )
+        return Rate(value=float(found.value), lower=float(found.lower), upper=float(found.upper))
 
     @property
     def alarm(self) -> bool:
@@ -287,9 +287,3 @@ def _rate(successes: int, trials: int, alpha: float) -> Rate:
         return Rate(value=0.0, lower=0.0, upper=1.0)
     interval = clopper_pearson(successes, trials, alpha=alpha)
     return Rate(value=successes / trials, lower=interval.lower, upper=interval.upper)
-
-
-def _excess(attack: float, control: float) -> float:
-    if control == 1:
-        return 0.0 if attack == 1 else -1.0
-    return max((attack - control) / (1 - control), -1.0)
