@@ -22,12 +22,12 @@ class Lira(ShadowAttack):
     Scenario: the attacker holds the release, knows the mechanism and its budget, and knows every
     record of the training table except whether each of some targets was among them. For each target
     they fit a Gaussian to the logarithm of the density that shadow releases without it have there,
-    and claim membership where the release is unlikely dense, by the threshold that tells members of
-    the shadows best. This is the original's offline attack: shadows with the target are too few to
-    say how they differ, and that they are denser is known. All targets share one variance, which is
-    the original's advice for few shadows. Success: the claim "member" of a target that was one.
-    Baseline: the same claim by the toss of a coin. Control: the claim "member" of a target in
-    releases that it was not used for.
+    and claim membership where the release is unlikely dense, by the threshold at which claims on
+    shadows go with membership most. This is the original's offline attack: shadows with the target
+    are too few to say how they differ, and that they are denser is known. All targets share one
+    variance, which is the original's advice for few shadows. Success: the claim "member" of a
+    target that was one. Baseline: the same claim by the toss of a coin. Control: the claim "member"
+    of a target in releases that it was not used for.
 
     Args: as of `ShadowAttack`; errors too.
     """
@@ -59,6 +59,9 @@ class Lira(ShadowAttack):
 def exceedance(density: NDArray[np.float64], member: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return how many deviations each density is above its mean over shadows without the target.
 
+    A shadow without the target is compared with the others of its kind, since its nearness to a
+    mean that it is part of would tell it from the releases that the threshold is for.
+
     Args:
         density: releases x targets, the shadows first.
         member: shadows x targets.
@@ -71,4 +74,6 @@ def exceedance(density: NDArray[np.float64], member: NDArray[np.bool_]) -> NDArr
     mean = np.where(outside, shadows, 0).sum(axis=0) / count
     squares = np.where(outside, (shadows - mean) ** 2, 0).sum()
     variance = squares / max(int((count - 1).sum()), 1)
-    return (density - mean) / np.sqrt(variance + 1e-12)
+    score = (density - mean) / np.sqrt(variance + 1e-12)
+    score[: len(member)] *= np.where(outside, count / np.maximum(count - 1, 1), 1.0)
+    return score

@@ -25,9 +25,9 @@ class ShadowMembership(ShadowAttack):
     record of the training table except whether each of some targets was among them. They run the
     mechanism on tables with and without the targets, learn how features of releases differ (means,
     histograms, correlations, targeted queries, nearness), and claim membership from a release that
-    they did not train on, by the threshold that tells members of the shadows best. Success: the
-    claim "member" of a target that was one. Baseline: the same claim by the toss of a coin.
-    Control: the claim "member" of a target in releases that it was not used for.
+    they did not train on, by the threshold at which claims on shadows go with membership most.
+    Success: the claim "member" of a target that was one. Baseline: the same claim by the toss of a
+    coin. Control: the claim "member" of a target in releases that it was not used for.
 
     Args:
         queries: targeted queries, on one to four columns; one more is on all of them.

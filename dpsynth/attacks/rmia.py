@@ -24,9 +24,9 @@ class Rmia(ShadowAttack):
     of the population. What a release makes of a record, over what other releases make of it on
     average, is its ratio; the score is the share of population records whose ratio the target's
     outdoes. It asks for few shadows, as it compares records and not only releases. The threshold is
-    the one that tells members of the shadows best. Success: the claim
-    "member" of a target that was one. Baseline: the same claim by the toss of a coin. Control: the
-    claim "member" of a target in releases that it was not used for.
+    the one at which claims on shadows go with membership most. Success: the claim "member" of a
+    target that was one. Baseline: the same claim by the toss of a coin. Control: the claim "member"
+    of a target in releases that it was not used for.
 
     Args:
         population: control records that targets are compared with, at most.
