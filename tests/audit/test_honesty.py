@@ -9,7 +9,7 @@ from scipy.stats import binom
 from dpsynth.audit import verdict
 from dpsynth.privacy.budget import Neighbouring
 
-AUDITS, RUNS, SEED = 100, 2000, 11
+AUDITS, RUNS, SEED = 60, 2000, 11
 # Alpha is .05; an honest auditor exceeds this with probability below .001.
 MOST = int(binom.isf(1e-3, AUDITS, bench.ALPHA))
 
@@ -19,15 +19,16 @@ MOST = int(binom.isf(1e-3, AUDITS, bench.ALPHA))
     "mechanism",
     [
         bench.fitted("independent", "gdp", Neighbouring.ADD_REMOVE),
-        bench.fitted("independent", "gdp", Neighbouring.REPLACE),
+        bench.fitted("independent", "pure", Neighbouring.REPLACE),
         bench.trained(1.0, 4.0, Neighbouring.ADD_REMOVE),
     ],
     ids=lambda mechanism: mechanism.name,
 )
 def test_false_violations_are_rarer_than_alpha(mechanism: bench.Mechanism) -> None:
-    """100 audits of 2,000 test runs a world, seed 11. Control: half of the noise."""
+    """60 audits of 2,000 test runs a world, seed 11. Control: half of the noise, which must be
+    noticed in nine of ten, on the pairs of tables that an audit has by default."""
     assert mechanism.accused(AUDITS, RUNS, seed=SEED) <= MOST
-    assert mechanism.accused(AUDITS // 2, RUNS, seed=SEED, wrong=True) > MOST
+    assert mechanism.accused(AUDITS // 2, RUNS, seed=SEED, wrong=True) >= 0.9 * (AUDITS // 2)
 
 
 @pytest.mark.statistical
