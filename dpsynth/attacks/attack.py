@@ -254,6 +254,21 @@ class Attack(ABC):
         parts = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self)]
         return f"{self.name}({', '.join(parts)})"
 
+    @final
+    def _check_counts(self, **least: int) -> None:
+        """Refuse whole numbers among the parameters that are too small.
+
+        Args:
+            least: what a parameter must be at least, by name; 1 for all others.
+
+        Raises:
+            InvalidValueError: one is smaller.
+        """
+        for parameter in fields(self):
+            value, limit = getattr(self, parameter.name), least.get(parameter.name, 1)
+            if isinstance(value, int) and value < limit:
+                raise InvalidValueError(parameter.name, value, f"at least {limit}")
+
     @abstractmethod
     def run(self, target: AttackTarget, *, rng: np.random.Generator) -> AttackResult:
         """Attack the release and return what came of it.

@@ -56,8 +56,7 @@ class AttributeInference(Attack):
     tolerance: float = 0.05
 
     def __post_init__(self) -> None:
-        if self.targets < 1:
-            raise InvalidValueError("targets", self.targets, "at least 1")
+        self._check_counts()
         if not 0 <= self.tolerance < 1:
             raise InvalidValueError("tolerance", self.tolerance, "at least 0 and below 1")
         if self.secrets is not None:

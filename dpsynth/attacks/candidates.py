@@ -1,16 +1,16 @@
 """Membership from one release: candidates, half of whom were used, scored without a rerun."""
 
 from abc import abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.attacks.attack import Attack, AttackResult, AttackTarget, Question, ThreatModel
+from dpsynth.attacks.claims import check_share, surest
 from dpsynth.attacks.curve import LOW_FALSE_POSITIVE_RATE, area, low_rates
 from dpsynth.attacks.secrets import dealt
-from dpsynth.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
@@ -48,12 +48,8 @@ class CandidateAttack(Attack):
     references: int = 5000
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int) and value < 1:
-                raise InvalidValueError(field.name, value, "at least 1")
-        if not 0 < self.claims < 1:
-            raise InvalidValueError("claims", self.claims, "between 0 and 1")
+        self._check_counts()
+        check_share(self.claims)
 
     @abstractmethod
     def scores(
@@ -85,10 +81,7 @@ class CandidateAttack(Attack):
             target.control.take(others),
             rng=rng,
         )
-        # Equal scores, of which there are many where records repeat, rank in random order.
-        ranks = np.lexsort((rng.random(2 * size), -scores))
-        claim = np.zeros(2 * size, dtype=np.bool_)
-        claim[ranks[: max(round(self.claims * 2 * size), 1)]] = True
+        claim = surest(scores, self.claims, rng=rng)
         calibration, judged = np.array_split(scores[~member], 2)
         return AttackResult.counted(
             self,

@@ -107,6 +107,20 @@ def _placed(
     return placed
 
 
+def kernel_at(
+    points: "Table", *, population: "Table"
+) -> tuple[Kernel, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the kernel that a population sets, the points placed, and its width at each of them.
+
+    Args:
+        points: records.
+        population: other records, the reference of the kernel.
+    """
+    kernel = Kernel.of(points.schema.columns, plain_records(population))
+    placed = kernel.place(plain_records(points))
+    return kernel, placed, kernel.widths(placed)
+
+
 def release_densities(
     releases: Sequence["Table"], points: "Table", *, population: "Table"
 ) -> NDArray[np.float64]:
@@ -117,9 +131,7 @@ def release_densities(
         points: records.
         population: other records, the reference of the kernel.
     """
-    kernel = Kernel.of(points.schema.columns, plain_records(population))
-    placed = kernel.place(plain_records(points))
-    widths = kernel.widths(placed)
+    kernel, placed, widths = kernel_at(points, population=population)
     return np.array(
         [
             kernel.log_sum(placed, kernel.place(plain_records(r)), widths=widths) - np.log(len(r))

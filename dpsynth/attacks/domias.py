@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.attacks.candidates import CandidateAttack
-from dpsynth.attacks.density import Kernel
+from dpsynth.attacks.density import kernel_at
 from dpsynth.attacks.records import plain_records
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ class Domias(CandidateAttack):
         *,
         rng: np.random.Generator,  # noqa: ARG002
     ) -> NDArray[np.float64]:
-        kernel = Kernel.of(candidates.schema.columns, plain_records(reference))
-        points = kernel.place(plain_records(candidates))
-        widths = kernel.widths(points)
+        kernel, points, widths = kernel_at(candidates, population=reference)
         of_release, of_population = (
             kernel.log_sum(points, records, widths=widths)
             for records in (kernel.place(plain_records(release)), kernel.reference)

@@ -7,7 +7,6 @@ import numpy as np
 
 from dpsynth.attacks.attack import Attack, AttackResult, AttackTarget, Question, ThreatModel
 from dpsynth.attacks.records import plain_records, record_keys
-from dpsynth.errors import InvalidValueError
 
 
 @final
@@ -43,8 +42,7 @@ class ExactCopies(Attack):
     records: int = 20_000
 
     def __post_init__(self) -> None:
-        if self.records < 1:
-            raise InvalidValueError("records", self.records, "at least 1")
+        self._check_counts()
 
     def run(self, target: AttackTarget, *, rng: np.random.Generator) -> AttackResult:
         size = min(self.records, len(target.train), len(target.control))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.attacks.attack import Attack, AttackResult, AttackTarget, Question, ThreatModel
+from dpsynth.attacks.claims import check_share, surest
 from dpsynth.attacks.mama_mia import MamaMia
 from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
@@ -72,11 +73,8 @@ class CanaryExposure(Attack):
     claims: float = 0.05
 
     def __post_init__(self) -> None:
-        for field, least in (("canaries", 2), ("copies", 1), ("releases", 1), ("rows", 1)):
-            if getattr(self, field) < least:
-                raise InvalidValueError(field, getattr(self, field), f"at least {least}")
-        if not 0 < self.claims < 1:
-            raise InvalidValueError("claims", self.claims, "between 0 and 1")
+        self._check_counts(canaries=2)
+        check_share(self.claims)
 
     def run(self, target: AttackTarget, *, rng: np.random.Generator) -> AttackResult:
         if target.refit is None:
@@ -102,16 +100,12 @@ class CanaryExposure(Attack):
         found = [exposures(-f[i], -f[~i]) for f, i in zip(full, inserted, strict=True)]
         bits = np.concatenate(found)
         unused = int((~inserted).sum(axis=1).max())
-        # Equal ones rank in random order.
-        falling = np.lexsort((rng.random(full.shape), -full), axis=1)
-        claim = np.zeros(full.shape, dtype=np.bool_)
-        surest = max(round(self.claims * self.canaries), 1)
-        np.put_along_axis(claim, falling[:, :surest], values=True, axis=1)
+        claim = surest(full, self.claims, rng=rng)
         return AttackResult.counted(
             self,
             claim[inserted],
             claim[~inserted],
-            rng.random(int(inserted.sum())) < surest / self.canaries,
+            rng.random(int(inserted.sum())) < claim.mean(),
             measures={
                 "exposure": float(bits.mean()) if bits.size else 0.0,
                 "exposure_max": float(bits.max()) if bits.size else 0.0,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.attacks.candidates import CandidateAttack
-from dpsynth.attacks.density import Kernel
+from dpsynth.attacks.density import kernel_at
 from dpsynth.attacks.records import distances, plain_records
 
 if TYPE_CHECKING:
@@ -46,9 +46,8 @@ class GenLra(CandidateAttack):
         *,
         rng: np.random.Generator,  # noqa: ARG002
     ) -> NDArray[np.float64]:
-        kernel = Kernel.of(candidates.schema.columns, plain_records(reference))
-        points = kernel.place(plain_records(candidates))
-        widths = np.repeat(kernel.widths(points), count := min(self.neighbours, len(release)))
+        kernel, points, widths = kernel_at(candidates, population=reference)
+        widths = np.repeat(widths, count := min(self.neighbours, len(release)))
         synthetic = kernel.place(plain_records(release))
         near: list[NDArray[np.intp]] = []
         apart: list[NDArray[np.float32]] = []

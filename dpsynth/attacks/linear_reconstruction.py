@@ -11,7 +11,6 @@ from dpsynth.attacks.cells import salted
 from dpsynth.attacks.secrets import draw_people
 from dpsynth.data.columns import CategoricalColumn, Column
 from dpsynth.data.encoding import Codec
-from dpsynth.errors import InvalidValueError
 
 Codes = NDArray[np.integer[Any]]
 WAYS = (1, 2, 3, 4)
@@ -66,9 +65,7 @@ class LinearReconstruction(Attack):
     queries: int = 48
 
     def __post_init__(self) -> None:
-        for field in ("targets", "queries"):
-            if getattr(self, field) < 1:
-                raise InvalidValueError(field, getattr(self, field), "at least 1")
+        self._check_counts()
         if self.secrets is not None:
             object.__setattr__(self, "secrets", tuple(self.secrets))
 

@@ -60,9 +60,7 @@ class Linkability(Attack):
     known: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        for field in ("targets", "neighbours"):
-            if getattr(self, field) < 1:
-                raise InvalidValueError(field, getattr(self, field), "at least 1")
+        self._check_counts()
         if self.known is not None:
             object.__setattr__(self, "known", tuple(self.known))
 

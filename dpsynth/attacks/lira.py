@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.attacks.density import release_densities
-from dpsynth.attacks.shadows import ShadowAttack, split_point
+from dpsynth.attacks.shadows import ShadowAttack
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
@@ -39,7 +39,7 @@ class Lira(ShadowAttack):
         "target for the loss"
     )
 
-    def odds(
+    def scores(
         self,
         releases: Sequence["Table"],
         member: NDArray[np.bool_],
@@ -50,10 +50,7 @@ class Lira(ShadowAttack):
         rng: np.random.Generator,  # noqa: ARG002
     ) -> NDArray[np.float64]:
         density = release_densities(releases, targets, population=population)
-        score = exceedance(density, member)
-        if member.all() or not member.any():
-            return np.zeros_like(score)
-        return score - split_point(score[: len(member)], member)
+        return exceedance(density, member)
 
 
 def exceedance(density: NDArray[np.float64], member: NDArray[np.bool_]) -> NDArray[np.float64]:

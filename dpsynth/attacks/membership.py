@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dpsynth.attacks.membership_features import draw_queries, summarise, tracing_scores
 from dpsynth.attacks.records import plain_records
-from dpsynth.attacks.shadows import ShadowAttack, split_point
+from dpsynth.attacks.shadows import ShadowAttack
 from dpsynth.data.encoding import Codec
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class ShadowMembership(ShadowAttack):
     )
     queries: int = 64
 
-    def odds(
+    def scores(
         self,
         releases: Sequence["Table"],
         member: NDArray[np.bool_],
@@ -76,8 +76,7 @@ class ShadowMembership(ShadowAttack):
 
 
 def _log_odds(scores: NDArray[np.float64], member: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the log-odds of membership for each release and target, learned from shadows, less
-    those above which shadows tell members best."""
+    """Return the log-odds of membership for each release and target, learned from shadows."""
     from sklearn.linear_model import LogisticRegression
 
     releases, targets, families = scores.shape
@@ -86,5 +85,4 @@ def _log_odds(scores: NDArray[np.float64], member: NDArray[np.bool_]) -> NDArray
         return np.zeros((releases, targets))
     model = LogisticRegression(C=0.1)
     model.fit(scores[: len(member)].reshape(-1, families), known)
-    odds = model.decision_function(scores.reshape(-1, families)).reshape(releases, targets)
-    return odds - split_point(odds[: len(member)], member)
+    return model.decision_function(scores.reshape(-1, families)).reshape(releases, targets)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from dpsynth.attacks.attack import Attack, AttackResult, AttackTarget, Question, ThreatModel
 from dpsynth.attacks.dealing import permutation_p_value
 from dpsynth.data.encoding import Codec
-from dpsynth.errors import InvalidValueError
 
 Codes = NDArray[np.integer[Any]]
 
@@ -53,9 +52,7 @@ class RankedReconstruction(Attack):
     records: int = 10_000
 
     def __post_init__(self) -> None:
-        for field in ("claims", "records"):
-            if getattr(self, field) < 1:
-                raise InvalidValueError(field, getattr(self, field), "at least 1")
+        self._check_counts()
 
     def run(self, target: AttackTarget, *, rng: np.random.Generator) -> AttackResult:
         codec = Codec(schema=target.train.schema)

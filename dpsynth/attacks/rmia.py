@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.attacks.density import release_densities
-from dpsynth.attacks.shadows import ShadowAttack, split_point
+from dpsynth.attacks.shadows import ShadowAttack
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
@@ -40,7 +40,7 @@ class Rmia(ShadowAttack):
     )
     population: int = 200
 
-    def odds(
+    def scores(
         self,
         releases: Sequence["Table"],
         member: NDArray[np.bool_],
@@ -64,11 +64,7 @@ class Rmia(ShadowAttack):
             np.array([np.searchsorted(r, o, side=side) for r, o in zip(rising, own, strict=True)])
             for side in ("left", "right")
         )
-        score = (below + up_to) / (2 * len(others))
-        shadows = score[: len(member)]
-        if member.all() or not member.any():
-            return np.zeros_like(score)
-        return score - split_point(shadows, member)
+        return (below + up_to) / (2 * len(others))
 
 
 def _ratios(density: NDArray[np.float64], shadows: int) -> NDArray[np.float64]:

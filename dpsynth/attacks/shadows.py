@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
@@ -62,10 +62,7 @@ class ShadowAttack(Attack):
     rows: int = 500
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, least = getattr(self, field.name), 1 + (field.name in {"shadows", "rows"})
-            if isinstance(value, int) and value < least:
-                raise InvalidValueError(field.name, value, f"at least {least}")
+        self._check_counts(shadows=2, rows=2)
 
     @final
     @property
@@ -74,7 +71,7 @@ class ShadowAttack(Attack):
         return self.shadows + self.releases
 
     @abstractmethod
-    def odds(
+    def scores(
         self,
         releases: Sequence["Table"],
         member: NDArray[np.bool_],
@@ -84,7 +81,7 @@ class ShadowAttack(Attack):
         population: "Table",
         rng: np.random.Generator,
     ) -> NDArray[np.float64]:
-        """Return, for each release and target, a number that is above 0 where a member is claimed.
+        """Return a number for each release and target, the higher the likelier a member.
 
         Args:
             releases: all of them, the shadows first.
@@ -110,15 +107,18 @@ class ShadowAttack(Attack):
         for chosen, stream in zip(member, rng.spawn(self.fits), strict=True):
             rows = stream.permutation(np.concatenate([others, people[chosen]]))
             releases.append(target.refit(sample.take(rows), rng=stream))
-        odds = self.odds(
+        known = member[: self.shadows]
+        scores = self.scores(
             releases,
-            member[: self.shadows],
+            known,
             sample.take(people),
             known=sample,
             population=target.control,
             rng=rng,
         )
-        used, guess, claim = member[self.shadows :], odds[self.shadows :], odds[self.shadows :] > 0
+        used, guess = member[self.shadows :], scores[self.shadows :]
+        tells = known.any() and not known.all()
+        claim = guess > (split_point(scores[: self.shadows], known) if tells else np.inf)
         return AttackResult.counted(
             self,
             claim[used],
@@ -127,7 +127,7 @@ class ShadowAttack(Attack):
             measures={
                 **area(guess[used], guess[~used]),
                 **low_rates(
-                    odds[: self.shadows][~member[: self.shadows]],
+                    scores[: self.shadows][~known],
                     guess[used],
                     guess[~used],
                     false_positive_rate=LOW_FALSE_POSITIVE_RATE,

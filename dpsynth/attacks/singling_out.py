@@ -12,7 +12,6 @@ from dpsynth.attacks.dealing import permutation_p_value
 from dpsynth.attacks.predicates import MISSING, Comparison, Predicate, Term, compare
 from dpsynth.attacks.records import plain_records
 from dpsynth.data.columns import CategoricalColumn, Column
-from dpsynth.errors import InvalidValueError
 
 ATTEMPTS = 4
 """Records tried for each predicate wanted; a release of many duplicates yields fewer."""
@@ -64,10 +63,7 @@ class SinglingOut(Attack):
     records: int = 5000
 
     def __post_init__(self) -> None:
-        for field in ("predicates", "columns", "records"):
-            value: int | None = getattr(self, field)
-            if value is not None and value < 1:
-                raise InvalidValueError(field, value, "at least 1")
+        self._check_counts()
 
     def run(self, target: AttackTarget, *, rng: np.random.Generator) -> AttackResult:
         schema = target.train.schema.columns

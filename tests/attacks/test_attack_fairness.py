@@ -121,7 +121,7 @@ class Certain(ShadowAttack):
     name: ClassVar[str] = "certain"
     reference: ClassVar[str] = "none"
 
-    def odds(
+    def scores(
         self,
         releases: Sequence[Table],
         member: np.ndarray,
@@ -131,9 +131,9 @@ class Certain(ShadowAttack):
         population: Table,
         rng: np.random.Generator,
     ) -> np.ndarray:
-        odds = np.full((len(releases), len(targets)), 5.0)
-        odds[: len(member)] = np.where(member, 10.0, 0.0)
-        return odds
+        scores = np.full((len(releases), len(targets)), 5.0)
+        scores[: len(member)] = np.where(member, 10.0, 0.0)
+        return scores
 
 
 def test_the_low_threshold_of_shadow_attacks_is_of_targets_that_shadows_did_not_use() -> None:
