@@ -1,6 +1,7 @@
 """How often does an audit accuse a correct mechanism? At most alpha of the time, or it lies.
 
-    python scripts/bench_audit_honesty.py [--audits 1000] [--runs 2000] [--out table.json]
+    python scripts/bench_audit_honesty.py [--audits 1000] [--runs 2000] [--only replace]
+        [--out table.json]
 
 Each mechanism is recorded once on each of the pairs that an audit tries by default; then whole
 audits (validation, test, verdict on all pairs) are repeated on fresh noise. The control is the same
@@ -194,12 +195,15 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=2000, help="test runs a world")
     parser.add_argument("--controls", type=int, default=100, help="audits of the wrong ones")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="mechanisms whose names end in this")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     lines = []
     print("| mechanism | false violations | rate, 95% upper bound | wrong twin accused | seconds |")
     print("|---|---|---|---|---|")
     for mechanism in mechanisms():
+        if not mechanism.name.endswith(given.only):
+            continue
         start = time.process_time()
         false = mechanism.accused(given.audits, given.runs, seed=given.seed)
         seconds = time.process_time() - start

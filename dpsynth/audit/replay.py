@@ -82,7 +82,7 @@ class Replay(Source):
 
     def __init__(self, transcript: Transcript, worlds: Worlds, noise: NoiseSource) -> None:
         self._noise, self._relation = noise, worlds.relation
-        self._steps = [_prepared(step, worlds) for step in transcript.steps]
+        self._steps = [prepared(step, worlds) for step in transcript.steps]
         kinds = [type(step) for step in transcript.steps]
         names = ["likelihood ratio"]
         if SelectionStep in kinds and len(set(kinds)) > 1:
@@ -118,13 +118,13 @@ class Replay(Source):
         width = 0
         for step in self._steps:
             match step:
-                case _Additive():
+                case Additive():
                     noisy, plain, answers = step.scores(world, runs, self._noise)
                     rows["measurements"] += noisy
                     rows["atoms"] += plain
                     room = _MOST_FEATURES - width
                     features.append(answers[:, : max(room, 0)])
-                case _Selection():
+                case Selection():
                     chosen = step.scores(world, runs, self._noise)
                     rows["selections"] += chosen
                     features.append(chosen[:, None])
@@ -147,18 +147,20 @@ def expected_evidence(transcript: Transcript, worlds: Worlds) -> float:
     """Return about the variance of a replay's log-likelihood ratio, to choose among transcripts."""
     total = 0.0
     for step in transcript.steps:
-        if isinstance(prepared := _prepared(step, worlds), _Additive):
-            total += float((prepared.shift**2).sum()) / prepared.step.spread**2
-        elif isinstance(prepared, _Selection):
-            law = np.exp(_log_softmax(prepared.rate * prepared.exact[0]))
-            mean = float(law @ prepared.ratio)
-            total += float(law @ (prepared.ratio - mean) ** 2)
+        match prepared(step, worlds):
+            case Additive() as found:
+                total += float((found.shift**2).sum()) / found.step.spread**2
+            case Selection() as found:
+                mean = float(found.law @ found.ratio)
+                total += float(found.law @ (found.ratio - mean) ** 2)
+            case _:
+                pass
     return total
 
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Additive:
+class Additive:
     """Noise on the cells that differ; equal cells have equal laws in both worlds."""
 
     step: AdditiveStep
@@ -183,13 +185,18 @@ class _Additive:
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Selection:
+class Selection:
     """A draw of the exponential mechanism on the scores of each world."""
 
     step: SelectionStep
     exact: tuple[NDArray[np.float64], NDArray[np.float64]]
     rate: float
     ratio: NDArray[np.float64]
+
+    @property
+    def law(self) -> NDArray[np.float64]:
+        """Probability of each candidate in the first world."""
+        return np.exp(_log_softmax(self.rate * self.exact[0]))
 
     def scores(self, world: int, runs: int, noise: NoiseSource) -> NDArray[np.float64]:
         """Return log-likelihood ratios of the candidates drawn."""
@@ -203,9 +210,10 @@ class _Selection:
         return self.ratio[chosen]
 
 
-def _prepared(
+def prepared(
     step: AdditiveStep | SelectionStep | SgdStep | VoteStep, worlds: Worlds
-) -> _Additive | _Selection | SgdStep | VoteStep:
+) -> Additive | Selection | SgdStep | VoteStep:
+    """Return what a step's answer has to do with the worlds; training and votes as they are."""
     if isinstance(step, SgdStep | VoteStep):
         return step
     first, second = (
@@ -215,9 +223,9 @@ def _prepared(
     if isinstance(step, AdditiveStep):
         shift = second - first
         moved = shift != 0
-        return _Additive(step=step, base=first[moved], shift=shift[moved])
+        return Additive(step=step, base=first[moved], shift=shift[moved])
     rate = loss_rate(step.epsilon, step.sensitivity, step.monotone)
-    return _Selection(
+    return Selection(
         step=step,
         exact=(first, second),
         rate=rate,
