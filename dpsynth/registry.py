@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 from re import fullmatch
 from typing import Any, final
 
-from dpsynth.errors import UnknownNameError
+from dpsynth.errors import InvalidValueError, UnknownNameError
 
 
 @final
@@ -63,14 +62,23 @@ class Registry:
 
         Raises:
             UnknownNameError: no such name; the message lists close matches.
+            InvalidValueError: a module of one's own that cannot be imported.
         """
         target = self.target(name)
         module, _, attribute = target.partition(":")
-        if name == target and find_spec(module.partition(".")[0]) is None:
-            raise UnknownNameError("module", module, ())
-        found = import_module(module)
+        try:
+            found = import_module(module)
+        except Exception as error:
+            if name != target:
+                raise
+            rule = (
+                "in a module that can be imported, as from a folder on PYTHONPATH "
+                f"({type(error).__name__}: {error})"
+            )
+            raise InvalidValueError(self.kind, name, rule) from error
         if not hasattr(found, attribute):
-            raise UnknownNameError(f"{self.kind} in {module}", attribute, vars(found))
+            public = [known for known in vars(found) if not known.startswith("_")]
+            raise UnknownNameError(f"{self.kind} in {module}", attribute, public)
         return getattr(found, attribute)
 
 

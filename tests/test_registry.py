@@ -1,11 +1,12 @@
 """Registries list without importing, resolve lazily and name close matches."""
 
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 
-from dpsynth.errors import UnknownNameError
+from dpsynth.errors import InvalidValueError, UnknownNameError
 from dpsynth.registry import ATTACKS, DATASETS, GENERATORS, METRICS, Registry
 
 TOY = Registry(kind="toy", group="dpsynth.toys", builtin={"json": "json:JSONDecoder"})
@@ -29,8 +30,25 @@ def test_a_module_path_stands_for_itself() -> None:
     assert "json:JSONEncoder" not in TOY
     with pytest.raises(UnknownNameError, match="unknown toy in json 'JSONEncodr'; did you mean"):
         TOY.get("json:JSONEncodr")
-    with pytest.raises(UnknownNameError, match="unknown module 'no_such_module'"):
-        TOY.get("no_such_module:Thing")
+    with pytest.raises(UnknownNameError) as unlike:
+        TOY.get("json:nothing_like_it")
+    assert "__" not in str(unlike.value)
+
+
+def test_a_module_of_ones_own_that_cannot_be_imported_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "with_a_slip.py").write_text("x = (\n")
+    (tmp_path / "with_a_need.py").write_text("import no_such_need\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, why in (
+        ("no_such_module:Thing", "No module named 'no_such_module'"),
+        ("json.no_such_part:Thing", "No module named 'json.no_such_part'"),
+        ("with_a_slip:Thing", "SyntaxError: .*with_a_slip.py, line 1"),
+        ("with_a_need:Thing", "No module named 'no_such_need'"),
+    ):
+        with pytest.raises(InvalidValueError, match=f"toy is '{name}', .*PYTHONPATH.*{why}"):
+            TOY.get(name)
 
 
 def test_entry_points_join_but_never_replace_a_builtin() -> None:
