@@ -169,7 +169,7 @@ class Program(Subject):
 
     @property
     def name(self) -> str:
-        return Path(shlex.split(self.command)[0]).name
+        return self.command
 
     @property
     def parallel(self) -> str:

@@ -118,7 +118,10 @@ def test_a_program_from_csv_to_csv_is_audited(tmp_path: Path) -> None:
         program = Program(command=command, epsilon=1.0)
         return audit_black_box(program, BUDGET, PAIRS, runs=50, workers=2)
 
-    assert not found("works").violated
+    works = found("works")
+    assert not works.violated
+    # What was registered beforehand is this command, not just any by the same interpreter.
+    assert works.registration.mechanism.endswith("tool.sh {input} {output} works")
     assert rejecting(found("crashes")) == {"crash"}
 
 
