@@ -208,7 +208,8 @@ class AttackResult:
     def risk(self) -> Rate:
         """What the release adds: (attack - control) / (1 - control), at least -1.
 
-        Its lower end is above 0 by chance in alpha / 2 of cases at most (`excess`).
+        Where trials are independent, its lower end is above 0 by chance in alpha / 2 of cases at
+        most (`excess`).
         """
         if not (self.trials and self.control_trials):
             return Rate(value=0.0, lower=-1.0, upper=1.0)
