@@ -135,6 +135,7 @@ METRICS = Registry(
         "tstr_logistic_auc": "dpsynth.evaluation.tstr_learners:TstrLogisticAuc",
         "tstr_forest_auc": "dpsynth.evaluation.tstr_learners:TstrForestAuc",
         "tstr_macro_f1": "dpsynth.evaluation.tstr_values:TstrMacroF1",
+        "tstr_recall": "dpsynth.evaluation.tstr_recall:TstrRecall",
         "tstr_r2": "dpsynth.evaluation.tstr_values:TstrR2",
         "coverage": "dpsynth.evaluation.diversity:Coverage",
         "alpha_precision": "dpsynth.evaluation.diversity:AlphaPrecision",

@@ -62,16 +62,21 @@ class AreaMetric(PredictionMetric):
 
     @final
     def value(self, real: Sample, synthetic: Sample, *, rng: np.random.Generator) -> float:
-        return roc_auc(*self._predictions(real, synthetic, rng))[0]
+        return roc_auc(*self.predictions(real, synthetic, rng))[0]
 
     @final
     def score(self, real: Sample, synthetic: Sample, *, rng: np.random.Generator) -> Score:
-        return auc_score(*self._predictions(real, synthetic, rng))
+        return auc_score(*self.predictions(real, synthetic, rng))
 
-    def _predictions(
+    @final
+    def predictions(
         self, real: Sample, synthetic: Sample, rng: np.random.Generator
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the predictions for the positive and for the negative test records."""
+        """Return the predictions for the positive and for the negative test records.
+
+        Raises:
+            InvalidValueError: test records of one class.
+        """
         truth, learned = labels_of(real), labels_of(synthetic)
         if truth.all() or not truth.any():
             rule = f"a test split with both classes of {self.target.column!r}"
