@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
         "data.encoding",
     },
     "sampling": {"errors", "data", "pgm", "generators"},
-    "evaluation": {"errors", "registry", "data"},
+    "evaluation": {"errors", "registry", "data", "sampling.causal_graph"},
     "synthesis": {
         "errors",
         "registry",

@@ -12,8 +12,12 @@ from dpsynth.cli.private_judging import judge_privately
 from dpsynth.cli.targets import target_of, target_options
 
 if TYPE_CHECKING:
+    from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
     from dpsynth.evaluation.evaluate import Evaluation
+    from dpsynth.evaluation.metric import Metric
+
+_ALONE = "left out with --private"
 
 
 @click.command()
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 @target_options
 @click.option("--metric", "metrics", multiple=True, help="A metric's name; by default all.")
 @click.option("--sensitive", metavar="COLUMN", help="Compare its groups, too.")
+@click.option("--graph", metavar="FILE", help="A causal graph (TOML): compare its effects, too.")
 @click.option("--private", is_flag=True, help="Charge the evaluation; mean total variation only.")
 @click.option("--epsilon", type=float, help="With --private: budget of the evaluation.")
 @click.option("--delta", type=float, default=1e-9, show_default=True, help="With --private.")
@@ -52,6 +57,7 @@ def evaluate(
     positive: str | None,
     metrics: tuple[str, ...],
     sensitive: str | None,
+    graph: str | None,
     private: bool,
     epsilon: float | None,
     delta: float,
@@ -67,7 +73,7 @@ def evaluate(
     """
     if private:
         given = {"--holdout": holdout, "--target": target, "--sensitive": sensitive}
-        _refuse_all({**given, "--metric": metrics or None}, "left out with --private")
+        _refuse_all({**given, "--metric": metrics or None, "--graph": graph}, _ALONE)
         bought = (epsilon, delta, relation)
         return judge_privately(real, synthetic, schema_path, bought, receipt, seed=seed, out=out)
     _refuse_all({"--epsilon": epsilon, "--receipt": receipt}, "given with --private only")
@@ -85,7 +91,7 @@ def evaluate(
         train, unseen = _halves(train, rng)
         click.echo("No --holdout: REAL is split in two at random.", err=True)
     tables = train, unseen or load_file(holdout or real, schema), load_file(synthetic, schema)
-    chosen = metrics or _all_metrics(has_target=aim is not None)
+    chosen = [*(metrics or _all_metrics(has_target=aim is not None)), *_of_graph(schema, graph)]
     found = score(*tables, metrics=chosen, target=aim, rng=rng)
     _print_scores(found)
     record: Any = [asdict(e) for e in found]
@@ -114,6 +120,16 @@ def _all_metrics(*, has_target: bool) -> tuple[str, ...]:
     from dpsynth.registry import METRICS
 
     return tuple(m for m in METRICS if has_target or not _predicts(m))
+
+
+def _of_graph(schema: "Schema", path: str | None) -> "list[Metric]":
+    from dpsynth.cli.asking import read_graph
+    from dpsynth.evaluation.interventions import InterventionalTvd
+    from dpsynth.sampling.causal_graph import CausalGraph
+
+    if path is None:
+        return []
+    return [InterventionalTvd(graph=CausalGraph.of(schema, read_graph(path)).parents)]
 
 
 def _predicts(metric: str) -> bool:
