@@ -69,7 +69,8 @@ def evaluate(
     """Score SYNTHETIC records against REAL ones, each score beside its references.
 
     Without --holdout, REAL is split in two at random, and what prediction is tested on may be what
-    the generator was fitted to. With --private the scores are noisy and may be published.
+    the generator was fitted to. Where --target stands alone, what is nearest to half of REAL is
+    positive. With --private the scores are noisy and may be published.
     """
     if private:
         given = {"--holdout": holdout, "--target": target, "--sensitive": sensitive}
@@ -84,13 +85,13 @@ def evaluate(
     from dpsynth.evaluation.evaluate import evaluate as score
 
     schema = Schema.load(schema_path)
-    aim = target_of(schema, target=target, above=above, positive=positive)
     rng = np.random.default_rng(check_seed(seed or 0))
     train, unseen = load_file(real, schema), None
     if holdout is None:
         train, unseen = _halves(train, rng)
         click.echo("No --holdout: REAL is split in two at random.", err=True)
     tables = train, unseen or load_file(holdout or real, schema), load_file(synthetic, schema)
+    aim = target_of(schema, target=target, above=above, positive=positive, real=train)
     chosen = [*(metrics or _all_metrics(has_target=aim is not None)), *_of_graph(schema, graph)]
     found = score(*tables, metrics=chosen, target=aim, rng=rng)
     _print_scores(found)

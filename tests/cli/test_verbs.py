@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 import numpy as np
+import pandas as pd
 import pytest
 
 from dpsynth.cli.judging import _print_scores
+from dpsynth.data.schema import CategoricalColumn, IntegerColumn, Schema
 from dpsynth.evaluation.evaluate import Evaluation
 from dpsynth.registry import METRICS
 from tests.cli.running import runner
@@ -44,6 +46,27 @@ def test_evaluate_prints_each_score_beside_its_references(say, tmp_path: Path) -
     # what was scored is the hold-out, so the two differ by the sampling of the reference alone
     assert score["value"] == pytest.approx(score["holdout"], abs=0.05)
     assert score["value"] < score["independent"]
+
+
+def test_a_target_alone_is_positive_at_what_is_nearest_to_half(say, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"kind": list("aaabbbbbbb"), "n": range(10), "same": 1})
+    schema = Schema(
+        columns=(
+            CategoricalColumn(name="kind", categories=("a", "b", "c")),
+            IntegerColumn(name="n", lower=0, upper=9),
+            IntegerColumn(name="same", lower=0, upper=9),
+        )
+    )
+    frame.sample(400, replace=True, random_state=0).to_csv(tmp_path / "r.csv", index=False)
+    (tmp_path / "k.toml").write_text(schema.to_toml())
+    words = ("evaluate", "r.csv", "r.csv", "--schema", "k.toml", "--holdout", "r.csv")
+    for target, sentence in (("kind", "positive at 'a'"), ("n", "positive above 4")):
+        code, said = say(*words, "--metric", "tstr_auc", "--target", target)
+        assert code == 0, said
+        assert sentence in said
+    code, said = say(*words, "--metric", "tstr_auc", "--target", "same")
+    assert code == 2
+    assert "two values" in said
 
 
 def test_lines_of_scores_fit_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,9 +33,8 @@ class Target:
 
     def __post_init__(self) -> None:
         if (self.above is None) == (self.positive is None):
-            raise InvalidValueError(
-                "target", (self.above, self.positive), "either `above` or `positive`, not both"
-            )
+            given = "neither" if self.above is None else (self.above, self.positive)
+            raise InvalidValueError("target", given, "either `above` or `positive`, not both")
 
     def labels(self, table: Table) -> NDArray[np.bool_]:
         """Return the label of each record of `table`.
