@@ -155,7 +155,7 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation.intervals",
         "opening.fitting_accountant",
     },
-    "report": {"errors", "harness.store", "privacy.receipt"},
+    "report": {"errors", "registry", "harness.store", "privacy.receipt"},
 }
 # The base install and `import dpsynth` stay light: these load only where they are used.
 HEAVY = {

@@ -14,6 +14,7 @@ import numpy as np
 from dpsynth.errors import UnknownNameError
 from dpsynth.report.correction import holm
 from dpsynth.report.paired import Floats, seed_bootstrap, sign_flip_p
+from dpsynth.report.ranges import range_of
 from dpsynth.report.summary import ALPHA, Interval, unverified_in
 
 if TYPE_CHECKING:
@@ -211,12 +212,13 @@ def _standing(
     per_unit = own.groupby(_UNIT, sort=False)["value"].mean()
     strata = [str(unit[0]) for unit in per_unit.index]
     others = [g for g in ranks.columns if g != generator]
+    score = _interval(per_unit.to_numpy(dtype=np.float64), strata, rng=rng)
     is_ranked = generator in ranks
     rates = [_win_rate(*_common(errors, generator, other)) for other in others]
     return Standing(
         generator=generator,
         mean_rank=float(ranks[generator].mean()) if is_ranked else float("nan"),
-        score=_interval(per_unit.to_numpy(dtype=np.float64), strata, rng=rng),
+        score=score.within(*range_of(scores)),
         win_rate=float(np.nanmean(rates)) if np.isfinite(rates).any() else float("nan"),
         better=sum(p.shown and p.winner == generator for p in pairs),
         worse=sum(p.shown and p.loser == generator for p in pairs),

@@ -1,6 +1,6 @@
 """What a store's rows say together: means over seeds with intervals, verdicts, corrected alarms."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import TYPE_CHECKING, cast, final
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from dpsynth.harness.store import UNVERIFIED
 from dpsynth.report.correction import holm
+from dpsynth.report.ranges import range_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -31,6 +32,11 @@ class Interval:
     lower: float
     upper: float
     seeds: int
+
+    def within(self, minimum: float, maximum: float) -> "Interval":
+        """Return the interval without what is outside of a range that has the value."""
+        lower, upper = max(minimum, self.lower), min(maximum, self.upper)
+        return self if np.isnan(self.lower) else replace(self, lower=lower, upper=upper)
 
     def text(self, digits: int = 3) -> str:
         """Return "value [lower, upper]", without the interval where there is none."""
@@ -102,7 +108,7 @@ def utility(rows: "DataFrame") -> list[Point]:
                 metric=str(metric),
                 generator=shown_name(str(generator), unverified),
                 epsilon=float(epsilon),
-                score=score,
+                score=score.within(*range_of(group)),
                 holdout=float(group["holdout"].mean()),
                 independent=float(group["independent"].mean()),
                 higher_is_better=bool(group["higher_is_better"].iloc[0]),

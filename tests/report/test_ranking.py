@@ -9,6 +9,7 @@ from dpsynth.harness.store import to_frame
 from dpsynth.report.correction import holm
 from dpsynth.report.paired import seed_bootstrap, sign_flip_p
 from dpsynth.report.ranking import Ranking, rank
+from dpsynth.report.summary import utility
 from tests.report.scores import rows_of
 
 
@@ -112,6 +113,21 @@ def naive_win(scores: dict) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.statistical
+def test_no_interval_of_a_score_passes_the_ends_of_its_metric() -> None:
+    """Five seeds of an area near 1: the interval of their mean would pass it."""
+    values = {("a", "g", 1.0, seed): v for seed, v in enumerate((0.9, 0.999, 0.93, 0.99, 0.95))}
+    rows = to_frame(rows_of(values, metric="auc", higher=True))
+    (free,) = rank(rows, "auc", rng=np.random.default_rng(0)).standings
+    (point,) = utility(rows)
+    assert free.score.upper > 1
+    assert point.score.upper > 1
+    rows["identity"] = "tstr_auc(rounds=60)"
+    (held,) = rank(rows, "auc", rng=np.random.default_rng(0)).standings
+    (point,) = utility(rows)
+    assert held.score.upper == point.score.upper == 1
+    assert held.score.lower == free.score.lower
+
+
 def test_two_runs_of_one_algorithm_rarely_differ() -> None:
     """120 A/A experiments at alpha .05, seed 7; a correct procedure fails once in a thousand.
 
