@@ -81,6 +81,38 @@ def combined_intervals(
     return tuple(_combined(name, table[:, i]) for i, name in enumerate(names))
 
 
+def interval_coverage(
+    intervals: Sequence[Combined], population: "Table", *, slopes_of: str | None = None
+) -> dict[str, tuple[int, int]]:
+    """Return how many intervals cover the quantity that they are for: hits and how many there are.
+
+    Quantities of one release err together: coverage is the mean over many, fitted to samples that
+    were drawn apart, and 95% is what it should be. It reads real records; no guarantee covers it.
+
+    Args:
+        intervals: of `combined_intervals`.
+        population: all records that the training records are a sample of.
+        slopes_of: as there.
+
+    Returns:
+        For "mean", "share" and "slope", where there are any, (hits, intervals).
+
+    Raises:
+        InvalidValueError: intervals for a quantity that the population lacks.
+    """
+    sample = Sample.of(population)
+    truth = {**_moments(sample), **_slopes(sample, slopes_of)}
+    found: dict[str, tuple[int, int]] = {}
+    for interval in intervals:
+        if interval.quantity not in truth:
+            raise InvalidValueError("intervals", interval.quantity, "for quantities of the table")
+        kind = interval.quantity.partition(" ")[0]
+        hits, total = found.get(kind, (0, 0))
+        hit = interval.lower <= truth[interval.quantity][0] <= interval.upper
+        found[kind] = hits + hit, total + 1
+    return found
+
+
 def _combined(quantity: str, copies: Array) -> Combined:
     from scipy.special import stdtrit
 

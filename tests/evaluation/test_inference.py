@@ -8,7 +8,7 @@ from dpsynth.data.schema import CategoricalColumn, FloatColumn, Schema
 from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
 from dpsynth.evaluation.augmentation import augmentation_gain
-from dpsynth.evaluation.inference import combined_intervals
+from dpsynth.evaluation.inference import Combined, combined_intervals, interval_coverage
 from tests.evaluation.laws import ILL, corrupt, draw
 
 SCHEMA = Schema(columns=(CategoricalColumn(name="kind", categories=("a", "b")),))
@@ -54,6 +54,21 @@ def test_slopes_are_those_of_least_squares() -> None:
     assert slope.lower < 0.5 < slope.upper
     assert slope.upper - slope.lower < 0.05
     assert found["mean of x"].value == pytest.approx(0.5, abs=0.02)
+
+
+def test_coverage_counts_the_quantities_of_the_population() -> None:
+    population = Table.from_frame(SCHEMA, pd.DataFrame({"kind": ["a"] * 3 + ["b"] * 7}))
+
+    def interval(category: str, lower: float, upper: float) -> Combined:
+        quantity = f"share of kind = {category}"
+        return Combined(
+            quantity=quantity, value=0.5, lower=lower, upper=upper, between=0.0, within=0.0
+        )
+
+    found = interval_coverage([interval("a", 0.2, 0.4), interval("b", 0.1, 0.6)], population)
+    assert found == {"share": (1, 2)}
+    with pytest.raises(InvalidValueError, match="kind = c"):
+        interval_coverage([interval("c", 0.0, 1.0)], population)
 
 
 def test_noise_is_no_gain_and_records_of_the_law_are_one() -> None:
