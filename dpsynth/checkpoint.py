@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, final
+from warnings import warn
 
 import numpy as np
 
@@ -160,6 +161,9 @@ class Checkpoint:
         if not prepared:
             self._begin(self._path, self._terms(private, generator))
         if _MODEL in self._parts:
+            # The file cannot know whether the records are still the same.
+            ended = f"{self._path}: the model of a run that has ended, of the records it had then"
+            warn(f"{ended}; delete the file to fit anew.", stacklevel=2)
             return read(self._path, generator=type(generator), content=self._parts[_MODEL])
         door = private if prepared else private.kept_in(self._parts, self._write)
         stream = rng if self._seed is not None else _stream(self._number)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,16 @@ def dying(monkeypatch: pytest.MonkeyPatch, cls: type, method: str, nth: int) -> 
 def test_a_checkpoint_changes_no_bit_of_an_undisturbed_run(whole: Synthesis) -> None:
     plain = dpsynth.synthesize(TABLE, generator=SMALL, epsilon=3.0, seed=4)
     assert_same(whole, plain)
+
+
+def test_a_run_that_has_ended_says_whose_model_it_gives(whole: Synthesis, tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        run(path)
+    with pytest.warns(UserWarning, match="records it had then"):
+        again = run(path)
+    assert_same(again, whole)
 
 
 @pytest.mark.slow
