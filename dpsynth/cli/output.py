@@ -1,15 +1,16 @@
 """What a verb writes: tables on the screen, JSON in files."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from dpsynth.atomic import check_writable, write_atomically
-from dpsynth.errors import FileError
+from dpsynth.errors import FileError, NoModelError, TrainingError
 
 if TYPE_CHECKING:
     from dpsynth.privacy.receipt import Receipt
@@ -78,6 +79,31 @@ def claim(receipt: "Receipt") -> str:
 def warning(receipt: "Receipt") -> str:
     """Return a sentence that follows others where rows must not be released, else nothing."""
     return " Research mode: NOT for release." if receipt.not_for_release else ""
+
+
+@contextmanager
+def receipt_of_failure(path: str | None) -> Iterator[None]:
+    """Write the receipt of what is tried inside, where it fails after it was paid for.
+
+    Args:
+        path: where receipts go; None: the sentence tells what was spent, and no file does.
+    """
+    try:
+        yield
+    except (TrainingError, NoModelError) as error:
+        if path is not None:
+            write_receipt(cast("Receipt", error.receipt), path)
+            error.add_note(f"the receipt is {path}")
+        raise
+
+
+def write_receipt(receipt: "Receipt", path: str) -> None:
+    """Write a receipt to `path`.
+
+    Raises:
+        FileError: a place that is not writable.
+    """
+    write_atomically(path, receipt.to_json().encode())
 
 
 def write_json(value: Any, path: str) -> None:

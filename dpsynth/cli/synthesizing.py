@@ -21,7 +21,13 @@ from dpsynth.cli.options import (
     seeded,
     set_option,
 )
-from dpsynth.cli.output import check_outputs, claim, warning
+from dpsynth.cli.output import (
+    check_outputs,
+    claim,
+    receipt_of_failure,
+    warning,
+    write_receipt,
+)
 
 if TYPE_CHECKING:
     from dpsynth.synthesis import Synthesis
@@ -146,7 +152,7 @@ def synthesize(
     check_rows(rows)
     check_outputs(out, receipt, model)
     tuned = {} if parameters is None else read_parameters(parameters, generator)
-    with TrainingDisplay(sys.stderr).showing() as watcher:
+    with receipt_of_failure(receipt), TrainingDisplay(sys.stderr).showing() as watcher:
         synthesis = fit(
             data,
             schema=schema_path,
@@ -171,7 +177,7 @@ def _write_all(
 ) -> None:
     written = synthesis.sample_to(out, rows)
     if receipt is not None:
-        write_atomically(receipt, synthesis.receipt.to_json().encode())
+        write_receipt(synthesis.receipt, receipt)
     if model is not None:
         synthesis.save(model)
     click.echo(_summary(written, out, synthesis), err=True)

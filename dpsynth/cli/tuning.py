@@ -13,7 +13,7 @@ from dpsynth.cli.options import (
     seed_option,
     set_option,
 )
-from dpsynth.cli.output import claim, warning
+from dpsynth.cli.output import claim, receipt_of_failure, warning, write_receipt
 from dpsynth.cli.targets import target_of, target_options
 from dpsynth.errors import InvalidValueError
 
@@ -105,10 +105,11 @@ def tune(
 def _write_model(data: str, out: str, receipt: str | None, options: dict[str, Any]) -> None:
     from dpsynth.tuning.random_stopping import tune as tuned
 
-    made = tuned(data, **options)
+    with receipt_of_failure(receipt):
+        made = tuned(data, **options)
     made.save(out)
     if receipt is not None:
-        write_atomically(receipt, made.receipt.to_json().encode())
+        write_receipt(made.receipt, receipt)
     said = f"{claim(made.receipt)}, all runs together"
     click.echo(f"wrote {out}: {made.generator}; {said}.{warning(made.receipt)}", err=True)
 
