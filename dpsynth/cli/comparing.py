@@ -50,7 +50,7 @@ def _print_ranking(ranking: "Ranking") -> None:
     better = "higher" if ranking.higher_is_better else "lower"
     click.echo(f"{ranking.metric} ({better} is better), {ranking.blocks} blocks:")
     print_table(
-        ["generator", "mean rank", "score", "lower", "upper", "win rate", "better than", "failed"],
+        ["generator", "mean rank", "score", "lower", "upper", "win rate", "beats", "failed"],
         [
             [
                 s.generator if s.verified else f"{s.generator} (not verified)",

@@ -33,18 +33,19 @@ def list_(path: str | None) -> None:
 
     peers = [find_peer(name) for name in known_peers()]
     print_table(
-        ["environment", "state", "python", "mechanisms", "remark"],
+        ["environment", "state", "python", "mechanisms"],
         [
             [
                 peer.name,
                 _environment(peer.name, path).state,
                 " or ".join(peer.pythons),
                 " ".join(peer.mechanisms),
-                peer.remark,
             ]
             for peer in peers
         ],
     )
+    for peer in peers:
+        click.echo(click.wrap_text(f"{peer.name}: {peer.remark}.", width=80))
 
 
 @env.command()

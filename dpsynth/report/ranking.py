@@ -180,7 +180,10 @@ def _errors(rows: "DataFrame", scores: "DataFrame", *, sign: float) -> "DataFram
 def _pairs(
     errors: "DataFrame", scores: "DataFrame", ranked: Sequence[str], *, rng: np.random.Generator
 ) -> tuple[Pair, ...]:
-    cells = {g: tuple(dict.fromkeys(part["cell"])) for g, part in scores.groupby("generator")}
+    # One that failed everywhere has no scores, and no cells behind them.
+    cells: dict[str, tuple[str, ...]] = dict.fromkeys(ranked, ())
+    for generator, part in scores.groupby("generator"):
+        cells[str(generator)] = tuple(dict.fromkeys(part["cell"]))
     found: list[tuple[str, str, Interval, float]] = []
     p_values: list[float] = []
     for first, second in combinations(ranked, 2):

@@ -49,6 +49,15 @@ def test_a_failed_cell_ranks_last_and_is_no_score() -> None:
     assert first.score.value == 1.0  # a failure is not a number, neither 0 nor 1
 
 
+def test_what_failed_everywhere_ranks_last_and_has_no_score() -> None:
+    scores: dict = grid(np.array([[1.0, 2.0, 3.0]] * 3))
+    scores |= {("d", "c", 1.0, seed): None for seed in range(3)}
+    last = ranking(scores).standings[-1]
+    assert (last.generator, last.mean_rank, last.win_rate, last.failed) == ("c", 3.0, 0.0, 3)
+    assert np.isnan(last.score.value)
+    assert last.cells == ()
+
+
 def test_what_ran_elsewhere_only_is_not_ranked() -> None:
     scores = grid(np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]])) | {("d", "z", 1.0, 0): 0.1}
     found = ranking(scores)
