@@ -13,9 +13,10 @@ from dpsynth.audit.replay import Additive, Selection, Worlds, prepared
 from dpsynth.audit.transcript import Transcript
 from dpsynth.errors import UnsupportedEventError
 
-_THRESHOLDS = 2000
-_DECIMALS = 5
-"""Ratios of selections that agree to so many decimals are one atom."""
+_THRESHOLDS = 400
+_DECIMALS = 3
+"""Sums of ratios of selections that agree to so many decimals are one, or they would be too many.
+mu is known to about as many."""
 
 
 def mu_limit(transcript: Transcript, worlds: Worlds, *, least_rate: float = 1e-3) -> float:
@@ -38,16 +39,17 @@ def mu_limit(transcript: Transcript, worlds: Worlds, *, least_rate: float = 1e-3
     """
     from scipy.special import ndtr, ndtri
 
-    squares, value, chance = 0.0, np.zeros(1), np.ones(1)
+    squares, value, laws = 0.0, np.zeros(1), np.ones((2, 1))
     for step in transcript.steps:
         match prepared(step, worlds):
             case Additive() as found if found.step.family == "gaussian":
                 squares += float((found.shift**2).sum()) / found.step.spread**2
             case Selection() as found:
-                sums = np.add.outer(value, found.ratio).ravel()
-                both = np.multiply.outer(chance, found.law).ravel()
-                value, place = np.unique(sums.round(_DECIMALS), return_inverse=True)
-                chance = np.bincount(place.ravel(), weights=both)
+                sums = np.add.outer(value, found.ratio).ravel().round(_DECIMALS)
+                value, place = np.unique(sums, return_inverse=True)
+                both = zip(laws, (found.law, found.law * np.exp(found.ratio)), strict=True)
+                weights = [np.multiply.outer(law, one).ravel() for law, one in both]
+                laws = np.stack([np.bincount(place.ravel(), weights=w) for w in weights])
             case _:
                 rule = "only Gaussian noise on counts and selections have this limit"
                 raise UnsupportedEventError("audit", step.event, rule)
@@ -55,8 +57,11 @@ def mu_limit(transcript: Transcript, worlds: Worlds, *, least_rate: float = 1e-3
         raise UnsupportedEventError("audit", transcript.events, "no Gaussian answer differs")
     m = sqrt(squares)
     ends = float(value.min()) - 5 * m - squares, float(value.max()) + 5 * m + squares
-    away = np.linspace(*ends, _THRESHOLDS)[:, None] - value
-    false_positive = ndtr(-(away + squares / 2) / m) @ chance
-    false_negative = ndtr((away - squares / 2) / m) @ (chance * np.exp(value))
-    told = np.minimum(false_positive, false_negative) >= least_rate
-    return float((-ndtri(false_positive) - ndtri(false_negative))[told].max())
+    best = 0.0
+    for threshold in np.linspace(*ends, _THRESHOLDS):
+        away = threshold - value
+        false_positive = laws[0] @ ndtr(-(away + squares / 2) / m)
+        false_negative = laws[1] @ ndtr((away - squares / 2) / m)
+        if min(false_positive, false_negative) >= least_rate:
+            best = max(best, float(-ndtri(false_positive) - ndtri(false_negative)))
+    return best
