@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from dpsynth.curator.cells import Cells, magnitude_edges
 from dpsynth.curator.private_columns import PrivateColumns
@@ -46,4 +45,6 @@ def bought_bounds(
 
 def significant(counts: NDArray[np.float64], sigma: float) -> NDArray[np.bool_]:
     """Return which noisy counts are larger than the noise of all together leaves likely."""
+    from scipy.special import ndtri  # half of what a sweep takes to start
+
     return counts > -float(ndtri(_FALSE_ALARM / len(counts))) * sigma
