@@ -10,7 +10,15 @@ from dataclasses import replace
 
 from dpsynth.harness.cell import Cell
 from dpsynth.harness.row import CLAIM, Row
-from dpsynth.privacy.budget import Neighbouring
+from dpsynth.privacy.statement import (
+    ACCESS,
+    PUBLIC_DOMAIN,
+    SEEDED,
+    SIDE_CHANNELS,
+    TRUST_MODEL,
+    of_budget,
+    promise,
+)
 
 _PREFIX = "claim_"
 _UNKNOWN = "unknown: there is no receipt"
@@ -44,10 +52,7 @@ def _released(cell: Cell, found: Mapping[str, str]) -> dict[str, str]:
 
 def _without_receipt(cell: Cell) -> dict[str, str]:
     """Return the columns of a cell that has no receipt."""
-    pair = f"({float(cell.epsilon)!r}, {float(cell.delta)!r})-differential privacy"
-    relation = "one unit is added or removed"
-    if cell.relation is Neighbouring.REPLACE:
-        relation = "one unit is replaced by another"
+    pair = promise(cell.budget)
     said = {
         "release": (f"{pair} was asked for; the cell failed and released nothing", _UNPROTECTED),
         "audit": (
@@ -59,22 +64,17 @@ def _without_receipt(cell: Cell) -> dict[str, str]:
     }
     guarantee, scope = said[cell.kind]
     return {
-        "claim_unit": f"one {cell.budget.unit}, at most {cell.budget.max_rows_per_unit} row(s)",
-        "claim_relation": relation,
+        **{f"{_PREFIX}{point}": said for point, said in of_budget(cell.budget).items()},
         "claim_guarantee": guarantee,
         "claim_scope": scope,
-        "claim_trust_model": "central: whoever runs the program sees the records",
+        "claim_trust_model": TRUST_MODEL,
         "claim_mechanisms": f"those of {cell.generator.name!r}; {_versions(cell)}",
-        "claim_randomness": "seeded floating-point noise (research mode): not for release"
-        if cell.kind in ("release", "audit")
-        else _UNKNOWN,
-        "claim_side_channels": "timing, memory and access patterns are not protected",
+        "claim_randomness": SEEDED if cell.kind in ("release", "audit") else _UNKNOWN,
+        "claim_side_channels": SIDE_CHANNELS,
         "claim_justification": _why(cell),
         "claim_subgroup_error": "not measured by a claim; see the evaluation",
-        "claim_access": "not stated: who else can see the records is outside the program",
-        "claim_domain": "bounds, categories and bins are those of a schema declared public"
-        if cell.kind == "release"
-        else _UNKNOWN,
+        "claim_access": ACCESS,
+        "claim_domain": PUBLIC_DOMAIN if cell.kind == "release" else _UNKNOWN,
         "claim_accounting": f"{cell.generator.accountant or 'own accountant'}; {_UNKNOWN}",
     }
 

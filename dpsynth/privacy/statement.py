@@ -8,13 +8,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dpsynth.privacy.accountant import sampling_distance
-from dpsynth.privacy.budget import Neighbouring
+from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.failure import failure
 
 if TYPE_CHECKING:
     from dpsynth.privacy.receipt import Receipt
 
+# What claims state also where no receipt does.
+TRUST_MODEL = "central: whoever runs the program sees the records"
+SIDE_CHANNELS = "timing, memory and access patterns are not protected"
+SEEDED = "seeded floating-point noise (research mode): not for release"
+PUBLIC_DOMAIN = "bounds, categories and bins are those of a schema declared public"
 _NOT_STATED = "not stated"
+ACCESS = f"{_NOT_STATED}: who else can see the records is outside the program"
 
 POST_PROCESSING = "post_processing"
 """The point that receipts of earlier versions do not state."""
@@ -22,15 +28,10 @@ POST_PROCESSING = "post_processing"
 
 def claim_statement(receipt: "Receipt") -> Mapping[str, str]:
     """Return the points of a claim as sentences, in the order of the guidance."""
-    budget = receipt.budget
-    relation = "one unit is added or removed; the number of units is secret"
-    if budget.relation is Neighbouring.REPLACE:
-        relation = "one unit is replaced by another; the number of units is public"
     mechanisms = sorted({type(entry.event).__name__ for entry in receipt.entries})
     unprotected = "; ".join(receipt.unprotected) or "none declared"
     return {
-        "unit": f"one {budget.unit}, at most {budget.max_rows_per_unit} row(s) each",
-        "relation": relation,
+        **of_budget(receipt.budget),
         "guarantee": guarantee_sentence(receipt, receipt.epsilon_stated),
         "scope": (
             f"the {len(receipt.entries)} charges of this ledger; other releases, tuning and "
@@ -40,21 +41,34 @@ def claim_statement(receipt: "Receipt") -> Mapping[str, str]:
             "rows of what was released cost nothing, however many and however chosen: conditional, "
             "balanced, re-weighted and counterfactual ones too, but for copies of real records"
         ),
-        "trust_model": "central: whoever runs the program sees the records",
+        "trust_model": TRUST_MODEL,
         "mechanisms": f"{', '.join(mechanisms) or 'none'}; {receipt.reference}",
         "randomness": _randomness(receipt),
-        "side_channels": "timing, memory and access patterns are not protected",
+        "side_channels": SIDE_CHANNELS,
         "justification": receipt.justification or _NOT_STATED,
         "subgroup_error": "not part of a receipt; see the evaluation",
-        "access": f"{_NOT_STATED}: who else can see the records is outside the program",
-        "domain": (
-            "bounds, categories and bins are those of a schema declared public; "
-            f"unprotected: {unprotected}"
-        ),
+        "access": ACCESS,
+        "domain": f"{PUBLIC_DOMAIN}; unprotected: {unprotected}",
         "accounting": (
             f"{receipt.accountant}: {receipt.currency} {receipt.spent!r} of {receipt.capacity!r}"
         ),
     }
+
+
+def of_budget(budget: Budget) -> dict[str, str]:
+    """Return the points that a budget decides: "unit" and "relation"."""
+    relation = "one unit is added or removed; the number of units is secret"
+    if budget.relation is Neighbouring.REPLACE:
+        relation = "one unit is replaced by another; the number of units is public"
+    return {
+        "unit": f"one {budget.unit}, at most {budget.max_rows_per_unit} row(s) each",
+        "relation": relation,
+    }
+
+
+def promise(budget: Budget) -> str:
+    """Return what a budget promises, with all digits of its numbers."""
+    return f"({float(budget.epsilon)!r}, {float(budget.delta)!r})-differential privacy"
 
 
 def guarantee_sentence(receipt: "Receipt", spent: str) -> str:
@@ -64,16 +78,12 @@ def guarantee_sentence(receipt: "Receipt", spent: str) -> str:
         receipt: the receipt.
         spent: the epsilon that was spent; receipts of earlier versions state all its digits.
     """
-    budget = receipt.budget
-    return (
-        f"({float(budget.epsilon)!r}, {float(budget.delta)!r})-differential privacy; "
-        f"epsilon {spent} was spent"
-    )
+    return f"{promise(receipt.budget)}; epsilon {spent} was spent"
 
 
 def _randomness(receipt: "Receipt") -> str:
     if receipt.not_for_release:
-        return "seeded floating-point noise (research mode): not for release"
+        return SEEDED
     events = [entry.event for entry in receipt.entries]
     distance, failed = sampling_distance(events), failure(events)
     said = f"the system's randomness; total distance from the stated laws {distance!r}"

@@ -17,6 +17,9 @@ from dpsynth.harness.row import CLAIM, check
 from dpsynth.harness.statement import stated
 from dpsynth.harness.store import Store, read
 from dpsynth.harness.sweep import Plan, look_at, run_sweep
+from dpsynth.privacy.accountant import make_accountant
+from dpsynth.privacy.ledger import Ledger
+from dpsynth.privacy.statement import claim_statement
 from tests.harness.cells import make_cell, make_plan_of
 from tests.harness.misbehaving import behave
 
@@ -141,3 +144,6 @@ def test_rows_without_a_receipt_say_so(kind: str) -> None:
     assert len(said) == 13
     assert "(1.0, 1e-09)" in said["claim_guarantee"]
     assert "unknown" in said["claim_accounting"]
+    receipt = claim_statement(Ledger(make_accountant("zcdp", cell.budget)).receipt(mode="research"))
+    for point in ("unit", "relation", "trust_model", "side_channels", "access"):
+        assert said[f"claim_{point}"] == receipt[point]
