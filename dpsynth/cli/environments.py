@@ -45,7 +45,9 @@ def list_(path: str | None) -> None:
         ],
     )
     for peer in peers:
-        click.echo(click.wrap_text(f"{peer.name}: {peer.remark}.", width=80))
+        if peer.remark:
+            said = f"{peer.name}: {peer.remark}."
+            click.echo(click.wrap_text(said, width=80, subsequent_indent="  "))
 
 
 @env.command()

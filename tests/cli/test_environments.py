@@ -18,6 +18,8 @@ def test_the_list_names_every_third_party(
         (line,) = [line for line in said.splitlines() if line.startswith(f"{name} ")]
         assert "not made" in line
         assert "mst" in line
+    assert "mbi: mbi 2" in said
+    assert max(map(len, said.splitlines())) <= 80
 
 
 @pytest.mark.slow
