@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dpsynth.cli.experiments import run_experiment
+from dpsynth.cli.options import running_options
 from dpsynth.cli.output import print_table
 from dpsynth.errors import DataError, FileError, InvalidValueError
 
@@ -55,8 +56,7 @@ def _cells(experiment: "Experiment") -> int | None:
 @click.argument("suite")
 @click.option("--profile", default="smoke", show_default=True, help="smoke or paper.")
 @click.option("--out", metavar="STORE", help="By default results/bench-SUITE-VERSION-PROFILE.")
-@click.option("--workers", type=int, help="Processes at a time; by default one a core.")
-@click.option("--dry-run", is_flag=True, help="Count the cells and stop.")
+@running_options
 @click.pass_context
 def run(
     context: click.Context,
@@ -65,6 +65,7 @@ def run(
     profile: str,
     out: str | None,
     workers: int | None,
+    cluster: str | None,
     dry_run: bool,
 ) -> None:
     """Run SUITE (marginals, neural, audit, or all), or what is left of it, and write its pages.
@@ -79,7 +80,11 @@ def run(
     codes: list[int] = []
     for chosen in suites:
         store = out or chosen.store
-        codes.append(run_experiment(chosen.experiment, store, workers=workers, dry_run=dry_run))
+        codes.append(
+            run_experiment(
+                chosen.experiment, store, workers=workers, cluster=cluster, dry_run=dry_run
+            )
+        )
         if not dry_run and codes[-1] in (0, 1):  # 1: some cells failed, and the pages say which
             _write_pages(store)
     context.exit(max(codes))

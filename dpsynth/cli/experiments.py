@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dpsynth.cli.duration import told
+from dpsynth.cli.options import running_options
 from dpsynth.cli.output import print_table
 from dpsynth.errors import InvalidValueError
 
@@ -24,15 +25,7 @@ INTERRUPTED = 130
 @click.argument("file")
 @click.option("--profile", default="full", show_default=True, help="A [profile.NAME] of FILE.")
 @click.option("--out", metavar="STORE", help="Results store; by default results/NAME-PROFILE.")
-@click.option("--workers", type=int, help="Processes at a time; by default one a core.")
-@click.option(
-    "--cluster",
-    "--scheduler",
-    "cluster",
-    metavar="ADDRESS",
-    help="Dask scheduler (tcp://HOST:PORT) whose workers run the cells.",
-)
-@click.option("--dry-run", is_flag=True, help="Count the cells, say what they cost, and stop.")
+@running_options
 @click.pass_context
 def sweep(
     context: click.Context,

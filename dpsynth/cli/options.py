@@ -34,6 +34,24 @@ def guarantee_options(command: F) -> F:
     return epsilon(delta(relation(command)))
 
 
+def running_options(command: F) -> F:
+    """Add --workers, --cluster and --dry-run: where the cells of an experiment run."""
+    workers = click.option(
+        "--workers", type=int, help="Processes at a time; by default one a core."
+    )
+    cluster = click.option(
+        "--cluster",
+        "--scheduler",
+        "cluster",
+        metavar="ADDRESS",
+        help="Dask scheduler (tcp://HOST:PORT) whose workers run the cells.",
+    )
+    dry_run = click.option(
+        "--dry-run", is_flag=True, help="Count the cells, say what they cost, and stop."
+    )
+    return workers(cluster(dry_run(command)))
+
+
 def schema_option(whose: str) -> Callable[[F], F]:
     """Add --schema, which must be given.
 

@@ -63,3 +63,6 @@ def test_bench_counts_and_refuses(capsys, tmp_path: Path) -> None:
     assert (code, "'marginals'" in said) == (2, True)
     code, said = run("bench", "run", "audit", "--workers", "0")
     assert (code, "--workers is 0" in said) == (2, True)
+    there = ("bench", "run", "marginals", "--cluster", "tcp://127.0.0.1:9")
+    code, said = run(*there, "--workers", "2", "--out", str(tmp_path / "s"))
+    assert (code, "left out with --cluster" in said) == (2, True)
