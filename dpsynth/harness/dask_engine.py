@@ -2,13 +2,16 @@
 
 Records come back to the process that asked, which alone writes the store. Workers need the same
 code and libraries, and find what cells read under the same names. A worker that is lost takes its
-unfinished cells with it, and the scheduler gives them to others.
+unfinished cells with it, and the scheduler gives them to others. It has no more cells than there
+are threads: a cell that ends its worker would otherwise be held against all that wait there.
 """
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from time import monotonic, sleep
 from typing import Any, final
 from uuid import uuid4
 
@@ -21,6 +24,8 @@ from dpsynth.harness.fingerprint import code_hash, library_versions
 from dpsynth.harness.record import Record, decode, encode
 from dpsynth.harness.worker import Task, failure
 
+_POLL_SECONDS = 0.02
+_LOOK_SECONDS = 1.0  # after which workers that have come get cells
 _ENDED = ("cancelled", "released", "forgotten")  # states of a task that nobody waits for
 
 
@@ -60,31 +65,46 @@ class DaskEngine:
             ClusterError: no scheduler or no worker answers, the scheduler is lost, or a worker has
                 other code or libraries.
         """
-        asked = list(cells)
-        if not asked:
+        waiting, running, done = deque(cells), dict[Any, Cell](), deque[tuple[Cell, Any]]()
+        if not waiting:
             return
         with connected(self.address, "a sweep on a cluster") as client:
-            distributed = import_module("distributed")
+            ended = import_module("distributed").as_completed(loop=client.loop)
             sweep = uuid4().hex
-            keys = [f"dpsynth-{cell.id}-{sweep}" for cell in asked]
-            of = dict(zip(keys, asked, strict=True))
-            futures = client.map(
-                run_on_worker,
-                asked,
-                key=keys,
-                pure=False,
-                sweep=sweep,
-                limits=self.limits,
-                preload=self.preload,
-                chosen=self.chosen,
-                task=self.task,
-            )
             try:
-                for future in distributed.as_completed(futures, loop=client.loop):
-                    yield self._record(of[future.key], future)
-                    future.release()
+                while waiting or running or done:
+                    free = self._threads(client) - len(running) if waiting else 0
+                    for cell in [waiting.popleft() for _ in range(min(free, len(waiting)))]:
+                        future = self._given(client, cell, sweep)
+                        running[future] = cell
+                        ended.add(future)
+                    if done:  # after its thread has another cell
+                        yield self._record(*done.popleft())
+                    else:
+                        done += [(running.pop(future), future) for future in _next(ended)]
             finally:
-                client.cancel(futures)
+                client.cancel(list(running))
+
+    def _threads(self, client: Any) -> int:
+        """Return how many cells the cluster can run at a time."""
+        try:
+            return sum(client.nthreads().values())
+        except OSError as error:
+            raise ClusterError(self.address, "the scheduler was lost") from error
+
+    def _given(self, client: Any, cell: Cell, sweep: str) -> Any:
+        """Return the future of the record of `cell`."""
+        return client.submit(
+            run_on_worker,
+            cell,
+            key=f"dpsynth-{cell.id}-{sweep}",
+            pure=False,
+            sweep=sweep,
+            limits=self.limits,
+            preload=self.preload,
+            chosen=self.chosen,
+            task=self.task,
+        )
 
     def _record(self, cell: Cell, future: Any) -> Record:
         distributed = import_module("distributed")
@@ -100,6 +120,14 @@ class DaskEngine:
         if stored is None:
             raise ClusterError(self.address, f"the record of {cell.title} was altered on its way")
         return stored.record()
+
+
+def _next(ended: Any) -> list[Any]:
+    """Return futures that have ended, after a while also when there is none."""
+    late = monotonic() + _LOOK_SECONDS
+    while not ended.has_ready() and monotonic() < late:
+        sleep(_POLL_SECONDS)
+    return ended.next_batch(block=False)
 
 
 def run_on_worker(
@@ -126,7 +154,9 @@ def run_on_worker(
     from distributed import get_worker
 
     worker: Any = get_worker()
-    _check_same(sweep, worker.address, replace(cell.fingerprint, data=""), chosen)
+    if sweep not in _begun:
+        _check_same(worker.address, replace(cell.fingerprint, data=""), chosen)
+        _begun.add(sweep)
     # A worker under a nanny is a daemon, and daemons may not have processes of their own.
     multiprocessing.current_process().daemon = False
     engine = LocalEngine(
@@ -152,19 +182,15 @@ def _wanted(worker: Any, key: str) -> Callable[[], bool]:
     return wanted
 
 
-_checked: set[str] = set()  # sweeps
+_begun: set[str] = set()  # sweeps of which this worker has had a cell
 
 
-def _check_same(
-    sweep: str, worker: str, planned: Fingerprint, chosen: dict[str, tuple[Choice, ...]]
-) -> None:
-    """Hold this worker's code and libraries against those that cells were planned with, once.
+def _check_same(worker: str, planned: Fingerprint, chosen: dict[str, tuple[Choice, ...]]) -> None:
+    """Hold this worker's code and libraries against those that cells were planned with.
 
     Raises:
         ClusterError: they differ.
     """
-    if sweep in _checked:
-        return
     at_start = _code_at_start()
     if at_start != code_hash({}):
         rule = "its code has changed since it was started; start it again"
@@ -178,7 +204,6 @@ def _check_same(
     if code_hash(chosen) != planned.code:
         rule = "this worker has other code than the sweep was planned with; install the same there"
         raise ClusterError(worker, rule)
-    _checked.add(sweep)
 
 
 @cache

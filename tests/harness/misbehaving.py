@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from ctypes import PyDLL
+from multiprocessing import parent_process
 from typing import Any
 
 from dpsynth.errors import BudgetExceededError, InvalidValueError
@@ -60,6 +61,19 @@ def lingering(cell: Cell, watch: Stopwatch) -> CellResult:
     leave_mark(cell)
     watch.enter("fit")
     time.sleep(1.0)
+    return CellResult(rows=(cell.row(kind="utility", metric="m", value=1.0),), receipt=None)
+
+
+def deadly(cell: Cell, watch: Stopwatch) -> CellResult:
+    """A cell that leaves a mark and, when its generator is called "deadly", kills whoever asked."""
+    leave_mark(cell)
+    asking = parent_process()
+    assert asking is not None
+    if cell.generator.name == "deadly":
+        assert asking.pid is not None
+        os.kill(asking.pid, signal.SIGKILL)
+        time.sleep(3600)
+    time.sleep(0.2)
     return CellResult(rows=(cell.row(kind="utility", metric="m", value=1.0),), receipt=None)
 
 

@@ -9,9 +9,9 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from time import sleep
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ from dpsynth.harness.worker import Task
 from tests.dask_cluster import Cluster, running, wait_for
 from tests.harness.cells import make_cell
 from tests.harness.faulty import MARKS, MEMORY_MB, STATUS, attempts, fate, faulty
-from tests.harness.misbehaving import endless, lingering
+from tests.harness.misbehaving import deadly, endless, lingering
 from tests.harness.processes import alive, wait_until_gone
 from tests.tables import coded_table, dependent_codes
 
@@ -50,7 +50,8 @@ metrics = ["tvd_1way"]
 def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("dask")
     (folder / "marks").mkdir()
-    with running(folder, **{MARKS: str(folder / "marks")}) as found:
+    allowed = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}  # by default 3
+    with running(folder, **{MARKS: str(folder / "marks")}, **allowed) as found:
         yield found
     assert wait_until_gone(f"{MARKS}={folder}", seconds=30) == []
 
@@ -98,8 +99,11 @@ def test_faults_are_records_and_the_workers_live_on(dask: Cluster) -> None:
     cells = [c for f in STATUS for c in [c for c in many if fate(c.seed, 0) == f][:2]]
     fates = {cell.id: fate(cell.seed, 0) for cell in cells}
     assert set(fates.values()) == set(STATUS)
-    patient = engine(dask.address, faulty, timeout_seconds=20.0, memory_mb=MEMORY_MB)
-    records = {record.cell: record for record in patient.run(cells)}
+    records = {}
+    for hanging, seconds in ((True, 3.0), (False, 60.0)):  # those that hang waste all of it
+        able = engine(dask.address, faulty, timeout_seconds=seconds, memory_mb=MEMORY_MB)
+        these = [cell for cell in cells if (fates[cell.id] == "hang") == hanging]
+        records |= {record.cell: record for record in able.run(these)}
     assert {c: r.status for c, r in records.items()} == {c: STATUS[f] for c, f in fates.items()}
     assert {attempts(marks_of(dask), cell.id) for cell in cells} == {1}
     assert [worker.poll() for worker in dask.workers] == [None, None]
@@ -119,6 +123,30 @@ def test_a_killed_worker_has_its_cells_redone_elsewhere_once(dask: Cluster) -> N
     repeated = Counter(attempts(marks_of(dask), cell.id) for cell in cells)
     assert set(repeated) <= {1, 2}
     assert repeated[2] <= 2, "what ran on the worker that was killed, and what it had sent for"
+
+
+def test_a_cell_that_kills_its_workers_is_a_row_and_takes_no_other_with_it(
+    dask: Cluster, tmp_path: Path
+) -> None:
+    """Two workers are lost over it, since the scheduler allows for one; the third has the rest."""
+    dask.have_workers(3)
+    deadly_cell = make_cell("deadly", fingerprint=HERE)
+    cells = [deadly_cell, *cells_of(12)]
+    store = Store(tmp_path / "out")
+    store.write_plan({}, [cell.id for cell in cells], [])
+    for found in engine(dask.address, deadly).run(cells):
+        store.write(found)
+    assert Counter(r.status for r in store.records()) == {"done": 12, "crash": 1}
+    record = store.read_cell(deadly_cell.id)
+    assert record is not None
+    assert record.error == "several workers in a row were lost over this cell"
+    rows = read(store.path).query("generator == 'deadly'")
+    assert rows["status"].unique().tolist() == ["crash"]
+    assert rows.filter(like="claim_").notna().all(axis=None)
+    assert attempts(marks_of(dask), deadly_cell.id) == 2
+    for worker in dask.workers:
+        worker.poll()
+    assert [worker.returncode for worker in dask.workers].count(-signal.SIGKILL) == 2
 
 
 def test_a_worker_under_a_nanny_may_have_processes(dask: Cluster) -> None:
@@ -167,11 +195,10 @@ def test_cells_end_when_the_asking_process_is_killed(dask: Cluster, tmp_path: Pa
 def test_leaving_early_ends_the_cells(dask: Cluster) -> None:
     marks = marks_of(dask)
     cells = [*cells_of(1), *cells_of(3, "kept")]
-    running = engine(dask.address, endless).run(cells)
-    assert next(running).status == "done"
-    wait_for(lambda: len(list(marks.iterdir())) >= 2, dask.folder)
-    running.close()
-    sleep(0.5)
+    # A client that a failure left open would keep this process from its end.
+    with closing(engine(dask.address, endless).run(cells)) as running:
+        assert next(running).status == "done"
+        wait_for(lambda: len(list(marks.iterdir())) >= 2, dask.folder)
     begun = {int(mark.suffix[1:]) for mark in marks.iterdir()}
     wait_for(lambda: not begun & set(alive(f"{MARKS}={dask.folder}")), dask.folder)
 
