@@ -22,6 +22,7 @@ from dpsynth.harness.config import Choice, Limits
 from dpsynth.harness.engine import LocalEngine, run_in_process
 from dpsynth.harness.fingerprint import code_hash, library_versions
 from dpsynth.harness.record import Record, decode, encode
+from dpsynth.harness.scratch import remove_abandoned
 from dpsynth.harness.worker import Task, failure
 
 _POLL_SECONDS = 0.02
@@ -40,6 +41,7 @@ class DaskEngine:
         chosen: "generators", "metrics", "attacks" -> what the experiment names, of which workers
             must have the same code.
         task: what is run on each cell.
+        owner: of the folders of temporary files, as of `owner_of`.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class DaskEngine:
         preload: Sequence[str] = (),
         chosen: dict[str, tuple[Choice, ...]],
         task: Task = run_in_process,
+        owner: str = "",
     ) -> None:
         self.address = address
         self.limits = limits
         self.preload = tuple(preload)
         self.chosen = chosen
         self.task = task
+        self.owner = owner
 
     def run(self, cells: Iterable[Cell]) -> Generator[Record]:
         """Yield the record of each cell as it ends; leaving early ends the cells that run.
@@ -104,6 +108,7 @@ class DaskEngine:
             preload=self.preload,
             chosen=self.chosen,
             task=self.task,
+            owner=self.owner,
         )
 
     def _record(self, cell: Cell, future: Any) -> Record:
@@ -138,13 +143,14 @@ def run_on_worker(
     preload: Sequence[str],
     chosen: dict[str, tuple[Choice, ...]],
     task: Task,
+    owner: str,
 ) -> bytes:
     """Return the bytes of the record of `cell`, which runs in a process of its own; on a worker.
 
     Args:
         cell: what to run.
         sweep: tells sweeps apart.
-        limits, preload, chosen, task: see `DaskEngine`.
+        limits, preload, chosen, task, owner: see `DaskEngine`.
 
     Raises:
         ClusterError: this worker has other code or libraries than the cell was planned with.
@@ -156,6 +162,8 @@ def run_on_worker(
     worker: Any = get_worker()
     if sweep not in _begun:
         _check_same(worker.address, replace(cell.fingerprint, data=""), chosen)
+        if owner:  # the writer of its store waits for this cell
+            remove_abandoned(owner)
         _begun.add(sweep)
     # A worker under a nanny is a daemon, and daemons may not have processes of their own.
     multiprocessing.current_process().daemon = False
@@ -165,6 +173,7 @@ def run_on_worker(
         preload=preload,
         task=task,
         wanted=_wanted(worker, worker.get_current_task()),
+        owner=owner,
     )
     shared = cell.cache is not None and cell.cache.parent.is_dir()
     for record in engine.run([cell if shared else replace(cell, cache=None)]):

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import tempfile
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from dpsynth.harness.cell import Cell, CellResult, Stopwatch, run_cell
 from dpsynth.harness.config import Limits
 from dpsynth.harness.record import Record, decode
 from dpsynth.harness.row import Status
+from dpsynth.harness.scratch import scratch
 from dpsynth.harness.worker import DUMP_SIGNAL, Entered, Task, failure, work
 from dpsynth.memory import family, resident_mb
 
@@ -66,6 +66,7 @@ class LocalEngine:
         entered: told of each phase that a cell begins.
         task: what is run on each cell.
         wanted: asked now and then; once it says no, the cells that run are ended.
+        owner: of the folder of temporary files, as of `owner_of`.
     """
 
     def __init__(
@@ -77,12 +78,14 @@ class LocalEngine:
         entered: Callable[[Cell, str], None] | None = None,
         task: Task = run_in_process,
         wanted: Callable[[], bool] | None = None,
+        owner: str = "",
     ) -> None:
         self.workers = workers
         self.limits = limits
         self.entered = entered
         self.task = task
         self.wanted = wanted
+        self.owner = owner
         self._context = multiprocessing.get_context("forkserver")
         # The program itself too: each cell would otherwise run its imports.
         own = ["dpsynth.harness.worker", task.__module__, "__main__"]
@@ -93,11 +96,11 @@ class LocalEngine:
         """Yield the record of each cell as it ends; leaving early ends the cells that run."""
         waiting = deque(cells)
         running: list[_Job] = []
-        with tempfile.TemporaryDirectory(prefix="dpsynth-") as folder:
+        with scratch(self.owner) as folder:
             try:
                 while (waiting or running) and (self.wanted is None or self.wanted()):
                     while waiting and len(running) < self.workers:
-                        started = self._start(waiting.popleft(), Path(folder))
+                        started = self._start(waiting.popleft(), folder)
                         if isinstance(started, Record):
                             yield started
                         else:

@@ -15,6 +15,7 @@ from dpsynth.harness.fingerprint import code_hash, has_module, library_versions,
 from dpsynth.harness.programs import Program, find_program, is_program
 from dpsynth.harness.record import Record
 from dpsynth.harness.release import build_metric, predicts
+from dpsynth.harness.scratch import owner_of, remove_abandoned
 from dpsynth.harness.store import Store
 from dpsynth.harness.worker import Task
 from dpsynth.parameters import construct
@@ -239,7 +240,9 @@ def run_sweep(
         outlook = look_at(plan, store)
         skipped = [(s.title, s.reason) for s in plan.skipped]
         store.write_plan(to_plain(plan.experiment), [cell.id for cell in plan.cells], skipped)
-        engine = _engine(plan, progress, workers=workers, cluster=cluster, task=task)
+        owner = owner_of(store.path)
+        remove_abandoned(owner)
+        engine = _engine(plan, progress, workers=workers, cluster=cluster, task=task, owner=owner)
         references = store.path.absolute() / "references"
         cells = [replace(cell, cache=references) for cell in outlook.to_run]
         titles = {cell.id: cell.title for cell in plan.cells}
@@ -258,6 +261,7 @@ def _engine(
     workers: int | None,
     cluster: str | None,
     task: Task | None,
+    owner: str,
 ) -> Engine:
     preload = plan.preload if task is None else ()
     limits, task = plan.experiment.limits, task or run_in_process
@@ -265,7 +269,12 @@ def _engine(
         from dpsynth.harness.dask_engine import DaskEngine
 
         return DaskEngine(
-            address=cluster, limits=limits, preload=preload, chosen=plan.chosen, task=task
+            address=cluster,
+            limits=limits,
+            preload=preload,
+            chosen=plan.chosen,
+            task=task,
+            owner=owner,
         )
     return LocalEngine(
         workers=workers or os.cpu_count() or 1,
@@ -273,6 +282,7 @@ def _engine(
         preload=preload,
         entered=progress.entered,
         task=task,
+        owner=owner,
     )
 
 
