@@ -7,7 +7,7 @@ from dpsynth.generators.base import Generator
 from dpsynth.registry import GENERATORS
 
 _STEPS = ("steps", "inner_steps", "last_steps", "replays")
-_SIZES = ("hidden", "latent", "batch", "features", "diffusion_steps")
+_SIZES = ("hidden", "latent", "batch", "replay_batch", "features", "diffusion_steps")
 
 
 def short(name: str) -> Generator:

@@ -120,6 +120,7 @@ def test_long_ordered_columns_keep_the_laws_measured() -> None:
         ("latent", 0),
         ("batch", 0),
         ("replays", 0),
+        ("replay_batch", 0),
         ("replay_rate", 0.0),
         ("replay_decay", -0.1),
         ("spectral_norm", 0.0),

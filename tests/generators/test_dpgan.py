@@ -91,6 +91,7 @@ def test_draws_are_of_the_softmax_and_carry_its_gradients() -> None:
         ("latent", 0),
         ("batch", 0),
         ("replays", 0),
+        ("replay_batch", 0),
         ("replay_rate", 0.0),
         ("replay_decay", -0.1),
         ("spectral_norm", float("inf")),

@@ -14,7 +14,7 @@ free, through all that the critic was told in it (`replaying`).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import exp, inf
+from math import exp, inf, sqrt
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
 
 import numpy as np
@@ -38,6 +38,8 @@ _BETAS = (0.5, 0.9)
 # In replays the loss is one and the same to the end, and noise is from the choice of the step.
 _REPLAY_BETAS = (0.9, 0.99)
 _REPLAY_DECAY = 0.99
+# Of a replay's fakes, over the noise of what they are compared with (standard deviations).
+_UNCERTAINTY = 0.35
 
 Judge: TypeAlias = "Callable[[Tensor], Tensor]"
 """From rows to numbers of shape (rows, 1): larger for what looks more like a record."""
@@ -52,8 +54,9 @@ class Game:
         critic_rate: Adam's learning rate for the critic.
         generator: learning rates of the generator, and the average of its weights.
         critic_steps: steps of the critic for each one of the generator.
-        batch: number of fakes in each step of either; half as many in those after the game.
+        batch: number of fakes in each step of either.
         replays: steps of the generator after the game.
+        replay_batch: largest number of fakes in each of these (`Game.replayed`).
         replay_rate: its learning rate in them, which fades to 0.
         replay_decay: part of its last matrix that is lost in them, for each unit of that rate.
         spectral_norm: largest of each of the critic's matrices.
@@ -67,15 +70,29 @@ class Game:
     critic_steps: int
     batch: int
     replays: int
+    replay_batch: int
     replay_rate: float
     replay_decay: float
     spectral_norm: float
 
     def __post_init__(self) -> None:
-        check_counts(self, "critic_steps", "batch", "replays")
+        check_counts(self, "critic_steps", "batch", "replays", "replay_batch")
         check_positive(self, "critic_rate", "replay_rate", "spectral_norm")
         if not 0 <= self.replay_decay < inf:
             raise InvalidValueError("replay_decay", self.replay_decay, "finite and at least 0")
+
+    def replayed(self, noise: float) -> int:
+        """Return how many fakes a replay is worth, from half of `batch` to `replay_batch`.
+
+        The mean clipped gradient of n fakes is off by at most the clipping norm over the root of n.
+        What it is compared with has the noise of privacy: where that is large more fakes tell
+        nothing, and more replays do; where it is small, fakes are what is uncertain.
+
+        Args:
+            noise: of what the critic was told, as `noise_told` returns it.
+        """
+        wanted = (_UNCERTAINTY * max(noise, 1e-9)) ** -2
+        return int(min(self.replay_batch, max(-(-self.batch // 2), wanted)))
 
 
 def game_of(generator: Generator) -> Game:
@@ -97,6 +114,7 @@ def game_of(generator: Generator) -> Game:
         critic_steps=hyper.critic_steps,
         batch=hyper.batch,
         replays=hyper.replays,
+        replay_batch=hyper.replay_batch,
         replay_rate=hyper.replay_rate,
         replay_decay=hyper.replay_decay,
         spectral_norm=hyper.spectral_norm,
@@ -186,7 +204,20 @@ def play(
     average.apply()
     session.check()
     replays = reporter.replaying(game.replays)
-    _replay(transcript, public, players, game, replays, draws=draws, rng=rng)
+    batch = game.replayed(noise_told(plan, critic, rows=rows))
+    _replay(transcript, public, players, game, replays, batch=batch, draws=draws, rng=rng)
+
+
+def noise_told(plan: SgdPlan, critic: "nn.Module", *, rows: float) -> float:
+    """Return the root mean square length of the noise of a step's mean gradient, in clipping norms.
+
+    Args:
+        plan: of the training.
+        critic: all of its parameters are trained.
+        rows: the number of records to divide by.
+    """
+    weights = sum(parameter.numel() for parameter in critic.parameters())
+    return sqrt(weights) * plan.noise_multiplier / (plan.sample_rate * rows)
 
 
 def _replay(
@@ -196,6 +227,7 @@ def _replay(
     game: Game,
     reporter: Reporter,
     *,
+    batch: int,
     draws: "torch.Generator",
     rng: np.random.Generator,
 ) -> None:
@@ -215,7 +247,6 @@ def _replay(
     making = torch.optim.Adam(maker.parameters(), lr=fade.learning_rate, betas=_REPLAY_BETAS)
     average = WeightAverage(maker, decay=fade.average_decay)
     dependence = [p for p in maker.parameters() if p.ndim == 2][-1]
-    batch = -(-game.batch // 2)  # more steps are worth more than more fakes
     for step in range(game.replays):
         told = transcript.revive(rng=rng)
         fakes = public(players.fakes(batch, draws), draws)

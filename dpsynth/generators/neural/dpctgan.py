@@ -297,8 +297,8 @@ class DpCtgan(Generator):
         most_modes: largest number of modes of an ordered column; columns of no more codes are
             treated as if they had no order.
         one_way_share, sample_rate, steps, clipping_norm, critic_rate, learning_rate, critic_steps,
-            hidden, latent, batch, spectral_norm, temperature, average_decay, replays, replay_rate,
-            replay_decay, device: as of `DpGan`.
+            hidden, latent, batch, spectral_norm, temperature, average_decay, replays, replay_batch,
+            replay_rate, replay_decay, device: as of `DpGan`.
 
     Raises:
         InvalidValueError: a hyperparameter out of its range.
@@ -321,6 +321,7 @@ class DpCtgan(Generator):
     temperature: float = 0.7
     average_decay: float = 0.98
     replays: int = 1500
+    replay_batch: int = 256
     replay_rate: float = 0.005
     replay_decay: float = 0.0
     device: str = "auto"

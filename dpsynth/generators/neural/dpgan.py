@@ -104,11 +104,13 @@ class DpGan(Generator):
         critic_steps: steps of the critic for each one of the generator.
         hidden: units of the hidden layer of either network.
         latent: dimensions of the noise that the generator starts from.
-        batch: fakes in each step of the game; half as many in each replay.
+        batch: fakes in each step of the game; at least half as many in each replay.
         spectral_norm: largest of the critic's matrices.
         temperature: of the softmax whose gradients the draws are given.
         average_decay: of the running average of the generator's weights.
         replays: steps of the generator after the game, through all that the critic was told in it.
+        replay_batch: largest number of fakes in each of them; what the critic was told decides how
+            many are worth it: the less noise it had, the more.
         replay_rate: its learning rate in them, which fades to 0.
         replay_decay: part of its last matrix that is lost in them, for each unit of that rate.
         device: where to train; "auto" is a GPU where there is one.
@@ -135,6 +137,7 @@ class DpGan(Generator):
     temperature: float = 0.7
     average_decay: float = 0.98
     replays: int = 3000
+    replay_batch: int = 2048
     replay_rate: float = 0.005
     replay_decay: float = 0.3
     device: str = "auto"
