@@ -357,13 +357,18 @@ def build_generator(
 
     Raises:
         UnknownNameError: no such generator, or no such hyperparameter; close matches are named.
-        InvalidValueError: a hyperparameter of the wrong type.
+        InvalidValueError: a hyperparameter of the wrong type, or something else than a generator.
     """
+    from dpsynth.generators.base import Generator
     from dpsynth.parameters import construct
 
     if not isinstance(generator, str):
         return generator
-    return construct(GENERATORS.get(generator), parameters or {}, owner=generator)
+    found = GENERATORS.get(generator)
+    if not (isinstance(found, type) and issubclass(found, Generator)):
+        rule = "a subclass of dpsynth.generators.base.Generator, which fits under a budget"
+        raise InvalidValueError("generator", generator, rule)
+    return construct(found, parameters or {}, owner=generator)
 
 
 def parse_relation(relation: str | Neighbouring) -> Neighbouring:

@@ -18,7 +18,7 @@ from dpsynth.archive import sealed
 from dpsynth.data.files import load_file
 from dpsynth.errors import DpsynthError, FileError, InvalidValueError, UnknownNameError
 from dpsynth.pgm.blocks import BLOCK_ROWS
-from dpsynth.synthesis import Synthesis, synthesize
+from dpsynth.synthesis import Synthesis, build_generator, synthesize
 from tests.harness.toy_generators import Toy
 from tests.tables import coded_table, dependent_codes
 
@@ -284,3 +284,9 @@ def test_a_file_has_the_size_of_the_model_by_default(tmp_path: Path) -> None:
     with pytest.raises(InvalidValueError, match="n is 0"):
         model.sample_to(tmp_path / "none.csv", 0)
     assert not (tmp_path / "none.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["json:JSONDecoder", "json:dumps"])
+def test_what_is_no_generator_is_refused_in_a_sentence(name: str) -> None:
+    with pytest.raises(InvalidValueError, match=f"generator is '{name}', .*subclass"):
+        build_generator(name)
