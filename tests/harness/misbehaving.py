@@ -7,6 +7,7 @@ import sys
 import time
 from ctypes import PyDLL
 from multiprocessing import parent_process
+from pathlib import Path
 from typing import Any
 
 from dpsynth.errors import BudgetExceededError, InvalidValueError
@@ -45,14 +46,13 @@ def behave(cell: Cell, watch: Stopwatch) -> CellResult:
     )
 
 
-def slow(cell: Cell, watch: Stopwatch) -> CellResult:
-    """A cell that takes long enough to be interrupted, and leaves a mark each time it runs."""
-    assert cell.dataset is not None
-    marks = os.environ["DPSYNTH_TEST_MARKS"]
-    with open(os.path.join(marks, f"{cell.epsilon}-{time.time_ns()}"), "w"):
-        pass
+def halting(cell: Cell, watch: Stopwatch) -> CellResult:
+    """A cell that leaves a mark each time it runs; the later half of eight wait for a file."""
+    marks = Path(os.environ["DPSYNTH_TEST_MARKS"])
+    (marks / f"{cell.epsilon}-{time.time_ns()}").touch()
     watch.enter("fit")
-    time.sleep(0.5)
+    while cell.epsilon > 4 and not (marks.parent / "go").exists():
+        time.sleep(0.02)
     return CellResult(rows=(cell.row(kind="utility", metric="m", value=1.0),), receipt=None)
 
 
