@@ -92,7 +92,8 @@ class DpGan(Generator):
     Accounting: Poisson sampling, composed with the marginals by privacy loss distributions.
     Cost: the whole budget.
 
-    Defaults were chosen on simulated mixtures of products (`docs/research/neural_gans.md`).
+    Defaults were chosen on simulated mixtures of products, those of replays with `uci_adult` and
+    `br2000` in view (`docs/research/neural_gans.md`).
 
     Args:
         one_way_share: part of the budget's mu^2 for the marginals.
