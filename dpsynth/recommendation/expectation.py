@@ -2,7 +2,8 @@
 
 In logarithms, but for areas: the mean over generators is linear in facts and budget (ridge
 regression), and how each differs from it is the mean over the measurements with the nearest facts
-and budget. How far that errs is seen on each data set, by what is expected of it from the others.
+and budget; of scores, not of costs, the nearest facts that were measured stand in for those beyond
+them. How far that errs is seen on each data set, by what is expected of it from the others.
 """
 
 from dataclasses import dataclass
@@ -79,9 +80,13 @@ class Expectation:
         values = self.measured[used].to_numpy(dtype=np.float64)
         scaled = values if areas else np.log(np.maximum(values, 1e-9))
         level = scaled.mean(axis=1, keepdims=True)
+        known = self._features[used]
+        if self.column in HIGHER_IS_BETTER:
+            # A line soon says what no score can be; costs do grow beyond what was measured.
+            features = np.clip(features, known.min(axis=0), known.max(axis=0))
         linear, nearest = _models(int(used.sum()))
-        linear.fit(self._features[used], level[:, 0])
-        nearest.fit(self._features[used], scaled - level)
+        linear.fit(known, level[:, 0])
+        nearest.fit(known, scaled - level)
         found = linear.predict(features)[:, None] + nearest.predict(features)
         back = np.clip(found, 0, 1) if areas else np.exp(found)
         return pd.DataFrame(back, columns=self.measured.columns)

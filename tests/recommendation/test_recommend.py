@@ -91,6 +91,21 @@ def test_rows_that_are_not_known_are_not_looked_at() -> None:
     assert declared == advised(400)
 
 
+def test_beyond_what_was_measured_the_nearest_facts_stand_in_for_scores_not_for_costs() -> None:
+    benchmark = invented(lawful=True)
+    rows = benchmark.datasets["rows"].loc[benchmark.scores["dataset"]].to_numpy()
+    growing = benchmark.scores.assign(seconds=rows / 1000)
+    benchmark = dataclasses.replace(benchmark, scores=growing)
+    facts = Facts(rows=1e12, columns=10, codes=5.0, largest=20, numeric=0.5)
+    most = dataclasses.replace(facts, rows=float(benchmark.datasets["rows"].max()))
+    # Where both features of rows are at their ends, by the largest budget that was measured.
+    largest = Budget(epsilon=10.0, delta=1e-9)
+    scores, seconds = expectation(benchmark), expectation(benchmark, "seconds")
+    far, near = (f.features(largest, rows_known=True) for f in (facts, most))
+    assert scores.at(far).equals(scores.at(near))
+    assert (seconds.at(far) > 10 * seconds.at(near)).all()
+
+
 def test_what_takes_too_long_is_refused_with_the_reason() -> None:
     found = advised(80_000, most_seconds=2.0)
     assert found.generator == "mst"
