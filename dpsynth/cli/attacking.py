@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dpsynth.atomic import check_writable
-from dpsynth.cli.options import check_seed, parse_assignments, schema_option, set_option
+from dpsynth.cli.options import check_seed, schema_option, set_option
 from dpsynth.cli.output import UNPROTECTED, write_json
+from dpsynth.cli.rerunning import refit_of
 from dpsynth.errors import DpsynthError, FileError, InvalidValueError
 
 if TYPE_CHECKING:
-    from dpsynth.attacks.attack import Attack, AttackTarget, Question, Refit
+    from dpsynth.attacks.attack import Attack, AttackTarget, Question
     from dpsynth.attacks.questions import Finding
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
@@ -38,7 +39,12 @@ _QUESTIONS: "Mapping[Question, str]" = {
     "--attack", "names", multiple=True, help="An attack's name; by default all that can run."
 )
 @click.option("--secret", "secrets", multiple=True, help="A column to infer; by default each.")
-@click.option("--generator", help="What made SYNTHETIC, for attacks that run it again.")
+@click.option(
+    "--generator", help="What made SYNTHETIC, for attacks that run it again; or module:factory."
+)
+@click.option(
+    "--command", "program", metavar="TEXT", help="The same, as a tool: 'tool {input} {output}'."
+)
 @set_option("the generator")
 @click.option("--epsilon", type=float, help="The generator's budget.")
 @click.option("--delta", type=float, default=1e-9, show_default=True, help="The generator's.")
@@ -54,6 +60,7 @@ def attack(
     names: tuple[str, ...],
     secrets: tuple[str, ...],
     generator: str | None,
+    program: str | None,
     assignments: tuple[str, ...],
     epsilon: float | None,
     delta: float,
@@ -66,7 +73,8 @@ def attack(
     One page answers the regulators' three questions: can a person be singled out, can their records
     be linked, can something be inferred about them? Every rate stands beside that of the same
     attack on as many records never used, and beside that of guessing. SYNTHETIC may come from any
-    generator. Attacks that run the generator again need --generator and --epsilon.
+    generator. Attacks that run the generator again need --generator, and --epsilon where it is one
+    of this library; or --command.
     """
     import numpy as np
 
@@ -78,7 +86,7 @@ def attack(
     for path in (html, out):
         if path is not None:
             check_writable(path)
-    refit = _refit(generator, assignments, epsilon=epsilon, delta=delta)
+    refit = refit_of(generator, program, assignments, epsilon=epsilon, delta=delta)
     schema = Schema.load(schema_path)
     for name in secrets:
         schema.column(name)
@@ -122,29 +130,13 @@ def _attacks(
         classes = [c for c in classes if can_refit or not c.needs_refit]
     for cls in classes:
         if cls.needs_refit and not can_refit:
-            rule = f"given, since the attack {cls.name!r} runs the generator again"
+            rule = f"given, or --command, since the attack {cls.name!r} runs the generator again"
             raise InvalidValueError("--generator", None, rule)
     guessing = "secrets" if secrets else None
     made = [
         cls(secrets=secrets) if guessing in cls.__dataclass_fields__ else cls() for cls in classes
     ]
     return made if names else [*made, SinglingOut(columns=1)]
-
-
-def _refit(
-    generator: str | None, assignments: tuple[str, ...], *, epsilon: float | None, delta: float
-) -> "Refit | None":
-    from dpsynth.harness.refit import mechanism
-    from dpsynth.privacy.budget import Budget
-    from dpsynth.synthesis import build_generator
-
-    if generator is None:
-        return None
-    if epsilon is None:
-        raise InvalidValueError("--epsilon", None, "given together with --generator")
-    Budget(epsilon=epsilon, delta=delta)  # refuses what is out of range before the data are read
-    chosen = build_generator(generator, parse_assignments(assignments))
-    return mechanism(chosen, epsilon=epsilon, delta=delta)
 
 
 def _notes(target: "AttackTarget", used: int, unused: int, shared: int) -> list[str]:

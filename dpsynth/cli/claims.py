@@ -16,6 +16,7 @@ from dpsynth.cli.options import (
     set_option,
 )
 from dpsynth.cli.output import print_table, write_json
+from dpsynth.cli.rerunning import own_generator
 from dpsynth.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -138,17 +139,9 @@ class _Asked:
     @property
     def own(self) -> "Generator | None":
         """The generator, where it is one of this library's kind."""
-        from dpsynth.generators.base import Generator
-        from dpsynth.registry import GENERATORS
-        from dpsynth.synthesis import build_generator
-
         if self.generator is None:
             return None
-        if ":" in self.generator:
-            found = GENERATORS.get(self.generator)
-            if not (isinstance(found, type) and issubclass(found, Generator)):
-                return None
-        return build_generator(self.generator, self.parameters)
+        return own_generator(self.generator, self.parameters)
 
     @property
     def unused(self) -> dict[str, str]:

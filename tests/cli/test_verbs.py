@@ -222,7 +222,7 @@ def test_attacks_that_run_the_generator_again_need_it(say) -> None:
     files = ["train.csv", "control.csv", "--schema", "s.toml", "--control", "control.csv"]
     code, said = say("attack", *files, "--attack", "membership")
     assert code == 2
-    assert "--generator is None, but it must be given" in said
+    assert "--generator is None, but it must be given, or --command" in said
     code, said = say("attack", *files, "--generator", "independent")
     assert code == 2
     assert "--epsilon" in said
