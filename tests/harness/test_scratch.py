@@ -1,24 +1,32 @@
 """Folders of temporary files: those of a dead writer of the same store go, all others stay."""
 
 import fcntl
+import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dpsynth.harness.progress import Progress
 from dpsynth.harness.scratch import owner_of, remove_abandoned, scratch
 from dpsynth.harness.store import Store
+from dpsynth.harness.sweep import run_sweep
+from tests.harness.misbehaving import waiting
 from tests.harness.processes import wait_until_gone
-from tests.harness.test_faults import command, sweep
-from tests.harness.test_faults import plan as planned
+from tests.harness.test_faults import plan
 
 OURS, OTHERS = owner_of(Path("ours")), owner_of(Path("others"))
+WAITING = (
+    "import sys; from pathlib import Path; from tests.harness.test_scratch import Store, sweep\n"
+    "sweep(Store(Path(sys.argv[1])))"
+)
 HOLDING = (
     "import sys, time; from pathlib import Path; from dpsynth.harness.scratch import scratch\n"
     "with scratch(sys.argv[1]) as folder:\n"
@@ -130,16 +138,23 @@ def test_the_sweep_after_a_killed_one_removes_its_folder(
     (tmp_path / "marks").mkdir()
     monkeypatch.setenv("DPSYNTH_TEST_MARKS", str(tmp_path / "marks"))
     store = Store(tmp_path / "out")
-    # cell 0 is one that ends well; see `fate`
-    first = subprocess.Popen([sys.executable, "-c", *command([0], store.path, timeout_seconds=9)])
+    first = subprocess.Popen([sys.executable, "-c", WAITING, str(store.path)])
     try:
         while not list(place.glob(f"{owner_of(store.path)}*/*")):
             assert first.poll() is None
+            time.sleep(0.01)
         first.send_signal(signal.SIGKILL)
     finally:
         first.kill()
         first.wait()
     assert wait_until_gone(f"DPSYNTH_TEST_MARKS={tmp_path / 'marks'}", seconds=60) == []
     assert len(list(place.glob("dpsynth-*"))) == 1
-    sweep(planned(0, timeout_seconds=60), store)
+    (tmp_path / "marks" / "go").touch()
+    sweep(store)
     assert list(place.glob("dpsynth-*")) == []
+
+
+def sweep(store: Store) -> None:
+    wanted = plan(0, timeout_seconds=60)
+    for _ in run_sweep(wanted, store, progress=Progress(io.StringIO()), workers=1, task=waiting):
+        pass
