@@ -16,7 +16,7 @@ from dpsynth.cli.options import (
     set_option,
 )
 from dpsynth.cli.output import print_table, write_json
-from dpsynth.cli.rerunning import own_generator
+from dpsynth.cli.rerunning import foreign, own_generator
 from dpsynth.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -160,17 +160,11 @@ class _Asked:
     @property
     def subject(self) -> "Subject | None":
         """What is run as a black box, or None where answers can be replayed."""
-        from dpsynth.audit.subjects import FitSample, Mechanism, Program
+        from dpsynth.audit.subjects import Mechanism
 
-        if self.program is not None:
-            return Program(command=self.program, epsilon=self.epsilon)
         own = self.own
         if own is None:
-            assert self.generator is not None
-            if self.parameters:
-                rule = "left out for a factory, which takes no parameters"
-                raise InvalidValueError("--set", self.parameters, rule)
-            return FitSample(factory=self.generator)
+            return foreign(self.generator, self.program, self.parameters, epsilon=self.epsilon)
         if not self.black_box_only:
             return None
         import numpy as np

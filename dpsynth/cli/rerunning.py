@@ -36,6 +36,31 @@ def own_generator(name: str, parameters: dict[str, Any]) -> "Generator | None":
     return build_generator(name, parameters)
 
 
+def foreign(
+    generator: str | None, program: str | None, parameters: dict[str, Any], *, epsilon: float
+) -> "Subject":
+    """Return what runs a command, or else a factory: no generator of this library.
+
+    Args:
+        generator: module:attribute of the factory, where there is no command.
+        program: the command.
+        parameters: hyperparameters, of which neither takes any.
+        epsilon: what a command is told that says {epsilon}.
+
+    Raises:
+        InvalidValueError: parameters, or a command or factory that cannot be run.
+    """
+    from dpsynth.audit.subjects import FitSample, Program
+
+    if parameters:
+        what = "a factory" if program is None else "a command"
+        raise InvalidValueError("--set", parameters, f"left out for {what}, which takes none")
+    if program is not None:
+        return Program(command=program, epsilon=epsilon)
+    assert generator is not None
+    return FitSample(factory=generator)
+
+
 def refit_of(
     generator: str | None,
     program: str | None,
@@ -56,7 +81,6 @@ def refit_of(
     Raises:
         InvalidValueError: options that contradict one another, or lack what they need.
     """
-    from dpsynth.audit.subjects import FitSample, Program
     from dpsynth.harness.refit import mechanism
     from dpsynth.privacy.budget import Budget
 
@@ -68,22 +92,14 @@ def refit_of(
             raise InvalidValueError("--command", program, "left out where --generator is given")
         if epsilon is None and "{epsilon}" in program:
             raise InvalidValueError("--epsilon", None, "given where --command says {epsilon}")
-        _refuse(parameters, "a command")
-        return _again(Program(command=program, epsilon=epsilon or 0.0))
-    if generator is None:
+    elif generator is None:
         return None
-    own = own_generator(generator, parameters)
+    own = None if generator is None else own_generator(generator, parameters)
     if own is None:
-        _refuse(parameters, "a factory")
-        return _again(FitSample(factory=generator))
+        return _again(foreign(generator, program, parameters, epsilon=epsilon or 0.0))
     if epsilon is None:
         raise InvalidValueError("--epsilon", None, "given together with --generator")
     return mechanism(own, epsilon=epsilon, delta=delta)
-
-
-def _refuse(parameters: dict[str, Any], what: str) -> None:
-    if parameters:
-        raise InvalidValueError("--set", parameters, f"left out for {what}, which takes none")
 
 
 def _again(subject: "Subject") -> "Refit":

@@ -111,6 +111,7 @@ def test_one_run_without_noise_contradicts_the_claim(
         (("--command", "tool {input}", "--schema", "s.toml"), "says {output}"),
         (("--command", "nosuchtool {input} {output}", "--schema", "s.toml"), "nosuchtool"),
         (("--command", COPY), "--schema is None"),
+        (("--command", COPY, "--schema", "s.toml", "--set", "a=1"), "left out for a command"),
         (("--command", "false {input} {output}", "--schema", "s.toml"), "exit code 1"),
     ],
 )
