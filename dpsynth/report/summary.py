@@ -202,7 +202,10 @@ def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
     found: list[Exposure] = []
     for (key, group), p_value, alarm in zip(groups, smallest, alarmed, strict=True):
         attack, generator, epsilon = cast("tuple[str, str, float]", key)
-        column = {c: over_seeds(group[c].to_numpy(dtype=np.float64)) for c in _RATES}
+        column = {
+            name: over_seeds(group[name].to_numpy(dtype=np.float64)).within(least, 1.0)
+            for name, least in _RATES.items()
+        }
         found.append(
             Exposure(
                 attack=str(attack),
@@ -219,4 +222,5 @@ def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
     return found
 
 
-_RATES = ("attack_rate", "baseline_rate", "control_rate", "value")
+# Each with its least; the most is 1. A risk is below 0 where unused records fare worse.
+_RATES = {"attack_rate": 0.0, "baseline_rate": 0.0, "control_rate": 0.0, "value": float("-inf")}

@@ -2,6 +2,7 @@
 """The report: means and intervals by hand, corrected alarms, one page from a store."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,6 +100,14 @@ def test_alarms_are_corrected_for_seeds_and_for_their_number() -> None:
     # .04 over two seeds would do alone, and does not as the second of three.
     assert found["c"].p_value == pytest.approx(0.04)
     assert not found["c"].alarm
+
+
+def test_intervals_of_rates_and_risks_end_where_these_do() -> None:
+    rows = [replace(attack("a", s, 1.0), attack_rate=v, value=v) for s, v in enumerate((0.0, 0.9))]
+    found = exposures(to_frame(rows))[0]
+    assert (found.rate.lower, found.rate.upper) == (0.0, 1.0)
+    assert found.risk.upper == 1.0
+    assert found.risk.lower < -1.0  # a risk has no least
 
 
 def test_latex_and_markdown_carry_every_cell() -> None:
