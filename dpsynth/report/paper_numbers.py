@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 PREFIX = "dps"
 EPSILON = 1.0  # the budget at which the paper quotes single numbers
-_DEPENDENT = ("mwem", "privbayes", "mst", "dpvae")  # what models more than columns on their own
+# What models more than columns on their own.
+_DEPENDENT = ("mwem", "privbayes", "mst", "two_stage", "dpvae")
 _LIBRARIES = {
     "Python": "python",
     "Numpy": "numpy",

@@ -12,6 +12,7 @@ GENERATORS = {
     "mwem": "MWEM",
     "privbayes": "PrivBayes",
     "mst": "MST",
+    "two_stage": "Two-stage",
     "dpvae": "DP-VAE",
 }
 METRICS = {
