@@ -367,3 +367,15 @@ def test_opacus_agrees_by_another_method() -> None:
     theirs = other.get_epsilon(1e-6, eps_error=0.01)
     run = DpSgdEvent(noise_multiplier=3.0, sample_rate=0.2, steps=100)
     assert theirs - 0.0201 <= dpsgd_epsilon(run, 1e-6, ADD_REMOVE) <= theirs
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("relation", list(Neighbouring))
+def test_a_budget_of_hundreds_is_priced_without_a_warning(relation: Neighbouring) -> None:
+    """One step that every second record joins, and losses far beyond where exp overflows."""
+    noise = dpsgd_noise_multiplier(1000.0, 1e-6, sample_rate=0.5, steps=1, relation=relation)
+    event = DpSgdEvent(noise_multiplier=noise, sample_rate=0.5, steps=1)
+    budget = Budget(epsilon=1000.0, delta=1e-6, relation=relation)
+    assert 990.0 < epsilon_of("pld", [event], budget) <= 1000.0
+    louder = DpSgdEvent(noise_multiplier=noise / 1.1, sample_rate=0.5, steps=1)
+    assert epsilon_of("pld", [louder], budget) > 1000.0
