@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from dpsynth.curator.checked_network import CheckedNetwork
 from dpsynth.curator.sgd import SgdPlan, SgdSession, rate_of
 from dpsynth.data.domain import Domain
 from dpsynth.generators.neural.softmax import cross_entropy, one_hot
@@ -95,9 +96,11 @@ def ours(noise: NoiseSource) -> Callable[[np.ndarray, int], Step]:
             clipping_norm=NORM,
             noise_multiplier=NOISE,
         )
-        session = SgdSession(codes=codes, domain=DOMAIN, plan=plan, noise=noise, receipt=_none)
-        module = network()
-        session.attach(module, losses, rows=ROWS, rng=np.random.default_rng(2))
+        module, rng = network(), np.random.default_rng(2)
+        checked = CheckedNetwork(module, losses, clipping_norm=NORM, domain=DOMAIN, rng=rng)
+        session = SgdSession(
+            codes=codes, network=checked, plan=plan, rows=ROWS, noise=noise, receipt=_none
+        )
         optimiser = torch.optim.Adam(module.parameters())
 
         def step() -> None:

@@ -22,6 +22,7 @@ from dpsynth.audit.class_bound import epsilon_of_gaussian
 from dpsynth.audit.registration import Registration, looks_up_to
 from dpsynth.audit.sequential import Part, Source, look_at
 from dpsynth.audit.tradeoff import TradeOff
+from dpsynth.curator.checked_network import CheckedNetwork
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.data.columns import CategoricalColumn
@@ -80,9 +81,9 @@ class CanaryModels(Source):
             table, self.budget, noise=ResearchNoise(rng=self.rng), accountant="pld"
         )
         private.reserve([("dpsgd", self.plan.event)])
-        session = private.dpsgd(self.plan)
-        model = _worst_start()
-        session.attach(model, _losses, rows=float(_OTHERS), rng=self.rng)
+        model, norm, domain = _worst_start(), self.plan.clipping_norm, private.domain
+        network = CheckedNetwork(model, _losses, clipping_norm=norm, domain=domain, rng=self.rng)
+        session = private.dpsgd(self.plan, network, rows=float(_OTHERS))
         weights = next(model.parameters())
         batch = self.plan.sample_rate * _OTHERS
         noise = self.plan.noise_multiplier * self.plan.clipping_norm / batch

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dpsynth.curator.admission import admitted, ledger_of
 from dpsynth.curator.answering import Answering
 from dpsynth.curator.blocks import StoredRecords
+from dpsynth.curator.checked_network import CheckedNetwork
 from dpsynth.curator.embedding import EmbeddingQuery, measured_embedding
 from dpsynth.curator.interactions import relative_noise
 from dpsynth.curator.journal import Journal, Write
@@ -323,21 +324,20 @@ class PrivateData:
         merging = Merging(groups={name: tuple(map(int, of)) for name, of in groups.items()})
         return self._view(self._answering.merged(merging))
 
-    def dpsgd(self, plan: SgdPlan, *, label: str = "dpsgd") -> SgdSession:
+    def dpsgd(
+        self, plan: SgdPlan, network: CheckedNetwork, *, rows: float, label: str = "dpsgd"
+    ) -> SgdSession:
         """Return the session that runs all of a DP-SGD plan, charged now as a whole.
-
-        A unit of several rows is refused: clipping each row would not bound the unit.
 
         Args:
             plan: sampling rate, steps, clipping norm and noise multiplier.
-            label: the ledger's.
+            network: checked for the plan's clipping norm and this domain.
+            rows: the number of records to divide by: public, or bought.
 
-        Raises:
-            LedgerError: it is not the next event of the reserved plan.
-            UnsupportedEventError: the accountant has no bound for it (filters have none), or a
-                unit has several rows.
-        """
-        return dpsgd_session(self._answering, plan, label=label, receipt=self.receipt)
+        Arguments and errors: `dpsgd_session`."""
+        return dpsgd_session(
+            self._answering, plan, network, rows=rows, label=label, receipt=self.receipt
+        )
 
     def teachers(self, plan: VotePlan, *, amount: float, label: str = "teachers") -> VotingSession:
         """Return the session in which teachers vote on generated rows (`VotingSession`), with all

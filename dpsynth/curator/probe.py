@@ -46,6 +46,8 @@ class Probe:
 
         rows = rng.integers(0, np.array(domain.shape), size=(_ROWS, len(domain.shape)))
         other = rng.integers(0, np.array(domain.shape), size=(1, len(domain.shape)))
+        # A row that happens to be the same where a layer looks would show no mixing.
+        other = np.where(other == rows[:1], (other + 1) % np.array(domain.shape), other)
         self.codes = torch.as_tensor(rows, device=device)
         self._changed = torch.cat([torch.as_tensor(other, device=device), self.codes[1:]])
         self._seed = int(rng.integers(2**62))

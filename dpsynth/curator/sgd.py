@@ -19,17 +19,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.curator.gradients import ClippedSum, PerSampleLoss, clipped_sum
+from dpsynth.curator.checked_network import CheckedNetwork
 from dpsynth.curator.journal import KeptTraining
-from dpsynth.curator.probe import Probe
 from dpsynth.data.domain import Domain
-from dpsynth.errors import InvalidValueError, LedgerError, MissingExtraError, TrainingError
+from dpsynth.errors import InvalidValueError, LedgerError, TrainingError
 from dpsynth.privacy.events import DpSgdEvent
 from dpsynth.privacy.noise import noise_grid
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from dpsynth.privacy.noise import NoiseSource
     from dpsynth.privacy.receipt import Receipt
 
@@ -96,6 +93,28 @@ def rate_of(batch_size: float, *, rows: float) -> float:
     return batch_size / rows
 
 
+def refuse_mismatch(network: CheckedNetwork, plan: SgdPlan, *, domain: Domain, rows: float) -> None:
+    """Refuse what does not belong together, before a plan is charged.
+
+    Args:
+        network: what the plan is to train.
+        plan: of the training.
+        domain: of the records.
+        rows: the number of records to divide by.
+
+    Raises:
+        InvalidValueError: a network that was checked for another domain or clipping norm, or `rows`
+            below 1.
+    """
+    if not (isfinite(rows) and rows >= 1):
+        raise InvalidValueError("rows", rows, "a finite number of at least 1")
+    if network.domain != domain:
+        raise InvalidValueError("network", network.domain, f"one checked for {domain}")
+    if network.clipped.norm != plan.clipping_norm:
+        rule = f"{plan.clipping_norm}, for which the network must be checked"
+        raise InvalidValueError("clipping_norm", network.clipped.norm, rule)
+
+
 @final
 class SgdSession:
     """The steps of one plan that has been charged; it hands out noisy gradients and nothing else.
@@ -104,27 +123,38 @@ class SgdSession:
 
     Args:
         codes: the encoded records, one row each; they stay inside.
-        domain: their public domain.
+        network: what is trained.
         plan: what has been charged.
+        rows: the number of records to divide by.
         noise: source of the Poisson samples and of the Gaussian noise.
         receipt: returns the receipt of what has been spent; goes into the error of a failed run.
         kept: where its steps are kept; None: nowhere.
+
+    Raises:
+        TrainingError: an earlier run, which is gone on with, failed; it is not tried again.
     """
 
     def __init__(
         self,
         *,
         codes: NDArray[np.integer[Any]],
-        domain: Domain,
+        network: CheckedNetwork,
         plan: SgdPlan,
+        rows: float,
         noise: "NoiseSource",
         receipt: "Callable[[], Receipt]",
         kept: KeptTraining | None = None,
     ) -> None:
-        self._codes, self._domain = np.ascontiguousarray(codes), domain
+        import torch
+
+        self._codes, self._network = np.ascontiguousarray(codes), network
         self._plan, self._noise, self._receipt = plan, noise, receipt
         self._taken, self._kept = 0, kept
-        self._clipped: ClippedSum | None = None
+        self._expected_batch = plan.sample_rate * rows
+        self._generator = torch.Generator().manual_seed(network.seed)
+        if kept is not None and (failed := kept.failed) is not None:
+            self._taken = failed
+            raise self._failure()
 
     @property
     def plan(self) -> SgdPlan:
@@ -139,50 +169,6 @@ class SgdSession:
     def __reduce__(self) -> NoReturn:
         raise TypeError("an SgdSession holds records and cannot be pickled")
 
-    def attach(
-        self, module: "nn.Module", loss: PerSampleLoss, *, rows: float, rng: np.random.Generator
-    ) -> None:
-        """Check a network and its loss on rows that are no records, and make them ready to train.
-
-        Args:
-            module: the network; put into training mode.
-            loss: (module, codes of shape (batch, attributes), generator) -> losses (batch,).
-            rows: the number of records to divide by: public, or bought; never the true one under
-                add/remove.
-            rng: source of the loss's own randomness and of the trial rows.
-
-        Raises:
-            InvalidValueError: `rows` below 1, no trainable parameter, a layer or loss that mixes
-                records, a loss already averaged.
-            MissingExtraError: torch (or Opacus, where the network needs it) is not installed.
-            TrainingError: an earlier run, which is gone on with, failed; it is not tried again.
-        """
-        try:
-            import torch
-        except ImportError:
-            raise MissingExtraError("DP-SGD", "neural") from None
-        if not (isfinite(rows) and rows >= 1):
-            raise InvalidValueError("rows", rows, "a finite number of at least 1")
-        module.train()
-        device = next((p.device for p in module.parameters()), "cpu")
-        probe = Probe(domain=self._domain, rng=rng, device=device)
-        clipped = clipped_sum(
-            module=module,
-            loss=loss,
-            norm=self._plan.clipping_norm,
-            probe=probe.codes,
-            generator=probe.generator(),
-        )
-        probe.refuse_mixing(module, loss)
-        probe.refuse_wrong_sum(clipped)
-        self._probe, self._clipped = probe, clipped
-        self._needed = clipped.bytes_per_record(probe.codes, probe.generator())
-        self._expected_batch = self._plan.sample_rate * rows
-        self._generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        if self._kept is not None and (failed := self._kept.failed) is not None:
-            self._taken = failed
-            raise self._failure()
-
     def step(self) -> None:
         """Set `grad` of each trainable parameter to the noisy clipped sum over (q * rows).
 
@@ -190,13 +176,11 @@ class SgdSession:
         size of a Poisson sample is secret. An empty sample gives noise alone.
 
         Raises:
-            LedgerError: every step of the plan has been taken, or nothing is attached.
+            LedgerError: every step of the plan has been taken.
             TrainingError: the loss is no longer finite at the trial rows.
         """
         import torch
 
-        if self._clipped is None:
-            raise LedgerError(_LABEL, "attach a network and a loss before the first step")
         if self._taken >= self._plan.steps:
             raise LedgerError(
                 _LABEL,
@@ -205,9 +189,9 @@ class SgdSession:
         self.check()
         self._taken += 1
         chosen = np.flatnonzero(self._noise.bernoulli(self._plan.sample_rate, len(self._codes)))
-        total = self._clipped_sum(self._clipped, chosen)
+        total = self._clipped_sum(chosen)
         mean = torch.as_tensor(self._noisy(total)).div_(self._expected_batch)
-        parameters = [p for p in self._clipped.module.parameters() if p.requires_grad]
+        parameters = [p for p in self._network.clipped.module.parameters() if p.requires_grad]
         pieces = mean.split([p.numel() for p in parameters])
         for parameter, piece in zip(parameters, pieces, strict=True):
             parameter.grad = piece.view_as(parameter).to(parameter)
@@ -254,7 +238,7 @@ class SgdSession:
 
     def recalled(self) -> dict[str, NDArray[Any]] | None:
         """Go on after the step at which `keep` was called last, and return what it was given; None
-        where it never was. Call it after `attach`."""
+        where it never was."""
         import torch
 
         found = None if self._kept is None else self._kept.recalled()
@@ -276,7 +260,7 @@ class SgdSession:
         Raises:
             TrainingError: the loss is not finite at the trial rows.
         """
-        if self._clipped is not None and not isfinite(self.trial_loss()):
+        if not isfinite(self.trial_loss()):
             if self._kept is not None:
                 self._kept.fail(self._taken)
             raise self._failure()
@@ -286,24 +270,19 @@ class SgdSession:
         return TrainingError(self._taken, self._plan.steps, receipt.epsilon_spent, receipt)
 
     def trial_loss(self) -> float:
-        """Return the mean loss at the trial rows, which are no records: free to look at.
+        """Return the mean loss at the trial rows, which are no records: free to look at."""
+        return self._network.trial_loss()
 
-        Raises:
-            LedgerError: nothing is attached.
-        """
-        if self._clipped is None:
-            raise LedgerError(_LABEL, "attach a network and a loss before asking for its loss")
-        return self._probe.trial_loss(self._clipped.module, self._clipped.loss)
-
-    def _clipped_sum(self, clipped: ClippedSum, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
+    def _clipped_sum(self, chosen: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the sum over the chosen records, accumulated over pieces that fit into memory."""
         import torch
 
+        clipped = self._network.clipped
         parameters = [p for p in clipped.module.parameters() if p.requires_grad]
         sizes = [p.numel() for p in parameters]
         total = torch.zeros(sum(sizes), dtype=torch.float64)
         parts = total.split(sizes)
-        size = max(1, _BATCH_BYTES // self._needed)
+        size = max(1, _BATCH_BYTES // self._network.bytes_per_record)
         for start in range(0, len(chosen), size):
             rows = self._codes[chosen[start : start + size]]
             batch = torch.as_tensor(rows.astype(np.int64), device=parameters[0].device)

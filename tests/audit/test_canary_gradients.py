@@ -20,6 +20,7 @@ from torch import nn
 from dpsynth.audit.tradeoff import claimed_trade_off
 from dpsynth.audit.verdict import decide
 from dpsynth.curator import gradients
+from dpsynth.curator.checked_network import CheckedNetwork
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.data.schema import Schema
@@ -74,9 +75,11 @@ def clipped_sum(values: list[str], plan: SgdPlan, budget: Budget) -> tuple[Any, 
     table = Table.from_frame(SCHEMA, pd.DataFrame({"canary": values}))
     private = PrivateData(table, budget, noise=noise, accountant="pld")
     private.reserve([("dpsgd", plan.event)])
-    session = private.dpsgd(plan)
-    network = nn.Linear(2, 1, bias=False)
-    session.attach(network, canary_loss, rows=4.0, rng=np.random.default_rng(SEED))
+    network, rng = nn.Linear(2, 1, bias=False), np.random.default_rng(SEED)
+    checked = CheckedNetwork(
+        network, canary_loss, clipping_norm=plan.clipping_norm, domain=private.domain, rng=rng
+    )
+    session = private.dpsgd(plan, checked, rows=4.0)
     session.step()
     assert network.weight.grad is not None
     total = network.weight.grad[0].double().numpy() * plan.sample_rate * 4.0

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.queries import CountQuery, MarginalQuery, WorstFitQuery
-from dpsynth.curator.sgd import SgdPlan
 from dpsynth.data.domain import Clique
 from dpsynth.errors import (
     BudgetExceededError,
@@ -490,37 +489,6 @@ def test_receipts_list_charges_and_what_is_unprotected() -> None:
     assert [e.label for e in receipt.entries] == ["count"]
     assert "c0.lower" in receipt.unprotected
     assert receipt.not_for_release
-
-
-def test_dpsgd_is_charged_as_a_whole_and_only_where_it_has_a_bound() -> None:
-    plan = SgdPlan(sample_rate=0.1, steps=10, clipping_norm=1.0, noise_multiplier=3.0)
-    with pytest.raises(UnsupportedEventError):
-        Curated(accountant="zcdp").private.dpsgd(plan)
-    seen: list[Observation] = []
-    private = Curated(accountant="pld", epsilon=8.0, observer=seen.append).private
-    private.reserve([("total", private.count_event(sigma=50.0)), ("dpsgd", plan.event)])
-    with pytest.raises(LedgerError):
-        private.dpsgd(plan)
-    private.count(sigma=50.0, label="total")
-    session = private.dpsgd(plan)
-    assert session.plan is plan
-    assert [o.label for o in seen] == ["total", "dpsgd"]
-    assert seen[1].query is plan
-    with pytest.raises(LedgerError):
-        private.dpsgd(plan)
-
-
-def test_dpsgd_is_refused_where_a_unit_has_several_rows() -> None:
-    table = coded_table(np.zeros((6, 3), dtype=int), SIZES, unit="person", max_rows_per_unit=2)
-    budget = Budget(epsilon=8, delta=1e-9, unit="person", max_rows_per_unit=2)
-    noise = ResearchNoise(rng=np.random.default_rng(0))
-    private = PrivateData(table, budget, noise=noise, accountant="pld")
-    plan = SgdPlan(sample_rate=0.1, steps=10, clipping_norm=1.0, noise_multiplier=3.0)
-    with pytest.raises(UnsupportedEventError, match="several rows"):
-        private.dpsgd(plan)
-    with pytest.raises(UnsupportedEventError, match="several rows"):
-        private.reserve([("count", private.count_event(sigma=9.0)), ("dpsgd", plan.event)])
-    private.reserve([("count", private.count_event(sigma=9.0))])  # nothing was reserved before
 
 
 @pytest.mark.statistical

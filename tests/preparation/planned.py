@@ -5,10 +5,12 @@ from typing import ClassVar, final
 
 import numpy as np
 
+from dpsynth.curator.checked_network import CheckedNetwork
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.generators.base import Generator, SyntheticModel
 from dpsynth.generators.neural.spending import start_of
+from tests.curator.own_network import losses, network
 from tests.tuning.toy import Rows
 
 
@@ -46,10 +48,17 @@ class Planned(Generator):
                 noise_multiplier=100.0,
             )
             private.reserve([("dpsgd", plan.event)])
-            private.dpsgd(plan)
+            _train(private, plan, rng)
         else:
             total, _, plan = start_of(private, self)
-            private.dpsgd(plan)
+            _train(private, plan, rng)
         shape = private.domain.shape
         codes = np.stack([rng.integers(0, size, 100) for size in shape], axis=1)
         return Rows(schema=private.schema, total=total, codes=codes)
+
+
+def _train(private: PrivateData, plan: SgdPlan, rng: np.random.Generator) -> None:
+    """Pay for a training of which no step is taken."""
+    norm, domain = plan.clipping_norm, private.domain
+    checked = CheckedNetwork(network(), losses, clipping_norm=norm, domain=domain, rng=rng)
+    private.dpsgd(plan, checked, rows=100.0)

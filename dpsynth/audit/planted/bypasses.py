@@ -96,7 +96,8 @@ def _in_records(private: PrivateData, rng: np.random.Generator) -> Released:
 def _batches(private: PrivateData, *, rows: float) -> Released:
     plan = SgdPlan(sample_rate=3.0 / rows, steps=2, clipping_norm=1.0, noise_multiplier=8.0)
     private.reserve([("dpsgd", plan.event)])
-    private.dpsgd(plan)
+    inside(private).ledger.charge("dpsgd", plan.event)
+    inside(private).tell("dpsgd", plan.event, plan)
     return released(private, np.zeros(1))
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, final
 
 import numpy as np
 
+from dpsynth.curator.checked_network import CheckedNetwork
 from dpsynth.curator.gradients import GhostClippedSum
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
@@ -171,13 +172,16 @@ def play(
 
     Raises:
         TrainingError: the critic is no longer finite at rows that are no records.
-        InvalidValueError, PrivacyError: as of `PrivateData.dpsgd` and `SgdSession.attach`.
+        InvalidValueError, PrivacyError: as of `CheckedNetwork` and `PrivateData.dpsgd`.
     """
     import torch
 
     critic, maker, free = players.critic, players.maker, game.generator
-    session = private.dpsgd(plan)
-    session.attach(critic, players.displeasure, rows=rows, rng=rng)
+    norm, domain = plan.clipping_norm, private.domain
+    checked = CheckedNetwork(
+        critic, players.displeasure, clipping_norm=norm, domain=domain, rng=rng
+    )
+    session = private.dpsgd(plan, checked, rows=rows)
     public = GhostClippedSum(module=critic, loss=players.displeasure, norm=plan.clipping_norm)
     draws = torch.Generator().manual_seed(int(rng.integers(2**62)))
     judging = torch.optim.Adam(critic.parameters(), lr=game.critic_rate, betas=_BETAS)

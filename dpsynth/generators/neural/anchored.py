@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from dpsynth.curator.checked_network import CheckedNetwork
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
 from dpsynth.generators.base import (
@@ -240,8 +241,9 @@ class _Descent:
         import torch
 
         layers: Any = linear_layers(blank).to(device)
-        session = private.dpsgd(self.plan)
-        session.attach(layers, chain_loss(chain, _outputs(blank)), rows=max(rows, 1.0), rng=rng)
+        loss, norm = chain_loss(chain, _outputs(blank)), self.plan.clipping_norm
+        checked = CheckedNetwork(layers, loss, clipping_norm=norm, domain=private.domain, rng=rng)
+        session = private.dpsgd(self.plan, checked, rows=max(rows, 1.0))
         reporter = Reporter(private.ledger, self.plan.steps, shown=not session.keeps)
         sums = {place: np.zeros(layer.weight.shape) for place, layer in layers.items()}
         weights = list(blank.weights)

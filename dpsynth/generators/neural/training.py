@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from dpsynth.curator.checked_network import CheckedNetwork
 from dpsynth.curator.gradients import PerSampleLoss
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.sgd import SgdPlan
@@ -75,7 +76,7 @@ def train(
         private: charged for the plan now.
         plan: what was reserved.
         network: what is trained.
-        loss: one loss a record, as of `SgdSession.attach`.
+        loss: one loss a record, as of `CheckedNetwork`.
         training: rates and averages.
         rows: the number of records to divide by; public, or bought.
         rng: source of the loss's own randomness.
@@ -83,13 +84,14 @@ def train(
 
     Raises:
         TrainingError: the loss is no longer finite at rows that are no records.
-        InvalidValueError, PrivacyError: as of `PrivateData.dpsgd` and `SgdSession.attach`.
+        InvalidValueError, PrivacyError: as of `CheckedNetwork` and `PrivateData.dpsgd`.
     """
     import torch
 
     network.to(device)
-    session = private.dpsgd(plan)
-    session.attach(network, loss, rows=rows, rng=rng)
+    norm, domain = plan.clipping_norm, private.domain
+    checked = CheckedNetwork(network, loss, clipping_norm=norm, domain=domain, rng=rng)
+    session = private.dpsgd(plan, checked, rows=rows)
     optimiser = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
     average = WeightAverage(network, decay=training.average_decay)
     reporter = Reporter(private.ledger, plan.steps)
