@@ -5,8 +5,9 @@ The processes are this module's own; it ends no others.
 
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations, pairwise
 from pathlib import Path
 from time import sleep
@@ -96,7 +97,7 @@ def test_counts_are_those_of_memory(dask: Cluster, records: tuple[Table, Path]) 
 
 
 def test_a_worker_killed_within_a_pass_loses_nothing(
-    dask: Cluster, records: tuple[Table, Path], monkeypatch: pytest.MonkeyPatch
+    dask: Cluster, records: tuple[Table, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, folder = records
     memory, cliques = memory_of(table), all_cliques(table)
@@ -106,12 +107,11 @@ def test_a_worker_killed_within_a_pass_loses_nothing(
         """Kill a worker when the first part has come back; the others are still to be counted."""
         for i, future in enumerate(done(futures, **options)):
             if i == 0:
-                dask.workers[0].send_signal(signal.SIGKILL)
-                dask.workers[0].wait(timeout=PATIENCE)
+                kill_and_open(dask.workers[0], tmp_path)
             finished.append(i)
             yield future
 
-    monkeypatch.setattr(cluster, "counts_of", slowly)
+    monkeypatch.setattr(cluster, "counts_of", first_of(tmp_path, cluster.counts_of))
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not know this module
     with clustered(part_paths(folder), table.schema, dask.address) as stored:
         assert isinstance(stored.blocks, ClusterBlocks)
@@ -128,9 +128,24 @@ def test_a_worker_killed_within_a_pass_loses_nothing(
         assert np.array_equal(counted, memory.counts(clique))
 
 
-def slowly(held: Any, **arguments: Any) -> Any:
-    sleep(0.2)
-    return cluster.counts_of(held, **arguments)
+def first_of(gate: Path, task: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a task that waits, but in the first worker that begins it, until the gate opens."""
+
+    def waiting(*held: Any, **arguments: Any) -> Any:
+        try:
+            (gate / "first").touch(exist_ok=False)
+        except FileExistsError:
+            while not (gate / "open").exists():
+                sleep(0.02)
+        return task(*held, **arguments)
+
+    return waiting
+
+
+def kill_and_open(worker: subprocess.Popen[bytes], gate: Path) -> None:
+    worker.send_signal(signal.SIGKILL)
+    worker.wait(timeout=PATIENCE)
+    (gate / "open").touch()
 
 
 def test_a_fit_survives_a_worker_killed_half_way(
@@ -195,12 +210,11 @@ def test_an_open_schema_is_closed_as_in_memory_though_a_worker_is_killed(
         """Kill a worker when the raw columns of the first part have come back."""
         for i, future in enumerate(done(futures, **more)):
             if not finished:
-                dask.workers[0].send_signal(signal.SIGKILL)
-                dask.workers[0].wait(timeout=PATIENCE)
+                kill_and_open(dask.workers[0], tmp_path)
             finished.append(i)
             yield future
 
-    monkeypatch.setattr(raw_cluster, "raw_blocks", slowly_read)
+    monkeypatch.setattr(raw_cluster, "raw_blocks", first_of(tmp_path, read_on_worker))
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     monkeypatch.setattr(distributed, "as_completed", killing)
     fit = dpsynth.synthesize(tmp_path / "parts", schema=OPEN, cluster=dask.address, **options)
@@ -209,11 +223,6 @@ def test_an_open_schema_is_closed_as_in_memory_though_a_worker_is_killed(
     assert fit.receipt.to_json() == memory.receipt.to_json()
     assert fit.schema.to_toml() == memory.schema.to_toml()
     pd.testing.assert_frame_equal(fit.sample(999).frame, memory.sample(999).frame, check_exact=True)
-
-
-def slowly_read(part: Any, schema: Any) -> Any:
-    sleep(0.2)
-    return read_on_worker(part, schema)
 
 
 def test_records_that_do_not_fit_an_open_schema_are_refused_before_anything_is_spent(
@@ -299,10 +308,12 @@ def test_a_lost_scheduler_is_one_sentence(
     dask: Cluster, records: tuple[Table, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last test of the module: it ends the scheduler."""
-    monkeypatch.setattr(cluster, "PATIENCE", 5.0)
     table, folder = records
     with clustered(part_paths(folder), table.schema, dask.address) as stored:
-        counter = BlockCounter(stored.blocks, table.schema.domain)
+        blocks = stored.blocks
+        assert isinstance(blocks, ClusterBlocks)
+        monkeypatch.setattr(blocks._client, "_timeout", 2.0)  # to connect again, by default 20
+        counter = BlockCounter(blocks, table.schema.domain)
         dask.scheduler.kill()
         dask.scheduler.wait(timeout=PATIENCE)
         with pytest.raises(ClusterError, match="the scheduler was lost"):

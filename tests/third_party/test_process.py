@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -13,9 +14,11 @@ from dpsynth.errors import ThirdPartyError
 from dpsynth.third_party.process import LAUNCHER, Finished, run_program, surroundings
 from tests.third_party.adapters import ENDINGS
 
+# Its child would leave a file, had whoever ends it waited for that instead.
 PARENT = """
 import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+patient = "import time; time.sleep(600); open('waited_for', 'w')"
+child = subprocess.Popen([sys.executable, "-S", "-c", patient])
 open("pids", "w").write(f"{os.getpid()} {child.pid}")
 print("waiting", flush=True)
 """
@@ -30,17 +33,28 @@ def python(code: str) -> list[str]:
 
 
 def gone(pid: int) -> bool:
-    """Return whether a process ends within seconds, or waits for its parent to notice."""
-    for _ in range(100):
-        try:
-            os.kill(pid, 0)
-            state = Path(f"/proc/{pid}/stat")
-            if state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except (ProcessLookupError, FileNotFoundError):
-            return True
-        sleep(0.1)
-    return False
+    """Return whether a process has ended, or waits for its parent to notice."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat")
+        return state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return True
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something has happened; what never does fails by then."""
+    deadline = monotonic() + 300.0
+    while not condition():
+        assert monotonic() < deadline
+        sleep(0.05)
+
+
+def wait_for_the_end(folder: Path) -> None:
+    """Wait for the end of a parent and its child, which come long before their own."""
+    for pid in (folder / "pids").read_text().split():
+        wait_for(lambda pid=pid: gone(int(pid)))
+    assert not (folder / "waited_for").exists()
 
 
 @pytest.mark.parametrize("name", ENDINGS)
@@ -57,12 +71,12 @@ def test_how_it_ends_is_told(tmp_path: Path, name: str) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
 def test_a_full_log_does_not_hold_a_program_up(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
-    words = [str(LAUNCHER), str(figures), "20", "", *python("print('x' * 2**18)")]
+    words = [str(LAUNCHER), str(figures), "600", "", *python("print('x' * 2**18)")]
     with (
         open("/dev/full", "w") as full,
         subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE, stdout=full) as process,
     ):
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=300) == 0
     told = json.loads(figures.read_text())
     assert (told["code"], told["late"], len(told["tail"])) == (0, False, 8000)
 
@@ -83,18 +97,19 @@ def test_its_time_and_memory_are_its_own(tmp_path: Path) -> None:
 
 
 def test_a_limit_ends_it_and_its_children(tmp_path: Path) -> None:
-    began = monotonic()
-    with pytest.raises(ThirdPartyError, match="no result within 1 s, having said 'waiting'"):
-        run(python(PARENT + "time.sleep(600)"), tmp_path, limit=1.0)
-    assert monotonic() - began < 30
-    assert all(gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
+    for limit in (1.0, 4.0, 16.0, 64.0):  # on a busy machine it may not begin in the first
+        with pytest.raises(ThirdPartyError, match=f"no result within {limit:g} s") as error:
+            run(python(PARENT + "time.sleep(600)"), tmp_path, limit=limit)
+        if "having said 'waiting'" in str(error.value):
+            break
+    else:
+        pytest.fail("it never began")
+    wait_for_the_end(tmp_path)
 
 
 def test_children_that_it_leaves_behind_are_ended(tmp_path: Path) -> None:
-    began = monotonic()
     run(python(PARENT), tmp_path)
-    assert monotonic() - began < 30
-    assert all(gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
+    wait_for_the_end(tmp_path)
 
 
 def test_neither_it_nor_its_records_outlive_whoever_started_it(tmp_path: Path) -> None:
@@ -108,17 +123,13 @@ def test_neither_it_nor_its_records_outlive_whoever_started_it(tmp_path: Path) -
     )
     root = {"PYTHONPATH": str(Path(__file__).parents[2])}
     ours = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **root})
-    while not (tmp_path / "pids").exists() or not (tmp_path / "pids").read_text():
-        assert ours.poll() is None
-        sleep(0.1)
+    pids = tmp_path / "pids"
+    wait_for(lambda: ours.poll() is not None or (pids.exists() and pids.read_text() != ""))
+    assert ours.poll() is None
     ours.kill()
     ours.wait()
-    assert all(gone(int(pid)) for pid in (tmp_path / "pids").read_text().split())
-    for _ in range(100):
-        if not records.exists():
-            return
-        sleep(0.1)
-    pytest.fail("its records are left behind")
+    wait_for_the_end(tmp_path)
+    wait_for(lambda: not records.exists())
 
 
 def test_a_flood_is_cut_and_its_end_kept(tmp_path: Path) -> None:
