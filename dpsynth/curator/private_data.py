@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dpsynth.curator.admission import admitted, ledger_of
 from dpsynth.curator.answering import Answering
+from dpsynth.curator.best_fit import BestFitQuery
 from dpsynth.curator.blocks import StoredRecords
 from dpsynth.curator.checked_network import CheckedNetwork
 from dpsynth.curator.embedding import EmbeddingQuery, measured_embedding
@@ -193,16 +194,8 @@ class PrivateData:
     def marginals(
         self, cliques: Sequence[Sequence[str]], *, sigmas: Sequence[float], label: str | None = None
     ) -> list[NoisyMarginal]:
-        """Return noisy counts of several cliques, charged together or not at all.
-
-        Args:
-            cliques: as `marginal`'s attributes; at least one.
-            sigmas: standard deviation of the noise of each, in records.
-            label: the ledger's, for all together; made from the cliques when None.
-
-        Raises:
-            BudgetExceededError, InvalidValueError, UnknownNameError: as `marginal`.
-        """
+        """Return noisy counts of several cliques, charged together or not at all, each with its
+        sigma, under one label: `measured_marginals`. Errors: `marginal`."""
         return measured_marginals(self._answering, cliques, sigmas=sigmas, label=label)
 
     def interactions(
@@ -288,6 +281,13 @@ class PrivateData:
         `select_worst`."""
         query = dependence(candidates, penalties=penalties)
         return query.candidates[self._answering.select(label, query, len(candidates), epsilon)]
+
+    def select_best(
+        self, query: BestFitQuery, *, epsilon: float, label: str = "select best fit"
+    ) -> int:
+        """Return the position of a candidate that misses the counts of all cliques by little, by
+        exponential mechanism (`BestFitQuery`). Other arguments and errors: `select_worst`."""
+        return self._answering.select(label, query, len(query.candidates), epsilon)
 
     def allot(self, part: float | GdpEvent, *, label: str = "allotment") -> "PrivateData":
         """Return a view of the same records with a ledger of its own over a part of the budget.

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dpsynth.curator.best_fit import BestFitQuery
 from dpsynth.curator.observation import Observation
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.queries import CountQuery, MarginalQuery, WorstFitQuery
@@ -84,6 +85,10 @@ ACCESSES: dict[str, Callable[[PrivateData, float], Any]] = {
         flat,
         epsilon=p.selection_epsilon_for(a),
         weights=[0.5, 1.0],
+    ),
+    "select_best": lambda p, a: p.select_best(
+        BestFitQuery(cliques=(("c0",),), candidates=((flat(("c0",)),), (np.zeros(2),))),
+        epsilon=p.selection_epsilon_for(a),
     ),
     "fit_errors": lambda p, a: p.fit_errors([("c0", "c1"), ("c1", "c2")], flat, amount=a),
     "select_dependent": lambda p, a: p.select_dependent(

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpsynth.curator import tally
+from dpsynth.curator.best_fit import BestFitQuery
 from dpsynth.curator.blocks import BlockCounter
 from dpsynth.curator.counting import CellCounter
 from dpsynth.curator.interactions import InteractionQuery
@@ -145,6 +146,7 @@ QUERIES: list[Query] = [
         candidates=(PAIR, TRIPLE), predictions=(np.full((3, 2), 0.7), np.ones((4, 3, 2)))
     ),
     WorstFitQuery(candidates=(PAIR,), predictions=(np.full((3, 2), 0.3),), penalties=(0.5,)),
+    BestFitQuery(cliques=(PAIR,), candidates=((np.full((3, 2), 0.3),), (np.zeros((3, 2)),))),
     DependenceQuery(
         candidates=(("c0", ()), ("c0", ("c1",)), ("c1", ("c2", "c0"))), penalties=(0.0, 1.0, 0.0)
     ),

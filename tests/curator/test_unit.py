@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 import dpsynth
+from dpsynth.curator.best_fit import BestFitQuery
 from dpsynth.curator.interactions import InteractionQuery
 from dpsynth.curator.merging import MergedQuery, Merging
 from dpsynth.curator.private_data import PrivateData
@@ -74,6 +75,7 @@ def queries() -> list[Query]:
         FitErrorsQuery(candidates=candidates, predictions=predictions),
         fit,
         far,
+        BestFitQuery(cliques=candidates, candidates=(predictions, predictions)),
         replace(fit, weights=(0.5, 1.0, 0.25)),
         DependenceQuery(candidates=(("b", ("a",)), ("a", ("b",))), penalties=(0.0, 2.0)),
         MergedQuery(query=MarginalQuery(clique=("a", "b (groups)")), merging=merging),
