@@ -39,9 +39,10 @@ def test_dependences_decay_in_replays_and_biases_do_not() -> None:
     for decay in (1e-9, 1e4):
         model, _, _ = fit(replace(SMALL, replays=20, replay_decay=decay), TABLE)
         assert isinstance(model, DecoderModel)
-        first, last = model.decoder.weights
+        decoder = model.decoders[0]
+        first, last = decoder.weights
         assert np.abs(first).max() > 0.1
-        assert np.abs(model.decoder.biases[-1]).max() > 0.1
+        assert np.abs(decoder.biases[-1]).max() > 0.1
         lasts.append(np.abs(last).max())
     assert lasts[0] > 0.1
     assert lasts[1] < 0.1 * lasts[0]
@@ -82,6 +83,7 @@ def test_draws_are_of_the_softmax_and_carry_its_gradients() -> None:
     ("field", "value"),
     [
         ("one_way_share", 1.0),
+        ("choice_share", 0.0),
         ("average_decay", 0.0),
         ("clipping_norm", 0.0),
         ("critic_rate", float("nan")),

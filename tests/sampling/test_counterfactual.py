@@ -180,7 +180,7 @@ def test_mistakes_are_one_sentence(
 
 def test_a_model_without_laws_is_refused() -> None:
     decoder = Perceptron(weights=(np.zeros((14, 2)),), biases=(np.zeros(14),))
-    model = DecoderModel(schema=SCHEMA, total=1.0, decoder=decoder)
+    model = DecoderModel(schema=SCHEMA, total=1.0, decoders=(decoder,))
     causes = CausalGraph.of(SCHEMA, GRAPH)
     rng = np.random.default_rng(0)
     with pytest.raises(InvalidValueError, match="DecoderModel"):

@@ -159,7 +159,7 @@ def play(
     *,
     rows: float,
     rng: np.random.Generator,
-) -> None:
+) -> "Rematch":
     """Take all steps of a reserved plan; the generator then holds the average of its weights.
 
     Args:
@@ -169,6 +169,9 @@ def play(
         game: rates and schedule.
         rows: the number of records to divide by; public, or bought.
         rng: source of fakes.
+
+    Returns:
+        What replays need, none of which was taken yet.
 
     Raises:
         TrainingError: the critic is no longer finite at rows that are no records.
@@ -207,9 +210,78 @@ def play(
             average.update()
     average.apply()
     session.check()
-    replays = reporter.replaying(game.replays)
-    batch = game.replayed(noise_told(plan, critic, rows=rows))
-    _replay(transcript, public, players, game, replays, batch=batch, draws=draws, rng=rng)
+    return Rematch(
+        transcript=transcript,
+        public=public,
+        players=players,
+        game=game,
+        reporter=reporter,
+        batch=game.replayed(noise_told(plan, critic, rows=rows)),
+        draws=draws,
+        rng=rng,
+    )
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rematch:
+    """A game that is over, to be replayed as often as one likes: free.
+
+    Args:
+        transcript: what the critic was told.
+        public: its clipped gradients of fakes.
+        players: the networks.
+        game: rates and schedule.
+        reporter: is told of the steps.
+        batch: fakes in each of them.
+        draws: randomness of fakes.
+        rng: draws the steps of the game.
+    """
+
+    transcript: Transcript
+    public: GhostClippedSum
+    players: Players
+    game: Game
+    reporter: Reporter
+    batch: int
+    draws: "torch.Generator"
+    rng: np.random.Generator
+
+    def replay(self, *, until: float = 1.0) -> None:
+        """Bring the mean gradients of fakes closer to those of records at critics of the game.
+
+        The generator goes on from the weights that it has. The derivative of half the squared
+        distance is a generator's usual loss, judged by a `Witness` of the difference; clipping is
+        taken to be what it is where the generator stands.
+
+        A generator may tie columns together where no critic looks. Its last matrix decays, and at 0
+        columns are independent: what is not held by what the critics were told is let go.
+
+        Args:
+            until: the first part of the game that is replayed.
+        """
+        import torch
+
+        critic, maker, game = self.players.critic, self.players.maker, self.game
+        names = [name for name, _ in critic.named_parameters()]
+        fade = Training(learning_rate=game.replay_rate, fading=True, average_decay=_REPLAY_DECAY)
+        making = torch.optim.Adam(maker.parameters(), lr=fade.learning_rate, betas=_REPLAY_BETAS)
+        average = WeightAverage(maker, decay=fade.average_decay)
+        dependence = [p for p in maker.parameters() if p.ndim == 2][-1]
+        reporter = self.reporter.replaying(game.replays)
+        for step in range(game.replays):
+            told = self.transcript.revive(rng=self.rng, until=until)
+            fakes = self.public(self.players.fakes(self.batch, self.draws), self.draws)
+            missed = [of / self.batch - real for of, real in zip(fakes, told, strict=True)]
+            judge = Witness(critic, dict(zip(names, missed, strict=True)))
+            making.param_groups[0]["lr"] = fade.learning_rate * fade.rate(step, game.replays)
+            making.zero_grad()
+            self.players.loss(judge, self.batch, self.draws).backward()
+            making.step()
+            dependence.data.mul_(exp(-game.replay_decay * making.param_groups[0]["lr"]))
+            average.update()
+            reporter.report(step + 1, lambda: (length(missed), gradient_norm(maker)))  # noqa: B023
+        average.apply()
 
 
 def noise_told(plan: SgdPlan, critic: "nn.Module", *, rows: float) -> float:
@@ -222,48 +294,6 @@ def noise_told(plan: SgdPlan, critic: "nn.Module", *, rows: float) -> float:
     """
     weights = sum(parameter.numel() for parameter in critic.parameters())
     return sqrt(weights) * plan.noise_multiplier / (plan.sample_rate * rows)
-
-
-def _replay(
-    transcript: Transcript,
-    public: GhostClippedSum,
-    players: Players,
-    game: Game,
-    reporter: Reporter,
-    *,
-    batch: int,
-    draws: "torch.Generator",
-    rng: np.random.Generator,
-) -> None:
-    """Bring the mean gradients of fakes closer to those of records at all critics of the game.
-
-    The derivative of half the squared distance is a generator's usual loss, judged by a `Witness`
-    of the difference; clipping is taken to be what it is where the generator stands.
-
-    A generator may tie columns together where no critic looks. Its last matrix decays, and at 0
-    columns are independent: what is not held by what the critics were told is let go.
-    """
-    import torch
-
-    critic, maker = players.critic, players.maker
-    names = [name for name, _ in critic.named_parameters()]
-    fade = Training(learning_rate=game.replay_rate, fading=True, average_decay=_REPLAY_DECAY)
-    making = torch.optim.Adam(maker.parameters(), lr=fade.learning_rate, betas=_REPLAY_BETAS)
-    average = WeightAverage(maker, decay=fade.average_decay)
-    dependence = [p for p in maker.parameters() if p.ndim == 2][-1]
-    for step in range(game.replays):
-        told = transcript.revive(rng=rng)
-        fakes = public(players.fakes(batch, draws), draws)
-        missed = [of / batch - real for of, real in zip(fakes, told, strict=True)]
-        judge = Witness(critic, dict(zip(names, missed, strict=True)))
-        making.param_groups[0]["lr"] = fade.learning_rate * fade.rate(step, game.replays)
-        making.zero_grad()
-        players.loss(judge, batch, draws).backward()
-        making.step()
-        dependence.data.mul_(exp(-game.replay_decay * making.param_groups[0]["lr"]))
-        average.update()
-        reporter.report(step + 1, lambda: (length(missed), gradient_norm(maker)))  # noqa: B023
-    average.apply()
 
 
 def scale_down(critic: "nn.Module", largest: float) -> None:

@@ -348,7 +348,7 @@ class DpCtgan(Generator):
         layout = Layout(modes=tuple(self._modes(private, shares)))
         laws = np.concatenate(blocks(layout.modes, shares))
         players = _Conditional(self, layout, laws, device=device, rng=rng)
-        play(private, plan, players, game_of(self), rows=total, rng=rng)
+        play(private, plan, players, game_of(self), rows=total, rng=rng).replay()
         maker = Perceptron.of(players.maker)
         logits, numbers = outputs(maker, layout, laws, _CALIBRATION_ROWS, rng=rng)
         shift = shift_to(logits, laws, layout.domain)

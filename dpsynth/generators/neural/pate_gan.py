@@ -136,7 +136,7 @@ class PateGan(Generator):
             sides = (*side_by_side(features, private.domain), weights)
             maker.follow(*sides, rate=self.learning_rate * sqrt(resolved) * fading)
         decoder = calibrated(Perceptron.of(maker.network), shares, private.domain, rng=rng)
-        return DecoderModel(schema=private.schema, total=total, decoder=decoder)
+        return DecoderModel(schema=private.schema, total=total, decoders=(decoder,))
 
 
 @final

@@ -45,17 +45,19 @@ def planned(
     steps: int,
     clipping_norm: float,
     label: str = "dpsgd",
+    after: Sequence[tuple[str, Event]] = (),
 ) -> SgdPlan:
-    """Reserve `before` and then DP-SGD with the least noise that the rest of the budget allows.
+    """Reserve `before`, DP-SGD with the least noise that the budget allows, and `after`.
 
     Args:
         private: an accountant of plans is behind it, with nothing reserved yet.
         before: labels and events of what will be charged first.
         sample_rate, steps, clipping_norm: as of `SgdPlan`.
         label: what the training will be called in the ledger.
+        after: as `before`, of what follows it.
 
     Raises:
-        InvalidValueError: `before` alone exceeds the budget, or a value outside its range.
+        InvalidValueError: these alone exceed the budget, or a value outside its range.
         PrivacyError: the accountant takes no plans, or the records allow no DP-SGD.
     """
     budget = private.budget
@@ -69,17 +71,17 @@ def planned(
             sample_rate=sample_rate,
             steps=steps,
             relation=budget.relation,
-            also=[event for _, event in (*private.ledger.ahead, *before)],
+            also=[event for _, event in (*private.ledger.ahead, *before, *after)],
             accountant=private.ledger.accountant.name,
             set_aside=private.ledger.accountant.set_aside,
         ),
     )
-    private.reserve([*before, (label, plan.event)])
+    private.reserve([*before, (label, plan.event), *after])
     return plan
 
 
 def start_of(
-    private: PrivateData, generator: Generator
+    private: PrivateData, generator: Generator, *, after: Sequence[tuple[str, Event]] = ()
 ) -> tuple[float, NDArray[np.float64], SgdPlan]:
     """Reserve a part for noisy one-way marginals and then DP-SGD, and spend the former.
 
@@ -90,6 +92,7 @@ def start_of(
         private: as of `planned`; errors too.
         generator: has the fields `one_way_share`, part of the budget's mu^2 for the marginals,
             `sample_rate`, `steps` and `clipping_norm`.
+        after: labels and events of what will be charged after the training.
 
     Returns:
         The number of records, public or bought; the laws that the marginals tell (`one_way_laws`);
@@ -103,6 +106,7 @@ def start_of(
         sample_rate=hyper.sample_rate,
         steps=hyper.steps,
         clipping_norm=hyper.clipping_norm,
+        after=after,
     )
     bought = private.allot(part, label=_ONE_WAYS)
     measured = measure_one_ways(bought, amount=bought.remaining)

@@ -102,7 +102,7 @@ class DpVae(Generator):
         loss = _loss(private.domain)
         train(private, plan, network, loss, self._training, rows=total, rng=rng, device=device)
         decoder = calibrated(Perceptron.of(network["decoder"]), shares, private.domain, rng=rng)
-        return DecoderModel(schema=private.schema, total=total, decoder=decoder)
+        return DecoderModel(schema=private.schema, total=total, decoders=(decoder,))
 
     @property
     def _training(self) -> Training:
