@@ -21,7 +21,7 @@ from dpsynth.audit.claim import ClaimAudit, audit_claim, audit_transcript
 from dpsynth.audit.endless import mu_limit
 from dpsynth.audit.neighbours import narrow_neighbours, worst_cases
 from dpsynth.audit.one_run import smoke_test
-from dpsynth.audit.recording import recorded
+from dpsynth.audit.recording import BRANCHES, recorded
 from dpsynth.audit.replay import Worlds
 from dpsynth.audit.transcript import SgdStep, Transcript
 from dpsynth.curator.sgd import SgdPlan
@@ -37,7 +37,7 @@ MARGINAL = (
 )
 EPSILONS = (1.0, 2.0, 4.0, 10.0)
 SEED = 0
-_RUNS = 1_000_000
+_RUNS = 2_000_000
 
 
 def noise() -> ResearchNoise:
@@ -125,7 +125,7 @@ def _limits(generator: Generator, budget: Budget) -> dict[str, float]:
             accountant=generator.accountant,
             tables=tables,
             noise=ResearchNoise(rng=rng),
-            branches=4,
+            branches=BRANCHES,
             rng=rng,
         )
         limits[name] = mu_limit(found.transcript, found.worlds)

@@ -3,10 +3,10 @@
     python scripts/bench_audit_honesty.py [--audits 1000] [--runs 2000] [--only replace]
         [--out table.json]
 
-Each mechanism is recorded once on each of the pairs that an audit tries by default; then whole
-audits (validation, test, verdict on all pairs) are repeated on fresh noise. The control is the same
-mechanism with half of its noise, or a selection at twice its epsilon: a wrong one, which must be
-accused more often than alpha.
+Each mechanism is recorded on each of the pairs that an audit tries by default, and the branch kept
+that an audit would keep; then whole audits (validation, test, verdict on all pairs) are repeated on
+fresh noise. The control is the same mechanism with half of its noise, or a selection at twice its
+epsilon: a wrong one, which must be accused more often than alpha.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from dpsynth.audit.neighbours import NeighbouringTables, narrow_neighbours, worst_cases
 from dpsynth.audit.planted.noises import Faulty
-from dpsynth.audit.recording import record_fit
+from dpsynth.audit.recording import BRANCHES, recorded
 from dpsynth.audit.replay import Replay, Worlds
 from dpsynth.audit.statistics import binomial_lower, binomial_upper
 from dpsynth.audit.tradeoff import TradeOff, claimed_trade_off
@@ -120,12 +120,13 @@ def fitted(name: str, accountant: str, relation: Neighbouring) -> Mechanism:
     budget = Budget(epsilon=1.0, delta=delta, relation=relation)
     pairs = worst_cases(relation)
     fits = [
-        record_fit(
+        recorded(
             GENERATORS.get(name)(),
-            tables.first,
             budget,
             accountant=accountant,
+            tables=tables,
             noise=Faulty(rng=np.random.default_rng(0)),
+            branches=BRANCHES,
             rng=np.random.default_rng(0),
         )
         for tables in pairs.values()

@@ -10,7 +10,7 @@ import numpy as np
 
 from dpsynth.audit.class_bound import epsilon_of_class
 from dpsynth.audit.neighbours import NeighbouringTables, narrow_neighbours, worst_cases
-from dpsynth.audit.recording import Recording, recorded
+from dpsynth.audit.recording import BRANCHES, Recording, recorded
 from dpsynth.audit.registration import Registration, looks_up_to
 from dpsynth.audit.replay import FAMILIES, Replay, Worlds
 from dpsynth.audit.sequential import Look, look_at
@@ -109,7 +109,7 @@ def audit_claim(
     accountant: str | None = None,
     neighbours: NeighbouringTables | Mapping[str, NeighbouringTables] | None = None,
     noise: NoiseSource | None = None,
-    branches: int = 4,
+    branches: int = BRANCHES,
     announce: Callable[[Registration], None] | None = None,
 ) -> ClaimAudit:
     """Return the verdict on `generator`'s claim, from recorded fits and their replays.

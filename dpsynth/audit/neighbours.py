@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import product
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -91,43 +91,45 @@ def worst_cases(relation: Neighbouring) -> dict[str, NeighbouringTables]:
     """Return the narrow pairs on which every claim is tried, by name.
 
     `corner` is `narrow_neighbours`. `one column` leaves nothing to select, so that whoever spends
-    on measurements alone there shows the whole claim; its record is removed, not added. `parity`
-    gives what is selected by misfit to triples of columns equal chances and opposite movements.
+    on measurements alone there shows the whole claim; its record is removed, not added.
+    `dependence` gives what is selected by misfit or dependence equal chances and opposite
+    movements.
     """
     single = narrow_neighbours(relation, columns=1)
     return {
         "corner": narrow_neighbours(relation),
         "one column": NeighbouringTables(first=single.second, second=single.first),
-        "parity": parity_neighbours(relation),
+        "dependence": dependence_neighbours(relation),
     }
 
 
-def parity_neighbours(relation: Neighbouring, *, cell: int = 400) -> NeighbouringTables:
-    """Return tables of four binary columns where all there is to learn is in triples of columns.
+def dependence_neighbours(relation: Neighbouring) -> NeighbouringTables:
+    """Return 50,000 records of four binary columns, 1,500 ones in each: any two depend alike.
 
-    Each triple departs from independence by the parity of its columns, two upwards and two
-    downwards, all by as much. A record in the corner moves the misfit of the former up and of the
-    latter down: a choice among them by the exponential mechanism tells as much as it may. Under
-    REPLACE the record comes from the opposite corner, of the other parity, and moves them twice.
+    By chance two columns would be 1 together in 45 records. Two pairs of columns are in 65, the
+    other four in 25. One more record of ones only moves the misfit of the former up by 1 and of the
+    latter down by 1, and their dependence by 1.88: a choice among them by the exponential mechanism
+    tells nearly as much as it may. Ones are few since a record there moves dependence by as much
+    as its values are rare. Under REPLACE the record was 1, 0, 1, 0, which moves two misfits up by 2
+    and two down by 2.
 
     Args:
         relation: how the tables differ.
-        cell: mean number of records in each of the 16 cells, at least 8.
     """
     import pandas as pd
 
     columns = 4
-    cells = np.array(list(product((0, 1), repeat=columns)))
-    signs = 1 - 2 * cells
-    counts = np.full(len(cells), cell)
-    for left_out, direction in enumerate((1, 1, -1, -1)):
-        parity = np.delete(signs, left_out, axis=1).prod(axis=1)
-        counts = counts + direction * (cell // 8) * parity
+    groups: list[tuple[tuple[int, ...], int]] = [((), 44_230)]  # columns that are 1, records
+    groups += [((column,), 1_385) for column in range(columns)]
+    for pair in combinations(range(columns), 2):
+        groups.append((pair, 65 if pair in ((0, 1), (2, 3)) else 25))
+    cells = [[int(c in ones) for c in range(columns)] for ones, _ in groups]
+    records = np.repeat(cells, [count for _, count in groups], axis=0)
+    moved = np.flatnonzero((records == (1, 0, 1, 0)).all(axis=1))[:1]
+    kept = np.delete(records, moved, axis=0) if relation is Neighbouring.REPLACE else records
+    more = np.concatenate([kept, np.ones((1, columns), dtype=records.dtype)])
     names = [f"x{i}" for i in range(columns)]
     schema = Schema(columns=tuple(CategoricalColumn(name=n, categories=("0", "1")) for n in names))
-    records = np.repeat(cells, counts, axis=0)
-    kept = records[1:] if relation is Neighbouring.REPLACE else records
-    more = np.concatenate([kept, np.ones((1, columns), dtype=records.dtype)])
 
     def table(codes: NDArray[Any]) -> Table:
         return Table(schema=schema, frame=pd.DataFrame(codes.astype(str), columns=names))

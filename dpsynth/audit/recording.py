@@ -22,6 +22,10 @@ from dpsynth.privacy.noise import NoiseSource
 if TYPE_CHECKING:
     from dpsynth.generators.base import Generator, SyntheticModel
 
+BRANCHES = 8
+"""Fits recorded by default: where a fit chooses its queries by chance, one alone may have chosen
+what tells little of the record."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True, eq=False)

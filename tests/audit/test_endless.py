@@ -8,7 +8,7 @@ from scipy.special import ndtri
 
 from dpsynth.audit.claim import audit_transcript
 from dpsynth.audit.endless import mu_limit
-from dpsynth.audit.neighbours import NeighbouringTables, narrow_neighbours, parity_neighbours
+from dpsynth.audit.neighbours import NeighbouringTables, narrow_neighbours, dependence_neighbours
 from dpsynth.audit.recording import Recording, recorded
 from dpsynth.audit.replay import Replay
 from dpsynth.audit.tradeoff import gaussian_of
@@ -49,7 +49,7 @@ def test_measurements_alone_show_the_mu_of_their_noise() -> None:
 def test_replays_come_to_it() -> None:
     """200,000 runs a world: the best rates of the likelihood ratio, chosen in hindsight, where the
     deviation of mu is below .006; and a verdict's bound stays below. Selections count in it."""
-    found = recording("mst", parity_neighbours(Neighbouring.ADD_REMOVE))
+    found = recording("mst", dependence_neighbours(Neighbouring.ADD_REMOVE))
     limit = mu_limit(found.transcript, found.worlds)
     replay = Replay(found.transcript, found.worlds, ResearchNoise(rng=np.random.default_rng(1)))
     replay.learn(100)
@@ -76,7 +76,7 @@ def test_replays_come_to_it() -> None:
 
 def test_many_selections_of_many_candidates_cost_little() -> None:
     # AIM selects ten times among 14: sums that differ are merged, or there would be 14 ** 10.
-    found = recording("aim", parity_neighbours(Neighbouring.ADD_REMOVE))
+    found = recording("aim", dependence_neighbours(Neighbouring.ADD_REMOVE))
     assert len(found.transcript.steps) > 10
     start = process_time()
     limit = mu_limit(found.transcript, found.worlds)

@@ -1,15 +1,22 @@
 """Pairs of tables: neighbours indeed, and the worst that they are said to be."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from dpsynth.audit.claim import audit_claim
-from dpsynth.audit.neighbours import NeighbouringTables, parity_neighbours, worst_cases
+from dpsynth.audit.neighbours import (
+    NeighbouringTables,
+    dependence_neighbours,
+    narrow_neighbours,
+    worst_cases,
+)
 from dpsynth.audit.recording import recorded
 from dpsynth.audit.replay import expected_evidence
 from dpsynth.audit.vulnerable import schema_pair, vulnerable_pairs, vulnerable_records
-from dpsynth.curator.queries import WorstFitQuery
+from dpsynth.curator.queries import DependenceQuery, WorstFitQuery
 from dpsynth.data.schema import Schema
 from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
@@ -75,18 +82,34 @@ def test_the_outlier_is_the_most_vulnerable() -> None:
 
 
 @pytest.mark.parametrize("relation", RELATIONS)
-def test_parity_gives_triples_equal_scores_that_move_as_far_as_they_may(
-    relation: Neighbouring,
+@pytest.mark.parametrize("score", ["misfit", "dependence"])
+def test_selections_have_equal_scores_that_move_far_and_both_ways(
+    score: str, relation: Neighbouring
 ) -> None:
-    pair = parity_neighbours(relation)
-    names = pair.domain.attributes
-    triples = tuple(tuple(n for n in names if n != left_out) for left_out in names)
-    flat = np.full((2, 2, 2), len(pair.first) / 8)
-    query = WorstFitQuery(candidates=triples, predictions=(flat,) * 4, penalties=(0.0,) * 4)
-    first, second = (query.exact(codes, pair.domain) for codes in pair.codes())
-    assert np.ptp(first) == 0
-    moved = query.sensitivity(Budget(epsilon=1.0, delta=1e-5, relation=relation))
-    assert sorted((second - first).tolist()) == [-moved, -moved, moved, moved]
+    pair = dependence_neighbours(relation)
+    first, second = pair.codes()
+    pairs = tuple(combinations(pair.domain.attributes, 2))
+    ones = first.sum(axis=0)
+    sides = [np.array([len(first) - n, n]) for n in ones]
+    query = (
+        WorstFitQuery(
+            candidates=pairs,
+            predictions=tuple(np.outer(a, b) / len(first) for a, b in combinations(sides, 2)),
+            penalties=(0.0,) * 6,
+        )
+        if score == "misfit"
+        else DependenceQuery(candidates=tuple((a, (b,)) for a, b in pairs), penalties=(0.0,) * 6)
+    )
+    before, after = (query.exact(codes, pair.domain) for codes in (first, second))
+    assert before == pytest.approx(before.mean())
+    moved = after - before
+    most = query.sensitivity(Budget(epsilon=1.0, delta=1e-5, relation=relation))
+    assert np.abs(moved).max() <= most
+    together = [pairs.index(both) for both in (("x0", "x1"), ("x2", "x3"))]
+    # Of 3 under REPLACE one is for a value that all but a few records have.
+    far = most * (0.6 if relation is Neighbouring.REPLACE and score == "dependence" else 0.9)
+    assert np.flatnonzero(moved > far).tolist() == together
+    assert (moved < -far).sum() >= 2
 
 
 @pytest.mark.statistical
@@ -125,7 +148,7 @@ def test_a_claim_is_tried_on_the_records_of_a_table(relation: Neighbouring) -> N
 
 def test_the_most_telling_of_several_branches_is_kept() -> None:
     budget = Budget(epsilon=1.0, delta=1e-2)
-    tables = parity_neighbours(budget.relation)
+    tables = narrow_neighbours(budget.relation)
     rng = np.random.default_rng(0)
 
     def evidence(branches: int) -> float:
