@@ -57,6 +57,17 @@ class InvalidValueError(DpsynthError, ValueError):
         return f"{self.field} is {shown(self.value)}, but it must be {self.rule}."
 
 
+class FailedRunError(DpsynthError):
+    """A run of a mechanism that gave no records, or none that can be used."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(kind, text)
+        self.kind, self.text = kind, text
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
 class ContradictionError(DpsynthError, ValueError):
     """Public knowledge or evidence under which no record at all is possible."""
 

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.audit.claim import ClaimAudit, summarised
+from dpsynth.audit.failures import FailedRuns, Failure, tallied
 from dpsynth.audit.fits import Fits, Outcome
 from dpsynth.audit.neighbours import NeighbouringTables
 from dpsynth.audit.registration import Registration, looks_up_to
 from dpsynth.audit.scores import BestFeature, Discriminant, Score, Symbols
 from dpsynth.audit.sequential import Part, Source, look_at
-from dpsynth.audit.subjects import CrashError, MisfitError, Subject
+from dpsynth.audit.subjects import Subject
 from dpsynth.audit.tradeoff import TradeOff
 from dpsynth.errors import InvalidValueError
 from dpsynth.privacy.budget import Budget
@@ -82,20 +83,18 @@ def audit_black_box(
         announce(registration)
     claim = TradeOff(mu=None, pairs=((budget.epsilon, budget.delta),))
     looks = look_at(sources, [claim] * len(sources), registration, delta=budget.delta)
-    counted: Counter[str] = sum((source.counted for source in sources), Counter())
     return summarised(
         looks,
         registration,
         budget,
         accountant=_STATED,
         claims=dict.fromkeys(registration.pairs, claim),
-        notes=tuple(f"{n} of {counted['runs']} runs: {what}" for what, n in _failures(counted)),
+        failures=tuple(
+            failed
+            for pair, source in zip(registration.pairs, sources, strict=True)
+            for failed in source.failures(pair)
+        ),
     )
-
-
-def _failures(counted: "Counter[str]") -> list[tuple[str, int]]:
-    words = {"crash": "no records (a crash)", "misfit": "records that are not of the schema"}
-    return [(words[name], counted[name]) for name in words if counted[name]]
 
 
 @final
@@ -121,17 +120,18 @@ class QueryScores(Source):
             Symbols(bits=False),
         ]
         self._mean: NDArray[np.float64] | None = None
-        self.counted: Counter[str] = Counter()
+        self._seen: dict[Part, tuple[list[Outcome], list[Outcome]]] = {}
 
     @property
     def families(self) -> tuple[str, ...]:
         return ("crash", "misfit", *(score.name for score in self._scores))
 
     def learn(self, runs: int) -> None:
-        worlds = [self._fits.outcomes(world, runs, part="training") for world in (0, 1)]
-        made = [[self._features(o) for o in w if not isinstance(o, str)] for w in worlds]
+        worlds = [self._outcomes(world, runs, "training") for world in (0, 1)]
+        made = [[self._features(o) for o in w if not isinstance(o, Failure)] for w in worlds]
         if not any(made):
-            rule = f"one that gives records in some runs; all failed, as with {self._failure()}"
+            first = next(o.reason for w in worlds for o in w if isinstance(o, Failure))
+            rule = f"one that gives records in some runs; all failed, as with {first.rstrip('.')!r}"
             raise InvalidValueError("generator", self._fits.subject.name, rule)
         self._mean = np.concatenate([np.array(w) for w in made if w]).mean(axis=0)
         first, second = (np.array(w or [self._mean]) for w in made)
@@ -139,31 +139,34 @@ class QueryScores(Source):
             score.learn(first, second)
 
     def scores(self, world: int, runs: int, *, part: Part) -> NDArray[np.float64]:
-        outcomes = self._fits.outcomes(world, runs, part=part)
-        if part == "test":
-            self.counted.update(o for o in outcomes if isinstance(o, str))
-            self.counted["runs"] += runs
+        outcomes = self._outcomes(world, runs, part)
         features = np.array([self._filled(o) for o in outcomes])
         failed = [np.array([o == name for o in _names(outcomes)]) for name in ("crash", "misfit")]
         return np.stack(
             [*(f.astype(np.float64) for f in failed), *(score(features) for score in self._scores)]
         )
 
-    def _failure(self) -> str:
-        tables = self._fits.tables
-        try:
-            self._fits.subject.release(tables.first, rows=len(tables.first), seed=0)
-        except (CrashError, MisfitError) as error:
-            return f"{str(error).rstrip('.')!r}"
-        return "what is seldom"
+    def failures(self, pair: str) -> tuple[FailedRuns, ...]:
+        """Return the runs that failed among all that the last look had.
+
+        Args:
+            pair: the name of the tables.
+        """
+        first, second = ([o for part in self._seen.values() for o in part[w]] for w in (0, 1))
+        return tallied(pair, (first, second))
+
+    def _outcomes(self, world: int, runs: int, part: Part) -> list[Outcome]:
+        found = self._fits.outcomes(world, runs, part=part)
+        self._seen.setdefault(part, ([], []))[world][:] = found
+        return found
 
     def _filled(self, outcome: Outcome) -> NDArray[np.float64]:
         assert self._mean is not None
-        return self._mean if isinstance(outcome, str) else self._features(outcome)
+        return self._mean if isinstance(outcome, Failure) else self._features(outcome)
 
 
 def _names(outcomes: list[Outcome]) -> list[str]:
-    return [o if isinstance(o, str) else "" for o in outcomes]
+    return [o.kind if isinstance(o, Failure) else "" for o in outcomes]
 
 
 @final

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from dpsynth.audit.class_bound import epsilon_of_class
+from dpsynth.audit.failures import FailedRuns
 from dpsynth.audit.neighbours import NeighbouringTables, narrow_neighbours, worst_cases
 from dpsynth.audit.recording import BRANCHES, Recording, recorded
 from dpsynth.audit.registration import Registration, looks_up_to
@@ -55,7 +56,7 @@ class ClaimAudit:
             that are Gaussian.
         violated: whether the claim is contradicted, by statistics or by a finding.
         findings: what was found without statistics, as sentences.
-        notes: what happened that is no fault by itself, such as runs that failed.
+        failures: runs that gave no records, by pair: no fault where worlds have equally many.
         control_flow: "same" if a fit on the neighbour, forced to the same answers, gave the same
             queries and model; "differs" if it did not (a finding); "unchecked" where answers cannot
             be forced (DP-SGD, or a fit that does not repeat).
@@ -81,7 +82,7 @@ class ClaimAudit:
     mu_lower: float
     violated: bool
     findings: tuple[str, ...]
-    notes: tuple[str, ...]
+    failures: tuple[FailedRuns, ...]
     control_flow: str
     runs: int
     alpha: float
@@ -253,7 +254,7 @@ def summarised(
     accountant: str,
     claims: Mapping[str, TradeOff],
     findings: tuple[str, ...] = (),
-    notes: tuple[str, ...] = (),
+    failures: tuple[FailedRuns, ...] = (),
     control_flow: str = "unchecked",
     mu_budget: float | None = None,
     epsilon_lower_of_class: float | None = None,
@@ -267,7 +268,7 @@ def summarised(
         accountant: the name of whose claim it is.
         claims: trade-off functions by pair.
         findings: what was found without statistics.
-        notes, control_flow, mu_budget, epsilon_lower_of_class: as of `ClaimAudit`.
+        failures, control_flow, mu_budget, epsilon_lower_of_class: as of `ClaimAudit`.
     """
     last = looks[-1]
     best = max(looks, key=lambda look: max(test.mu_lower for test in look.tests))
@@ -286,7 +287,7 @@ def summarised(
         mu_lower=max(test.mu_lower for test in best.tests),
         violated=bool(findings) or any(look.violated for look in looks),
         findings=findings,
-        notes=notes,
+        failures=failures,
         control_flow=control_flow,
         runs=last.runs,
         alpha=registration.alpha,

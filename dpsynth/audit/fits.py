@@ -10,13 +10,14 @@ from hashlib import sha256
 from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, final
+from typing import Any, TypeAlias, final
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.atomic import write_atomically
+from dpsynth.audit.failures import LONGEST_REASON, Failure, Kind
 from dpsynth.audit.neighbours import NeighbouringTables
 from dpsynth.audit.sequential import Part
 from dpsynth.audit.subjects import CrashError, MisfitError, Subject
@@ -27,10 +28,9 @@ from dpsynth.errors import InvalidValueError
 BLOCK = 25
 MOST_WORKERS = 2
 
-Failure: TypeAlias = Literal["crash", "misfit"]
 Outcome: TypeAlias = "NDArray[np.int32] | Failure"
 
-_FAILURES: dict[int, Failure] = {-1: "crash", -2: "misfit"}
+_KINDS: dict[int, Kind] = {-1: "crash", -2: "misfit"}
 
 
 @final
@@ -104,13 +104,16 @@ class Fits:
             return self._held.get(name)
         try:
             with np.load(path, allow_pickle=False) as kept:
-                lengths, codes = kept["lengths"], kept["codes"]
+                lengths, codes, reasons = kept["lengths"], kept["codes"], kept["reasons"]
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return None  # damaged: run it again
         ends = np.cumsum(np.maximum(lengths, 0))
         outcomes: list[Outcome] = []
-        for n, end in zip(lengths, ends, strict=True):
-            outcomes.append(_FAILURES[int(n)] if n < 0 else codes[end - n : end])
+        for n, end, reason in zip(lengths, ends, reasons, strict=True):
+            failed = n < 0
+            outcomes.append(
+                Failure(kind=_KINDS[int(n)], reason=str(reason)) if failed else codes[end - n : end]
+            )
         return outcomes
 
     def _write(self, key: Sequence[Any], block: int, outcomes: list[Outcome]) -> None:
@@ -118,13 +121,16 @@ class Fits:
         if self.folder is None:
             self._held[name] = outcomes
             return
-        marks = {name: mark for mark, name in _FAILURES.items()}
-        lengths = [marks[o] if isinstance(o, str) else len(o) for o in outcomes]
-        codes = [o for o in outcomes if not isinstance(o, str)]
+        marks = {kind: mark for mark, kind in _KINDS.items()}
+        lengths = [marks[o.kind] if isinstance(o, Failure) else len(o) for o in outcomes]
+        reasons = [o.reason if isinstance(o, Failure) else "" for o in outcomes]
+        codes = [o for o in outcomes if not isinstance(o, Failure)]
         width = len(self.tables.first.schema.names)
         whole = np.concatenate([np.zeros((0, width), dtype=np.int32), *codes])
         buffer = BytesIO()
-        np.savez_compressed(buffer, lengths=np.array(lengths), codes=whole)
+        np.savez_compressed(
+            buffer, lengths=np.array(lengths), codes=whole, reasons=np.array(reasons, dtype=np.str_)
+        )
         write_atomically(self.folder / f"{name}.npz", buffer.getvalue())
 
 
@@ -147,9 +153,13 @@ def _block(subject: Subject, table: Table, rows: int, seeds: list[int]) -> list[
         try:
             made = subject.release(table, rows=rows, seed=seed)
             outcome = codec.encode(made).astype(np.int32)
-        except CrashError:
-            outcome = "crash"
-        except MisfitError:
-            outcome = "misfit"
+        except CrashError as error:
+            outcome = _failure("crash", error)
+        except MisfitError as error:
+            outcome = _failure("misfit", error)
         outcomes.append(outcome)
     return outcomes
+
+
+def _failure(kind: Kind, error: Exception) -> Failure:
+    return Failure(kind=kind, reason=" ".join(str(error).split())[:LONGEST_REASON])

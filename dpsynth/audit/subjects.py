@@ -19,24 +19,17 @@ from typing import TYPE_CHECKING, Any, final
 
 from dpsynth.data.files import load_file, save_file
 from dpsynth.data.table import Table
-from dpsynth.errors import DpsynthError, FileError, InvalidValueError
+from dpsynth.errors import DpsynthError, FailedRunError, FileError, InvalidValueError
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-class CrashError(DpsynthError):
+class CrashError(FailedRunError):
     """A run that gave no records."""
 
-    def __init__(self, kind: str, text: str) -> None:
-        super().__init__(kind, text)
-        self.kind, self.text = kind, text
 
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.text}"
-
-
-class MisfitError(DpsynthError):
+class MisfitError(FailedRunError):
     """A run whose records are not of the schema."""
 
 
@@ -242,4 +235,4 @@ def _fitted(load: Callable[[], Table]) -> Table:
     try:
         return load()
     except DpsynthError as error:
-        raise MisfitError(str(error)) from error
+        raise MisfitError(type(error).__name__, str(error)) from error

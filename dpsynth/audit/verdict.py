@@ -6,7 +6,7 @@ chosen on validation runs only, so the counts on test runs are binomial.
 """
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,11 +52,7 @@ class ScoreTest:
 
 def bound_level(alpha: float, families: int) -> float:
     """Return the error probability of each one-sided bound: alpha / (2 J), J tests counted."""
-    return alpha / (2 * families * len(_goals()))
-
-
-def _goals() -> tuple[Goal, ...]:
-    return ("mu", "epsilon", "claim")
+    return alpha / (2 * families * len(get_args(Goal)))
 
 
 def epsilon_bound(
@@ -116,20 +112,15 @@ def decide(
         alpha: probability with which any of all bounds may fail.
     """
     level = bound_level(alpha, len(families))
+    runs = int(test[0].shape[1])
     tests: list[ScoreTest] = []
     for row, family in enumerate(families):
-        for goal in _goals():
-            threshold = _threshold(
-                validation[0][row],
-                validation[1][row],
-                goal=goal,
-                claim=claim,
-                delta=delta,
-                level=level,
-            )
+        thresholds = _thresholds(
+            validation[0][row], validation[1][row], claim=claim, delta=delta, level=level
+        )
+        for goal, threshold in thresholds.items():
             positives = int((test[0][row] > threshold).sum())
             negatives = int((test[1][row] <= threshold).sum())
-            runs = int(test[0].shape[1])
             upper = binomial_upper(np.array([positives, negatives]), runs, alpha=level)
             first, second = upper[:1], upper[1:]
             tests.append(
@@ -149,17 +140,16 @@ def decide(
     return tuple(tests)
 
 
-def _threshold(
+def _thresholds(
     first: NDArray[np.float64],
     second: NDArray[np.float64],
     *,
-    goal: Goal,
     claim: TradeOff,
     delta: float,
     level: float,
-) -> float:
-    """Return the threshold whose bound, computed on these scores, is largest, or for the goal
-    "claim" nearest to contradicting the claim."""
+) -> dict[Goal, float]:
+    """Return for each goal the threshold whose bound, computed on these scores, is largest, or for
+    the goal "claim" nearest to contradicting the claim."""
     pooled = np.unique(np.concatenate([first, second]))
     if pooled.size > _THRESHOLDS:
         # even in rank, and dense towards both ends, where large epsilons are found
@@ -170,17 +160,15 @@ def _threshold(
     negatives = np.searchsorted(np.sort(second), pooled, side="right")
     false_positive = binomial_upper(positives, runs, alpha=level)
     false_negative = binomial_upper(negatives, runs, alpha=level)
-    match goal:
-        case "mu":
-            reached = mu_bound(false_positive, false_negative)
-        case "epsilon":
-            reached = epsilon_bound(false_positive, false_negative, delta)
-        case "claim":
-            reached = np.maximum(
-                _apart(claim(false_positive), false_negative),
-                _apart(claim(false_negative), false_positive),
-            )
-    return float(pooled[int(np.argmax(reached))])
+    reached: dict[Goal, NDArray[np.float64]] = {
+        "mu": mu_bound(false_positive, false_negative),
+        "epsilon": epsilon_bound(false_positive, false_negative, delta),
+        "claim": np.maximum(
+            _apart(claim(false_positive), false_negative),
+            _apart(claim(false_negative), false_positive),
+        ),
+    }
+    return {goal: float(pooled[int(np.argmax(found))]) for goal, found in reached.items()}
 
 
 def _apart(least: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:

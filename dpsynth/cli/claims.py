@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 VIOLATED = 1
 _WHITE_RUNS, _BLACK_RUNS = 10_000, 300
-_NOT_FIELDS = ("registration", "looks", "findings", "notes")
+_NOT_FIELDS = ("registration", "looks", "findings", "failures")
 
 # What a way of judging has no use for, by parameter.
 _FITS = ("cache", "workers")
@@ -284,7 +284,7 @@ def _report(verdict: "ClaimAudit") -> dict[str, Any]:
 def _print_verdict(verdict: "ClaimAudit") -> None:
     fields = {k: v for k, v in asdict(verdict).items() if k not in _NOT_FIELDS}
     fields["findings"] = "; ".join(verdict.findings) or "none"
-    fields["notes"] = "; ".join(verdict.notes) or "none"
+    fields["failed runs"] = "; ".join(map(str, verdict.failures)) or "none"
     print_table(["audit", ""], [[k.replace("_", " "), v] for k, v in fields.items()])
     click.echo()
     lines: list[list[Any]] = []

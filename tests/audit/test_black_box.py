@@ -66,13 +66,27 @@ def test_an_honest_generator_passes_and_four_times_its_budget_does_not() -> None
 def test_crashes_count_and_are_an_outcome_of_their_own() -> None:
     rare = audited("crashes in 1%")
     assert not rare.violated
-    assert any("a crash" in note for note in rare.notes)
-    assert rejecting(audited("crashes on the record")) == {"crash"}
+    (failed,) = rare.failures
+    assert failed.kind == "crash"
+    assert 0 < sum(failed.failed) < 0.05 * 2 * failed.runs
+    assert failed.runs == 2 * 150
+    assert failed.first == "RuntimeError: now and then"
+    telling = audited("crashes on the record")
+    assert rejecting(telling) == {"crash"}
+    (failed,) = telling.failures
+    assert failed.failed[0] == 0 < failed.failed[1]
+    assert "no records (a crash) in 0 of 300 runs" in str(failed)
+    assert "'RuntimeError: only with the record'" in str(failed)
 
 
 @pytest.mark.statistical
 def test_a_category_from_the_records_is_an_outcome_too() -> None:
-    assert rejecting(audited("domain")) == {"misfit"}
+    found = audited("domain")
+    assert rejecting(found) == {"misfit"}
+    (failed,) = found.failures
+    assert failed.kind == "misfit"
+    assert failed.failed[0] == 0
+    assert "'2'" in failed.first
 
 
 def test_a_generator_that_never_works_is_told_with_its_reason() -> None:

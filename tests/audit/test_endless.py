@@ -8,7 +8,7 @@ from scipy.special import ndtri
 
 from dpsynth.audit.claim import audit_transcript
 from dpsynth.audit.endless import mu_limit
-from dpsynth.audit.neighbours import NeighbouringTables, narrow_neighbours, dependence_neighbours
+from dpsynth.audit.neighbours import NeighbouringTables, dependence_neighbours, narrow_neighbours
 from dpsynth.audit.recording import Recording, recorded
 from dpsynth.audit.replay import Replay
 from dpsynth.audit.tradeoff import gaussian_of
