@@ -68,6 +68,22 @@ class FailedRunError(DpsynthError):
         return f"{self.kind}: {self.text}"
 
 
+class TooFewRunsError(DpsynthError):
+    """An attack's runs of the mechanism, of which too many failed."""
+
+    def __init__(self, what: str, failed: int, tried: int, needed: int, why: str) -> None:
+        super().__init__(what, failed, tried, needed, why)
+        self.what, self.failed, self.tried, self.needed = what, failed, tried, needed
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"{self.failed} of {self.tried} {self.what} failed, so that fewer than the "
+            f"{self.needed} needed can give records; the first failed with "
+            f"{self.why.rstrip('.')!r}."
+        )
+
+
 class ContradictionError(DpsynthError, ValueError):
     """Public knowledge or evidence under which no record at all is possible."""
 

@@ -40,7 +40,10 @@ class ThreatModel:
 
 
 class Refit(Protocol):
-    """A mechanism under attack: fits itself to a table and returns what it would release."""
+    """A mechanism under attack: fits itself to a table and returns what it would release.
+
+    It may raise `FailedRunError`: a run that fails is an outcome, and attacks go on without it.
+    """
 
     def __call__(self, train: "Table", *, rng: np.random.Generator) -> "Table": ...
 
@@ -128,6 +131,7 @@ class AttackResult:
             about those that were used.
         alpha: one minus the level of the intervals, and the level of the alarm.
         measures: further numbers of this attack, by name.
+        notes: what a reader has to know beside the numbers, in sentences.
 
     Raises:
         InvalidValueError: more successes than trials, or a p-value outside [0, 1].
@@ -144,6 +148,7 @@ class AttackResult:
     p_value: float
     alpha: float = 0.05
     measures: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for prefix in ("", "baseline_", "control_"):
@@ -163,6 +168,7 @@ class AttackResult:
         *,
         p_value: float | None = None,
         measures: Mapping[str, float] | None = None,
+        notes: tuple[str, ...] = (),
     ) -> "AttackResult":
         """Return the result of an attack whose trials are known one by one.
 
@@ -171,7 +177,7 @@ class AttackResult:
             used, unused, guessed: success of each trial on records that were used, on records that
                 were not, and of guessing.
             p_value: as of the class; None for Fisher's exact test.
-            measures: as of the class.
+            measures, notes: as of the class.
         """
         hits, control_hits = int(used.sum()), int(unused.sum())
         if p_value is None:
@@ -187,6 +193,7 @@ class AttackResult:
             control_trials=unused.size,
             p_value=p_value,
             measures=measures or {},
+            notes=notes,
         )
 
     @property

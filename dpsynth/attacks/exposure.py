@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dpsynth.attacks.attack import Attack, AttackResult, AttackTarget, Question, ThreatModel
 from dpsynth.attacks.claims import check_share, surest
 from dpsynth.attacks.mama_mia import MamaMia
+from dpsynth.attacks.reruns import Reruns, half
 from dpsynth.data.table import Table
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.graphical import GraphicalSyntheticModel
@@ -41,6 +42,9 @@ class CanaryExposure(Attack):
     Which records were inserted is a toss of a coin each, and claims are made of releases alone, so
     that Fisher's exact test holds where releases tell nothing. Claims are few since a mechanism may
     give a few records away and hide the others.
+
+    Runs that fail are left out; half of those with records inserted must give a release, and one
+    of as many without them.
 
     Args:
         canaries: records that may be inserted.
@@ -86,16 +90,26 @@ class CanaryExposure(Attack):
         )
         secrets = anything.sample(self.canaries, rng=rng)
         inserted = rng.random((self.releases, self.canaries)) < 0.5
-        releases: list[Table] = []
-        for chosen, stream in zip(inserted, rng.spawn(self.releases), strict=True):
-            train = _with_records(sample, secrets, chosen, self.copies, rng=stream)
-            releases.append(target.refit(train, rng=stream))
-        without = target.refit(sample, rng=rng.spawn(1)[0])
+        reruns = Reruns(target.refit, attack=self.name)
+        trains = (
+            (_with_records(sample, secrets, chosen, self.copies, rng=stream), stream)
+            for chosen, stream in zip(inserted, rng.spawn(self.releases), strict=True)
+        )
+        outcomes = reruns(
+            trains, planned=self.releases, needed=half(self.releases), what="runs with canaries"
+        )
+        without = reruns.first(sample, rng.spawn(self.releases), what="runs without canaries")
+        releases = [release for release in outcomes if release is not None]
+        inserted = inserted[[release is not None for release in outcomes]]
         full = fullness(secrets, [*releases, without], target.control, rng=rng)
-        return self._judge(full[:-1] - full[-1], inserted, rng)
+        return self._judge(full[:-1] - full[-1], inserted, reruns.notes, rng)
 
     def _judge(
-        self, full: NDArray[np.float64], inserted: NDArray[np.bool_], rng: np.random.Generator
+        self,
+        full: NDArray[np.float64],
+        inserted: NDArray[np.bool_],
+        notes: tuple[str, ...],
+        rng: np.random.Generator,
     ) -> AttackResult:
         found = [exposures(-f[i], -f[~i]) for f, i in zip(full, inserted, strict=True)]
         bits = np.concatenate(found)
@@ -111,6 +125,7 @@ class CanaryExposure(Attack):
                 "exposure_max": float(bits.max()) if bits.size else 0.0,
                 "exposure_limit": float(np.log2(unused + 1)),
             },
+            notes=notes,
         )
 
 

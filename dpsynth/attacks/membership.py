@@ -70,7 +70,7 @@ class ShadowMembership(ShadowAttack):
             for release in releases
         ]
         scores = tracing_scores(
-            summaries, self.shadows, columns=columns, targets=codes, queries=queries
+            summaries, len(member), columns=columns, targets=codes, queries=queries
         )
         return _log_odds(scores, member)
 

@@ -1,8 +1,9 @@
 """Membership from shadow releases: the mechanism runs with and without each of some targets."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from dpsynth.attacks.attack import Attack, AttackResult, AttackTarget, Question, ThreatModel
 from dpsynth.attacks.curve import area, low_rates
 from dpsynth.attacks.records import distances, plain_records
+from dpsynth.attacks.reruns import Reruns, failing_with, half
 from dpsynth.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ class ShadowAttack(Attack):
     Claims about many targets in one release share its noise: the p-value is exact nevertheless,
     for when nothing leaks claims and memberships are independent; the intervals are too narrow when
     much leaks, and none of this bounds epsilon from below.
+
+    A run that fails is an outcome: in an attacked one those targets are claimed with which shadows
+    failed more often than without. Half of the shadows and half of the releases must give records.
 
     Args:
         targets: records attacked.
@@ -98,42 +103,67 @@ class ShadowAttack(Attack):
             raise InvalidValueError("refit", None, f"given for the attack {self.name!r}")
         if len(target.train) < 2:
             raise InvalidValueError("train", "one record", f"two or more for {self.name!r}")
+        reruns = Reruns(target.refit, attack=self.name)
         sample = target.train.take(rng.permutation(len(target.train))[: self.rows])
         order = np.argsort(-isolation(sample, rng=rng), kind="stable")
         count = min(self.targets, len(sample) // 2)
         people, others = order[:count], order[count:]
         member = rng.random((self.fits, count)) < 0.5
-        releases: list[Table] = []
-        for chosen, stream in zip(member, rng.spawn(self.fits), strict=True):
-            rows = stream.permutation(np.concatenate([others, people[chosen]]))
-            releases.append(target.refit(sample.take(rows), rng=stream))
-        known = member[: self.shadows]
+        trains = _trains(sample, others, people, member, rng.spawn(self.fits))
+        shadows = reruns(
+            islice(trains, self.shadows),
+            planned=self.shadows,
+            needed=max(2, half(self.shadows)),
+            what="shadow runs",
+        )
+        attacked = reruns(
+            trains, planned=self.releases, needed=half(self.releases), what="attacked runs"
+        )
+        made = np.array([release is not None for release in (*shadows, *attacked)])
+        known = member[: self.shadows][made[: self.shadows]]
         scores = self.scores(
-            releases,
+            [release for release in (*shadows, *attacked) if release is not None],
             known,
             sample.take(people),
             known=sample,
             population=target.control,
             rng=rng,
         )
-        used, guess = member[self.shadows :], scores[self.shadows :]
+        learned, guess = scores[: len(known)], scores[len(known) :]
         tells = known.any() and not known.all()
-        claim = guess > (split_point(scores[: self.shadows], known) if tells else np.inf)
+        used, whole = member[self.shadows :], made[self.shadows :]
+        claim = np.tile(failing_with(~made[: self.shadows], member[: self.shadows]), (len(used), 1))
+        claim[whole] = guess > (split_point(learned, known) if tells else np.inf)
+        seen = used[whole]
         return AttackResult.counted(
             self,
             claim[used],
             claim[~used],
             rng.random(int(used.sum())) < 0.5,
             measures={
-                **area(guess[used], guess[~used]),
+                **area(guess[seen], guess[~seen]),
                 **low_rates(
-                    scores[: self.shadows][~known],
-                    guess[used],
-                    guess[~used],
+                    learned[~known],
+                    guess[seen],
+                    guess[~seen],
                     false_positive_rate=LOW_FALSE_POSITIVE_RATE,
                 ),
             },
+            notes=reruns.notes,
         )
+
+
+def _trains(
+    sample: "Table",
+    others: NDArray[np.intp],
+    people: NDArray[np.intp],
+    member: NDArray[np.bool_],
+    streams: Sequence[np.random.Generator],
+) -> "Iterator[tuple[Table, np.random.Generator]]":
+    """Yield the training table of each run, in random order, and its stream."""
+    for chosen, stream in zip(member, streams, strict=True):
+        rows = stream.permutation(np.concatenate([others, people[chosen]]))
+        yield sample.take(rows), stream
 
 
 def split_point(scores: NDArray[np.float64], member: NDArray[np.bool_]) -> float:

@@ -97,6 +97,7 @@ def attack(
     target = matched_target(used, unused, released, refit=refit, rng=split)
     findings = run_attacks(chosen, target, rng=attacking)
     notes = _notes(target, len(used), len(unused), shared)
+    notes += [f"{f.label}: {note}" for f in findings for note in f.result.notes]
     questions = {_QUESTIONS[q]: (answer(f), f) for q, f in by_question(findings).items()}
     _print_page(synthetic, questions, notes)
     if html is not None:

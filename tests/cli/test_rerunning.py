@@ -38,6 +38,8 @@ class Apart(Copies):
 if __name__ == "__main__":
     if sys.argv[1] == "fail":
         sys.exit("no licence")
+    if sys.argv[3:] and int(sys.argv[3]) % 5 == 0:
+        sys.exit("now and then")
     shutil.copy(sys.argv[1], sys.argv[2])
 """
 
@@ -84,13 +86,33 @@ def test_a_command_is_run_again(say, tmp_path: Path) -> None:
     assert code == 0, said
     (found,) = json.loads((tmp_path / "found.json").read_text())
     assert found["alarm"]
+    assert found["notes"] == []
+
+
+@pytest.mark.slow
+def test_a_command_that_fails_now_and_then_is_attacked_all_the_same(say, tmp_path: Path) -> None:
+    code, said = say(
+        *("attack", *FILES, "--attack", "lira", "--out", "found.json", "--html", "page.html"),
+        *("--command", command("{input}", "{output}", "{seed}")),
+    )
+    assert code == 0, said
+    (found,) = json.loads((tmp_path / "found.json").read_text())
+    assert found["alarm"]
+    (note,) = found["notes"]
+    assert "of 24 runs gave no records to attack, the first: 'exit code 1: now and then'." in note
+    assert note in " ".join(said.split())
+    assert "now and then" in (tmp_path / "page.html").read_text()
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         (("--command", command("{input}")), "one that says {output}"),
-        (("--command", command("fail", "{input}", "{output}")), "no licence"),
+        (
+            ("--command", command("fail", "{input}", "{output}")),
+            "9 of 9 shadow runs of the attack 'lira' failed, so that fewer than the 8 needed can "
+            "give records; the first failed with 'exit code 1: no licence'.",
+        ),
         (
             ("--command", command("{input}", "{output}"), "--generator", "mst"),
             "left out where --generator is given",
