@@ -10,12 +10,14 @@ from dpsynth import private_evaluation
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.constraints import Ordered
 from dpsynth.data.table import Table
-from dpsynth.errors import BudgetExceededError, DataError, InvalidValueError
+from dpsynth.errors import BudgetExceededError, DataError, InvalidValueError, LedgerError
 from dpsynth.evaluation.contingency import choose_sets, frequencies
 from dpsynth.evaluation.marginals import OneWayTvd, TwoWayTvd
 from dpsynth.evaluation.sample import Sample
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.noise import ResearchNoise
+from dpsynth.privacy.receipt import Receipt
+from dpsynth.privacy.statement import claim_statement
 from dpsynth.private_evaluation import evaluate_privately
 from tests.evaluation.laws import SCHEMA, corrupt, draw
 
@@ -35,6 +37,25 @@ def test_scores_are_those_without_noise_but_for_the_noise_stated() -> None:
     spent = found.receipt
     assert spent.epsilon_spent <= 1.0
     assert [entry.label for entry in spent.entries] == ["tvd_1way", "tvd_2way"]
+
+
+def test_its_receipt_speaks_of_answers_and_fits_a_terminal() -> None:
+    rng = np.random.default_rng(0)
+    found = evaluate_privately(draw(200, rng=rng), draw(200, rng=rng), SCHEMA, epsilon=1.0)
+    receipt = found.receipt
+    told = receipt.summary()
+    assert all(len(line) <= 80 for line in told.splitlines())
+    stated = claim_statement(receipt)["post_processing"]
+    for text in (told, stated):
+        assert "model" not in text.replace("no model was released", "")
+        assert "add" in text
+    again = Receipt.from_json(receipt.to_json())
+    assert again == receipt
+    assert again.summary() == told
+    as_model = receipt.to_json().replace('"releases":"answers"', '"releases":"model"')
+    assert as_model != receipt.to_json()
+    with pytest.raises(LedgerError):
+        Receipt.from_json(as_model)
 
 
 @pytest.mark.statistical

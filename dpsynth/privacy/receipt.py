@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from math import fsum
+from textwrap import wrap
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast, final
 
@@ -30,9 +31,22 @@ if TYPE_CHECKING:
     from dpsynth.privacy.ledger import Entry, Ledger
 
 Mode = Literal["research", "release"]
+Released = Literal["model", "answers"]
 FORMAT = "dpsynth-receipt-1"
 _BY_STEP = "epsilon_by_step"
 _WITHIN = "within"
+_RELEASES = "releases"
+_WIDTH = 80
+_FREE = {
+    "model": (
+        "Sampling the model is post-processing and costs nothing, conditional, balanced "
+        "and counterfactual rows included."
+    ),
+    "answers": (
+        "What is computed from these answers costs nothing more. It comes on top of what "
+        "synthetic records have spent on the same people: add them."
+    ),
+}
 # An epsilon that was computed elsewhere, or with other versions, may differ by this much.
 _AGREEMENT = 1e-6
 _PACKAGES = ("dpsynth", "numpy", "scipy", "dp-accounting", "torch", "opacus")
@@ -61,6 +75,7 @@ class Receipt:
         trajectories: how epsilon grew with the steps of each DP-SGD run; none in receipts of
             earlier versions.
         within: what parts that were charged as a whole were spent on, in shares of them; likewise.
+        releases: "model", of which rows are drawn, or "answers", which is all that there is.
     """
 
     ledger: str
@@ -79,8 +94,11 @@ class Receipt:
     created: str = ""
     trajectories: tuple[Trajectory, ...] = ()
     within: tuple[Breakdown, ...] = ()
+    releases: Released = "model"
 
     def __post_init__(self) -> None:
+        if self.releases not in ("model", "answers"):
+            raise InvalidValueError("releases", self.releases, "'model' or 'answers'")
         if self.mode not in ("research", "release"):
             raise InvalidValueError("mode", self.mode, "'research' or 'release'")
         object.__setattr__(self, "versions", MappingProxyType(dict(self.versions)))
@@ -148,6 +166,8 @@ class Receipt:
         }
         if self.trajectories:
             record[_BY_STEP] = [run.to_json() for run in self.trajectories]
+        if self.releases != "model":
+            record[_RELEASES] = self.releases
         if self.within:
             record[_WITHIN] = [one.to_json() for one in self.within]
         return canonical_json(record)
@@ -187,6 +207,7 @@ class Receipt:
             created=text_from_json("created", record.get("created")),
             trajectories=_trajectories_from_json(record, ledger),
             within=_breakdowns_from_json(record, ledger),
+            releases=cast("Released", record.get(_RELEASES, "model")),
         )
         drift = abs(receipt.epsilon_spent - ledger.epsilon_spent())
         honest = drift <= _AGREEMENT * receipt.epsilon_spent and receipt.budget == ledger.budget
@@ -200,7 +221,7 @@ class Receipt:
         if self.budget.relation is Neighbouring.REPLACE:
             relation = "replaced by another"
         lines = [
-            f"{self.promise}-differential privacy for one {self.budget.unit} {relation}; "
+            f"{self.promise}-differential privacy for one {self.budget.unit} {relation};",
             f"spent epsilon {self.epsilon_stated} "
             f"({self.currency} {self.spent:.6g} of {self.capacity:.6g}, {self.accountant}).",
         ]
@@ -216,10 +237,7 @@ class Receipt:
                 lines.append(_by_step(runs[e.index]))
             if e.index in parts:
                 lines += parts[e.index].lines()
-        lines.append(
-            "Sampling the model is post-processing and costs nothing, conditional, balanced and "
-            "counterfactual rows included."
-        )
+        lines += wrap(_FREE[self.releases], _WIDTH)
         if self.unprotected:
             lines.append("Not protected: " + "; ".join(self.unprotected) + ".")
         if self.not_for_release:

@@ -22,6 +22,16 @@ PUBLIC_DOMAIN = "bounds, categories and bins are those of a schema declared publ
 _NOT_STATED = "not stated"
 ACCESS = f"{_NOT_STATED}: who else can see the records is outside the program"
 
+_FREE = {
+    "model": (
+        "rows of what was released cost nothing, however many and however chosen: conditional, "
+        "balanced, re-weighted and counterfactual ones too, but for copies of real records"
+    ),
+    "answers": (
+        "what is computed from the answers alone costs nothing more; no model was released, and "
+        "what synthetic records have spent on the same people adds up with this"
+    ),
+}
 POST_PROCESSING = "post_processing"
 """The point that receipts of earlier versions do not state."""
 
@@ -37,10 +47,7 @@ def claim_statement(receipt: "Receipt") -> Mapping[str, str]:
             f"the {len(receipt.entries)} charges of this ledger; other releases, tuning and "
             "evaluation on the same records are not included unless they are among them"
         ),
-        POST_PROCESSING: (
-            "rows of what was released cost nothing, however many and however chosen: conditional, "
-            "balanced, re-weighted and counterfactual ones too, but for copies of real records"
-        ),
+        POST_PROCESSING: _FREE[receipt.releases],
         "trust_model": TRUST_MODEL,
         "mechanisms": f"{', '.join(mechanisms) or 'none'}; {receipt.reference}",
         "randomness": _randomness(receipt),
