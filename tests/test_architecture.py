@@ -61,6 +61,7 @@ ALLOWED: dict[str, set[str]] = {
         "data.schema",
     },
     "opening": {"errors", "privacy", "data", "curator", "preparation"},
+    "inference": {"errors", "data", "pgm", "generators"},
     "private_evaluation": {
         "errors",
         "privacy",

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.data.columns import CategoricalColumn
 from dpsynth.errors import InvalidValueError
+from dpsynth.evaluation.estimates import estimates
 from dpsynth.evaluation.metric import CONFIDENCE
-from dpsynth.evaluation.sample import Sample, check_same_columns, representatives
+from dpsynth.evaluation.sample import Sample, check_same_columns
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
@@ -26,10 +26,12 @@ class Combined:
 
     Args:
         quantity: "mean of income", "share of region = north", "slope of income on age".
-        value: mean of the copies' estimates.
+        value: of copies fitted apart the mean of their estimates; of copies of one fit the first
+            one's, less the bias that the others show.
         lower, upper: interval at 95%.
-        between: variance between copies' estimates: synthetic sampling and the mechanism's noise.
-        within: mean variance that each copy states for its own.
+        between: variance between copies' estimates: sampling and the mechanism's noise.
+        within: of copies fitted apart the mean variance that each states for its own; of copies of
+            one fit the square of the bias.
     """
 
     quantity: str
@@ -40,8 +42,19 @@ class Combined:
     within: float
 
 
+class Covering(Protocol):
+    """What has a quantity of the population between its ends, it says."""
+
+    @property
+    def quantity(self) -> str: ...
+    @property
+    def lower(self) -> float: ...
+    @property
+    def upper(self) -> float: ...
+
+
 def combined_intervals(
-    copies: "Sequence[Table]", *, rows: int, slopes_of: str | None = None
+    copies: "Sequence[Table]", *, rows: int, slopes_of: str | None = None, on: Sequence[str] = ()
 ) -> tuple[Combined, ...]:
     """Return intervals for means, shares and slopes, from copies of models that were fitted apart.
 
@@ -54,8 +67,9 @@ def combined_intervals(
     Args:
         copies: at least 2 tables of one schema.
         rows: real records that the models were fitted to; public, or a noisy count.
-        slopes_of: a numeric column; slopes of least squares on all other numeric columns, over
-            records that have all of them. None: no slopes.
+        slopes_of: a numeric column; slopes of least squares over records that have all columns.
+            None: no slopes.
+        on: numeric columns that explain it, all at once; empty: all others.
 
     Raises:
         InvalidValueError: fewer than 2 copies, other columns, no rows, or a column without numbers.
@@ -68,21 +82,62 @@ def combined_intervals(
         raise InvalidValueError("copies", len(copies), "at least 2: one tells nothing of noise")
     if rows < 1:
         raise InvalidValueError("rows", rows, "at least 1")
-    samples = [Sample.of(copy) for copy in copies]
-    for sample in samples[1:]:
-        check_same_columns(samples[0], sample)
-    names: list[str] = []
-    estimates: list[list[tuple[float, float]]] = []
-    for sample in samples:
-        found = {**_moments(sample), **_slopes(sample, slopes_of)}
-        names = list(found)
-        estimates.append([(v, s * len(sample) / rows) for v, s in found.values()])
-    table = np.array(estimates)
-    return tuple(_combined(name, table[:, i]) for i, name in enumerate(names))
+    names, values, variances = _estimated(copies, slopes_of, on)
+    sizes = np.array([len(copy) for copy in copies])
+    within = (variances * (sizes / rows)[:, None]).mean(axis=0)
+    between, m = values.var(axis=0, ddof=1), len(copies)
+    found: list[Combined] = []
+    for name, value, b, u in zip(names, values.mean(axis=0), between, within, strict=True):
+        freedom = (m - 1) * (1 + m * u / b) ** 2 if b > 0 else float("inf")
+        found.append(_around(name, value, u + b / m, freedom, between=b, within=u))
+    return tuple(found)
+
+
+def replicated_intervals(
+    copies: "Sequence[Table]", *, slopes_of: str | None = None, on: Sequence[str] = ()
+) -> tuple[Combined, ...]:
+    """Return intervals for means, shares and slopes, from copies of one fit.
+
+    The first copy is of the fit, each other one of a fit to records that were drawn from the first
+    one's model, under noise of the same size (`dpsynth.inference.copies`). What the others are off
+    from the first, it is off from the population, as far as the model is right: their mean
+    difference d is its bias, and their variance b has sampling and noise. An estimate of a bias
+    grows with what is cut off at 0, and is too small where records leave cells empty that the model
+    fills; so it is taken off and counts as an error too: T = (1 + 1/(m - 1)) b + d^2.
+
+    A dependence that the model lacks no copy has: slopes on pairs that were never measured are not
+    covered. `released_intervals` refuses them.
+
+    Args:
+        copies: the first, and at least 2 others.
+        slopes_of, on: as of `combined_intervals`.
+
+    Raises:
+        InvalidValueError: fewer than 3 copies, other columns, or a column without numbers.
+        UnknownNameError: no such column.
+
+    Reference: Ferrando, Wang & Sheldon 2022, algorithm 1 (the parametric bootstrap of a private
+        estimate); Efron & Tibshirani 1993, equation 10.41 (its bias).
+    """
+    if len(copies) < 3:
+        rule = "at least 3: the first, and two that tell of noise"
+        raise InvalidValueError("copies", len(copies), rule)
+    names, values, _ = _estimated(copies, slopes_of, on)
+    first, others = values[0], values[1:]
+    m = len(others)
+    bias, between = others.mean(axis=0) - first, others.var(axis=0, ddof=1)
+    return tuple(
+        _around(name, value - d, (1 + 1 / m) * b + d**2, m - 1, between=b, within=d**2)
+        for name, value, d, b in zip(names, first, bias, between, strict=True)
+    )
 
 
 def interval_coverage(
-    intervals: Sequence[Combined], population: "Table", *, slopes_of: str | None = None
+    intervals: Sequence[Covering],
+    population: "Table",
+    *,
+    slopes_of: str | None = None,
+    on: Sequence[str] = (),
 ) -> dict[str, tuple[int, int]]:
     """Return how many intervals cover the quantity that they are for: hits and how many there are.
 
@@ -90,9 +145,9 @@ def interval_coverage(
     were drawn apart, and 95% is what it should be. It reads real records; no guarantee covers it.
 
     Args:
-        intervals: of `combined_intervals`.
+        intervals: of `combined_intervals`, `replicated_intervals` or `released_intervals`.
         population: all records that the training records are a sample of.
-        slopes_of: as there.
+        slopes_of, on: as there.
 
     Returns:
         For "mean", "share" and "slope", where there are any, (hits, intervals).
@@ -100,8 +155,7 @@ def interval_coverage(
     Raises:
         InvalidValueError: intervals for a quantity that the population lacks.
     """
-    sample = Sample.of(population)
-    truth = {**_moments(sample), **_slopes(sample, slopes_of)}
+    truth = estimates(population, slopes_of=slopes_of, on=on)
     found: dict[str, tuple[int, int]] = {}
     for interval in intervals:
         if interval.quantity not in truth:
@@ -113,65 +167,29 @@ def interval_coverage(
     return found
 
 
-def _combined(quantity: str, copies: Array) -> Combined:
+def _estimated(
+    copies: "Sequence[Table]", slopes_of: str | None, on: Sequence[str]
+) -> tuple[list[str], Array, Array]:
+    """Return the quantities, and each copy's estimates and variances of them."""
+    first = Sample.of(copies[0])
+    for copy in copies[1:]:
+        check_same_columns(first, Sample.of(copy))
+    found = [estimates(copy, slopes_of=slopes_of, on=on) for copy in copies]
+    table = np.array([list(each.values()) for each in found])
+    return list(found[0]), table[:, :, 0], table[:, :, 1]
+
+
+def _around(
+    quantity: str, value: float, variance: float, freedom: float, *, between: float, within: float
+) -> Combined:
     from scipy.special import stdtrit
 
-    m = len(copies)
-    value, within = copies.mean(axis=0)
-    between = float(copies[:, 0].var(ddof=1))
-    freedom = (m - 1) * (1 + m * within / between) ** 2 if between > 0 else float("inf")
-    reach = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * sqrt(within + between / m)
+    reach = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * sqrt(variance)
     return Combined(
         quantity=quantity,
         value=float(value),
-        lower=float(value) - reach,
-        upper=float(value) + reach,
-        between=between,
+        lower=float(value - reach),
+        upper=float(value + reach),
+        between=float(between),
         within=float(within),
     )
-
-
-def _moments(sample: Sample) -> dict[str, tuple[float, float]]:
-    """Return (estimate, variance) of each number's mean and each category's share."""
-    found: dict[str, tuple[float, float]] = {}
-    n = len(sample)
-    for column, codes in zip(sample.schema.columns, sample.columns, strict=True):
-        numbers = representatives(column)
-        if isinstance(column, CategoricalColumn):
-            shares = np.bincount(codes, minlength=column.size) / n
-            labels = [*column.categories, *(["missing"] if column.missing else [])]
-            for label, share in zip(labels, shares, strict=True):
-                found[f"share of {column.name} = {label}"] = share, share * (1 - share) / n
-            continue
-        assert numbers is not None
-        values = numbers[codes]
-        values = values[np.isfinite(values)]
-        spread = float(values.var()) / max(len(values), 1) if len(values) else float("nan")
-        mean = float(values.mean()) if len(values) else float("nan")
-        found[f"mean of {column.name}"] = mean, spread
-    return found
-
-
-def _slopes(sample: Sample, target: str | None) -> dict[str, tuple[float, float]]:
-    """Return (estimate, variance) of the slopes of least squares, robust to unequal variances."""
-    if target is None:
-        return {}
-    numbers = {
-        column.name: places[codes]
-        for column, codes in zip(sample.schema.columns, sample.columns, strict=True)
-        if (places := representatives(column)) is not None
-    }
-    if sample.schema.column(target).name not in numbers:
-        raise InvalidValueError("slopes_of", target, "a numeric column")
-    others = [name for name in numbers if name != target]
-    design = np.column_stack([np.ones(len(sample)), *(numbers[name] for name in others)])
-    kept = np.isfinite(design).all(axis=1) & np.isfinite(numbers[target])
-    design, outcome = design[kept], numbers[target][kept]
-    inverse = np.linalg.pinv(design.T @ design)
-    slopes = inverse @ design.T @ outcome
-    scores = design * (outcome - design @ slopes)[:, None]
-    variances = np.diag(inverse @ (scores.T @ scores) @ inverse)
-    return {
-        f"slope of {target} on {name}": (float(slopes[i]), float(variances[i]))
-        for i, name in enumerate(others, start=1)
-    }

@@ -140,6 +140,42 @@ class Effects:
             found += effect.variance * float((part**2).sum()) / rest**2
         return found
 
+    def joint_query(
+        self,
+        weights: Mapping[Clique, Array],
+        *,
+        links: Mapping[str, tuple[str, NDArray[np.intp]]],
+    ) -> tuple[float, float]:
+        """Return the sum of weights times the counts of several cliques, and its variance.
+
+        Cliques that share attributes share the errors of their common effects. The effect of an
+        attribute that groups another's codes is no error of its own: it is taken from that other.
+
+        Args:
+            weights: covered attributes -> one weight a cell, axes in the order given. The empty
+                clique weighs the total.
+            links: as of `with_groups`, where these effects come from it.
+        """
+        parts: dict[Clique, Array] = {}
+        for clique, of in weights.items():
+            for subset, _, rest in self._inside(clique):
+                gone = tuple(i for i, a in enumerate(clique) if a not in subset)
+                left = [a for a in clique if a in subset]
+                part = of.sum(axis=gone).transpose([left.index(a) for a in subset]) / rest
+                if len(subset) == 1 and subset[0] in links:
+                    attribute, groups = links[subset[0]]
+                    single = centred(part)[groups]
+                    _add(parts, (), single.sum() / len(groups))
+                    _add(parts, (attribute,), single)
+                else:
+                    _add(parts, subset, part)
+        value = sum(float((self.effects[s].values * part).sum()) for s, part in parts.items())
+        variance = sum(
+            self.effects[s].variance * float((centred(part) ** 2).sum())
+            for s, part in parts.items()
+        )
+        return value, variance
+
     def noise(self, *, rng: np.random.Generator) -> "Effects":
         """Return a draw of the errors of all effects."""
         drawn = {
@@ -163,6 +199,10 @@ def subsets(clique: Clique) -> Iterator[Clique]:
     """Yield all subsets of `clique`, smallest first, in its order."""
     for size in range(len(clique) + 1):
         yield from combinations(clique, size)
+
+
+def _add(parts: dict[Clique, Array], subset: Clique, part: Array) -> None:
+    parts[subset] = parts.get(subset, 0.0) + np.asarray(part)
 
 
 def centred(values: Array) -> Array:

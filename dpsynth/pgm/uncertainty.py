@@ -223,7 +223,13 @@ class Uncertainty:
         """Least squares of what was measured code by code, which nothing has to be assumed for."""
         total = self.model.total if self.public_total else None
         single = [m for m in self.measurements if not m.grouped]
-        return Effects.of(self.model.domain, single, total=total).with_groups(self._links)
+        return Effects.of(self.model.domain, single, total=total).with_groups(self.links)
+
+    @cached_property
+    def measured(self) -> Effects:
+        """Least squares of everything, in groups only where nothing else was measured."""
+        effects = {**self._effects.effects, **self._exact.effects}
+        return Effects(domain=self.model.domain, effects=effects)
 
     @cached_property
     def _effects(self) -> Effects:
@@ -232,10 +238,10 @@ class Uncertainty:
             return self._exact
         total = self.model.total if self.public_total else None
         single = [shared_out(self.model, m) if m.grouped else m for m in self.measurements]
-        return Effects.of(self.model.domain, single, total=total).with_groups(self._links)
+        return Effects.of(self.model.domain, single, total=total).with_groups(self.links)
 
     @cached_property
-    def _links(self) -> dict[str, tuple[str, NDArray[np.intp]]]:
+    def links(self) -> dict[str, tuple[str, NDArray[np.intp]]]:
         """Attributes that are known in interactions only, and whose codes group another's."""
         alone = {m.clique[0] for m in self.measurements if len(m.clique) == 1}
         wanted = {a for m in self.measurements if m.centred for a in m.clique} - alone
@@ -267,7 +273,7 @@ class Uncertainty:
             rows = independent_rows(tree, marginals, size, rng=self.rng)
             shares = [frequencies(tree.domain, rows, clique) for clique in tree.cliques]
             sampling = self._tangent.project(shares) - fitted
-            errors = self._effects.noise(rng=self.rng).with_groups(self._links)
+            errors = self._effects.noise(rng=self.rng).with_groups(self.links)
             noise = self._measured(errors) / self.model.total
             direction, growth = self._solved(noise + sampling)
             found.append(_Draw(direction=direction, growth=growth, rows=rows))
