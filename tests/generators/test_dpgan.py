@@ -8,6 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra 'neural' is not installed")
 
+from dpsynth.curator.best_fit import BestFitQuery  # noqa: E402
+from dpsynth.curator.sgd import SgdPlan  # noqa: E402
 from dpsynth.errors import InvalidValueError  # noqa: E402
 from dpsynth.generators.baselines.independent import Independent  # noqa: E402
 from dpsynth.generators.neural.adversarial import (  # noqa: E402
@@ -32,6 +34,29 @@ def test_it_learns_what_independent_columns_miss_without_collapse() -> None:
     assert pair_error(TABLE, model) < 0.6 * pair_error(TABLE, floor)
     drawn = model.sample_codes(4000, rng=np.random.default_rng(0))
     assert len(np.unique(drawn, axis=0)) > 400, "of 1440 possible rows"
+
+
+def test_marginals_training_and_choices_are_one_plan_and_four_replays_are_mixed() -> None:
+    model, private, seen = fit(SMALL, TABLE)
+    assert isinstance(model, DecoderModel)
+    assert len(model.decoders) == 4
+    choices = ["choose what to keep of a column's ties"] * len(private.domain.shape)
+    plan = ["one-way marginals", "dpsgd", *choices]
+    assert [label for label, _ in private.ledger.plan] == plan
+    assert [entry.label for entry in private.ledger.entries] == plan
+    assert [o.label for o in seen][-len(choices) - 1 :] == plan[1:]
+    assert {type(o.query) for o in seen[-len(choices) :]} == {BestFitQuery}
+    assert private.receipt().epsilon_spent <= 50.0
+
+
+def test_a_share_for_choices_is_taken_from_the_training() -> None:
+    noises: list[float] = []
+    for share in (0.01, 0.5):
+        _, _, seen = fit(replace(SMALL, choice_share=share), TABLE, epsilon=1.0)
+        noises += [o.query.noise_multiplier for o in seen if isinstance(o.query, SgdPlan)]
+    assert noises[1] > 1.1 * noises[0]
+    with pytest.raises(InvalidValueError, match="epsilon"):
+        fit(replace(SMALL, one_way_share=0.6, choice_share=0.6), TABLE, epsilon=1.0)
 
 
 def test_dependences_decay_in_replays_and_biases_do_not() -> None:
