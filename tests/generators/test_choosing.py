@@ -116,14 +116,22 @@ def test_each_column_is_chosen_for_once_as_reserved_and_sees_the_choices_before(
             assert not np.allclose(one[0], other[0]), "candidates differ"
 
 
-def test_columns_without_pairs_are_no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_knows_the_number_of_columns_and_not_their_codes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     codes = np.zeros((50, 3), dtype=int)
-    choices = Choices.of(curated(codes, (1, 2, 3)), 0.1)
-    assert choices.asked == {"c1": (("c1", "c2"),), "c2": (("c2", "c1"),)}
-    assert Choices.of(curated(codes[:, :1], (2,)), 0.1).plan == []
+    private = curated(codes, (1, 2, 3))
+    choices = Choices.of(private, 0.1)
+    assert choices.asked == {"c0": (("c0",),), "c1": (("c1", "c2"),), "c2": (("c2", "c1"),)}
+    private.reserve(choices.plan)
+    decoder = Perceptron(weights=(np.ones((6, 1)),), biases=(np.zeros(6),))
+    shares = np.array([1.0, 0.9, 0.1, 0.8, 0.1, 0.1])
+    rng = np.random.default_rng(0)
+    assert len(tied(private, choices, [decoder], shares, total=50.0, rng=rng)) == 1
     monkeypatch.setattr("dpsynth.generators.neural.choosing._MOST_CELLS", 9)
     wide = Choices.of(curated(codes, (2, 4, 5)), 0.1)
-    assert wide.asked == {"c0": (("c0", "c1"),), "c1": (("c1", "c0"),)}, "too many cells"
+    assert wide.asked == {"c0": (("c0", "c1"),), "c1": (("c1", "c0"),), "c2": (("c2",),)}
+    assert wide.plan == choices.plan
 
 
 def test_rows_are_of_any_decoder_and_all_are_kept() -> None:

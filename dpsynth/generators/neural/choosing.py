@@ -41,7 +41,7 @@ class Choices:
 
     Args:
         epsilon: of each.
-        asked: column -> its pairs with others, in the order of the choices; public.
+        asked: column -> what is asked of it, in the order of the choices; public.
     """
 
     epsilon: float
@@ -50,6 +50,9 @@ class Choices:
     @classmethod
     def of(cls, private: PrivateData, share: float) -> Self:
         """Return the choices that a part of the budget pays for.
+
+        Their number is that of the columns and nothing else: how many codes a column has may be an
+        answer, and a plan must not depend on it. So a column without pairs is asked for its law.
 
         The loss of an exponential mechanism has range epsilon, and so a variance of at most
         epsilon^2 / 4, where that of Gaussian noise is mu^2: epsilon is twice the mu of a choice.
@@ -61,9 +64,9 @@ class Choices:
         Reference: Dong, Durfee & Rogers 2020 (bounded range); Cesar & Rogers 2021, Lemma 3.4.
         """
         asked = {
-            name: pairs for name in private.domain.attributes if (pairs := _pairs(name, private))
+            name: _pairs(name, private.domain) or ((name,),) for name in private.domain.attributes
         }
-        epsilon = 2.0 * mu_for(private, share) / max(1, len(asked)) ** 0.5
+        epsilon = 2.0 * mu_for(private, share) / len(asked) ** 0.5
         return cls(epsilon=epsilon, asked=asked)
 
     @property
@@ -72,10 +75,10 @@ class Choices:
         return [(_LABEL, ExponentialEvent(epsilon=self.epsilon))] * len(self.asked)
 
 
-def _pairs(name: str, private: PrivateData) -> tuple[Clique, ...]:
+def _pairs(name: str, domain: Domain) -> tuple[Clique, ...]:
     """Return pairs of a column with others of more than one code, small ones first, up to a number
     of cells."""
-    sizes = private.domain.sizes
+    sizes = domain.sizes
     others = [other for other, size in sizes.items() if other != name and size > 1]
     found: list[Clique] = []
     cells = 0
@@ -112,10 +115,10 @@ def tied(
     """
     domain = private.domain
     parts = [_Part.of(one, shares, domain, rng=rng) for one in decoders]
-    for name, pairs in choices.asked.items():
+    for name, cliques in choices.asked.items():
         tried = [[part.scaled(name, by) for part in parts] for by in _SCALES]
-        candidates = tuple(_expected(some, pairs, total) for some in tried)
-        query = BestFitQuery(cliques=pairs, candidates=candidates)
+        candidates = tuple(_expected(some, cliques, total) for some in tried)
+        query = BestFitQuery(cliques=cliques, candidates=candidates)
         parts = tried[private.select_best(query, epsilon=choices.epsilon, label=_LABEL)]
     return tuple(part.decoder() for part in parts)
 
@@ -188,7 +191,14 @@ def _columns(flat: Array, domain: Domain) -> Iterator[tuple[str, Array]]:
         yield name, flat[..., end - size : end]
 
 
-def _expected(parts: Sequence[_Part], pairs: Sequence[Clique], total: float) -> tuple[Array, ...]:
-    """Return the counts of each pair that equally likely parts expect."""
+def _expected(parts: Sequence[_Part], cliques: Sequence[Clique], total: float) -> tuple[Array, ...]:
+    """Return the counts of each column or pair that equally likely parts expect."""
     scale = total / (len(parts) * _DRAWS)
-    return tuple(scale * np.sum([p.laws[a].T @ p.laws[b] for p in parts], axis=0) for a, b in pairs)
+    found: list[Array] = []
+    for name, *other in cliques:
+        sums = [
+            of.laws[name].T @ of.laws[other[0]] if other else of.laws[name].sum(axis=0)
+            for of in parts
+        ]
+        found.append(scale * np.sum(sums, axis=0))
+    return tuple(found)
