@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from jinja2 import Environment, PackageLoader
 
 from dpsynth.harness.row import Row
 from dpsynth.harness.store import Record, Store, to_frame
@@ -70,6 +71,16 @@ def audit(violated: bool) -> Row:
         runs=1000,
         violated=violated,
     )
+
+
+def test_every_page_has_the_style_that_fits_tables_to_paper() -> None:
+    loader, environment = PackageLoader("dpsynth.report"), Environment()
+    sources = {n: loader.get_source(environment, n)[0] for n in loader.list_templates()}
+    assert "@media print" in sources["style.html.j2"]
+    pages = {name for name, source in sources.items() if source.startswith("<!doctype")}
+    assert {"attacks.html.j2", "report.html.j2", "leaderboard.html.j2"} <= pages
+    for name in pages:
+        assert '{% include "style.html.j2" %}' in sources[name], name
 
 
 def test_the_mean_over_seeds_has_students_interval() -> None:
