@@ -6,6 +6,7 @@ chosen on validation runs only, so the counts on test runs are binomial.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, final, get_args
 
 import numpy as np
@@ -16,6 +17,7 @@ from dpsynth.audit.tradeoff import TradeOff
 
 _THRESHOLDS = 400
 _POWER = 0.9
+_MOST_TABLED = 5_000
 
 Goal = Literal["mu", "epsilon", "claim"]
 
@@ -158,8 +160,10 @@ def _thresholds(
     runs = first.size
     positives = runs - np.searchsorted(np.sort(first), pooled, side="right")
     negatives = np.searchsorted(np.sort(second), pooled, side="right")
-    false_positive = binomial_upper(positives, runs, alpha=level)
-    false_negative = binomial_upper(negatives, runs, alpha=level)
+    false_positive, false_negative = (
+        _bounds(positives, runs, level),
+        _bounds(negatives, runs, level),
+    )
     reached: dict[Goal, NDArray[np.float64]] = {
         "mu": mu_bound(false_positive, false_negative),
         "epsilon": epsilon_bound(false_positive, false_negative, delta),
@@ -169,6 +173,18 @@ def _thresholds(
         ),
     }
     return {goal: float(pooled[int(np.argmax(found))]) for goal, found in reached.items()}
+
+
+def _bounds(counts: NDArray[np.int64], runs: int, level: float) -> NDArray[np.float64]:
+    """Return `binomial_upper`, where runs are few from a table that all scores share."""
+    if runs > _MOST_TABLED:
+        return binomial_upper(counts, runs, alpha=level)
+    return _table(runs, level)[counts]
+
+
+@lru_cache(maxsize=16)
+def _table(runs: int, level: float) -> NDArray[np.float64]:
+    return binomial_upper(np.arange(runs + 1), runs, alpha=level)
 
 
 def _apart(least: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
