@@ -18,6 +18,7 @@ from dpsynth.cli.comparing import compare
 from dpsynth.cli.environments import env
 from dpsynth.cli.experiments import report, sweep
 from dpsynth.cli.importing import import_, split
+from dpsynth.cli.inferring import infer
 from dpsynth.cli.judging import evaluate
 from dpsynth.cli.linking import sample_linked, synthesize_linked
 from dpsynth.cli.planted import audit_planted
@@ -48,6 +49,7 @@ for _command in (
     sample_linked,
     counterfactual,
     drift,
+    infer,
     evaluate,
     audit,
     audit_planted,

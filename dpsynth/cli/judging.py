@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dpsynth.cli.augmenting import judge_augmentation
 from dpsynth.cli.groups import judge_subgroups
 from dpsynth.cli.options import check_seed, schema_option
 from dpsynth.cli.output import UNPROTECTED, print_table, write_json
@@ -12,6 +13,7 @@ from dpsynth.cli.private_judging import judge_privately
 from dpsynth.cli.targets import target_of, target_options
 
 if TYPE_CHECKING:
+    from dpsynth.data.datasets import Target
     from dpsynth.data.schema import Schema
     from dpsynth.data.table import Table
     from dpsynth.evaluation.evaluate import Evaluation
@@ -28,6 +30,9 @@ _ALONE = "left out with --private"
 @target_options
 @click.option("--metric", "metrics", multiple=True, help="A metric's name; by default all.")
 @click.option("--sensitive", metavar="COLUMN", help="Compare its groups, too.")
+@click.option(
+    "--augment", is_flag=True, help="Does SYNTHETIC add to REAL? With --target and --holdout."
+)
 @click.option("--graph", metavar="FILE", help="A causal graph (TOML): compare its effects, too.")
 @click.option("--private", is_flag=True, help="Charge the evaluation; mean total variation only.")
 @click.option("--epsilon", type=float, help="With --private: budget of the evaluation.")
@@ -57,6 +62,7 @@ def evaluate(
     positive: str | None,
     metrics: tuple[str, ...],
     sensitive: str | None,
+    augment: bool,
     graph: str | None,
     private: bool,
     epsilon: float | None,
@@ -74,10 +80,13 @@ def evaluate(
     """
     if private:
         given = {"--holdout": holdout, "--target": target, "--sensitive": sensitive}
-        _refuse_all({**given, "--metric": metrics or None, "--graph": graph}, _ALONE)
+        given |= {"--metric": metrics or None, "--graph": graph, "--augment": augment or None}
+        _refuse_all(given, _ALONE)
         bought = (epsilon, delta, relation)
         return judge_privately(real, synthetic, schema_path, bought, receipt, seed=seed, out=out)
     _refuse_all({"--epsilon": epsilon, "--receipt": receipt}, "given with --private only")
+    if augment and None in (target, holdout):
+        _refuse_all({"--augment": "alone"}, "given with --target and a --holdout to test on")
     import numpy as np
 
     from dpsynth.data.files import load_file
@@ -95,13 +104,29 @@ def evaluate(
     chosen = [*(metrics or _all_metrics(has_target=aim is not None)), *_of_graph(schema, graph)]
     found = score(*tables, metrics=chosen, target=aim, rng=rng)
     _print_scores(found)
-    record: Any = [asdict(e) for e in found]
-    if sensitive is not None:
-        record = {"scores": record, "subgroups": judge_subgroups(tables, sensitive, aim, rng)}
+    scores: Any = [asdict(e) for e in found]
+    more = _more(tables, aim, sensitive=sensitive, augment=augment, rng=rng)
     click.echo(UNPROTECTED)
     if out is not None:
-        write_json(record, out)
+        write_json({"scores": scores, **more} if more else scores, out)
     return None
+
+
+def _more(
+    tables: "tuple[Table, Table, Table]",
+    aim: "Target | None",
+    *,
+    sensitive: str | None,
+    augment: bool,
+    rng: Any,
+) -> dict[str, Any]:
+    """Print what is asked for beside the scores, and return it for JSON."""
+    found: dict[str, Any] = {}
+    if sensitive is not None:
+        found["subgroups"] = judge_subgroups(tables, sensitive, aim, rng)
+    if augment and aim is not None:
+        found["augmentation"] = judge_augmentation(tables, aim, rng)
+    return found
 
 
 def _refuse_all(given: dict[str, Any], rule: str) -> None:

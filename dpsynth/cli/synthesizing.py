@@ -8,6 +8,7 @@ import click
 
 from dpsynth.atomic import write_atomically
 from dpsynth.cli.asking import parse_balance, parse_do, parse_shares, parse_where, read_graph
+from dpsynth.cli.copying import write_copies
 from dpsynth.cli.options import (
     accountant_option,
     check_rows,
@@ -188,6 +189,9 @@ def _write_all(
 @click.option("--rows", type=int, help="How many; by default what the model holds.")
 @click.option("--out", required=True, metavar="FILE", help="Synthetic records: .csv or .parquet.")
 @click.option(
+    "--copies", type=int, help="Tables among which the fit's noise shows, for `dpsynth infer`."
+)
+@click.option(
     "--where",
     multiple=True,
     metavar="CONDITION",
@@ -211,6 +215,7 @@ def sample(
     model: str,
     rows: int | None,
     out: str,
+    copies: int | None,
     where: tuple[str, ...],
     balance: tuple[str, ...],
     share: tuple[str, ...],
@@ -223,6 +228,9 @@ def sample(
     check_outputs(out)
     rng = seeded(seed)
     synthesis = Synthesis.load(model)
+    if copies is not None:
+        asked = {"--where": where, "--balance": balance, "--share": share}
+        return write_copies(synthesis, copies, rows, out, asked=asked, rng=rng)
     written = synthesis.sample_to(
         out,
         rows,
@@ -232,6 +240,7 @@ def sample(
         rng=rng,
     )
     click.echo(_summary(written, out, synthesis), err=True)
+    return None
 
 
 @click.command()
