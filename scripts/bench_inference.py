@@ -13,7 +13,7 @@ model measured all pairs; those it does not refuse.
 import argparse
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -27,9 +27,9 @@ from dpsynth.evaluation.inference import (
 )
 from dpsynth.inference.copies import copies
 from dpsynth.inference.influence import Measured
-from dpsynth.inference.released import released_intervals
+from dpsynth.inference.released import Interval, released_intervals
 
-KINDS = ("mean", "share", "known slope", "slope")
+KINDS = ("mean", "mean and bins", "share", "known slope", "slope")
 # Of a data set whose target is no number: a column whose slopes an analyst would ask for.
 OUTCOMES = {"uci_adult": "hours-per-week", "online_shoppers": "PageValues"}
 
@@ -62,6 +62,17 @@ class Tally:
             kind = interval.quantity.partition(" ")[0]
             name = slope if kind == "slope" else kind
             self.widths[name].append(interval.upper - interval.lower)
+
+    def add_wider(self, found: Sequence[Interval], population: dpsynth.Table) -> None:
+        """Count the means, whose intervals are wider by what values within bins may move them."""
+        wider = [
+            replace(i, lower=i.lower - i.within_bins, upper=i.upper + i.within_bins)
+            for i in found
+            if i.within_bins is not None and i.quantity.startswith("mean")
+        ]
+        for hits, total in interval_coverage(wider, population).values():
+            self.hits["mean and bins"] += hits
+            self.intervals["mean and bins"] += total
 
     def cells(self) -> str:
         """Return the shares covered, and of how many."""
@@ -141,6 +152,7 @@ def run_once(
         told = released_intervals(
             whole.model, slopes_of=outcome if known else None, on=known, rng=rng
         )
+        tallies["released"].add_wider(told, population)
         tallies["released"].add(told, population)
         if known:
             tallies["released"].add(

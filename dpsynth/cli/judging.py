@@ -95,12 +95,8 @@ def evaluate(
 
     schema = Schema.load(schema_path)
     rng = np.random.default_rng(check_seed(seed or 0))
-    train, unseen = load_file(real, schema), None
-    if holdout is None:
-        train, unseen = _halves(train, rng)
-        click.echo("No --holdout: REAL is split in two at random.", err=True)
-    tables = train, unseen or load_file(holdout or real, schema), load_file(synthetic, schema)
-    aim = target_of(schema, target=target, above=above, positive=positive, real=train)
+    tables = *_real(real, holdout, schema, rng), load_file(synthetic, schema)
+    aim = target_of(schema, target=target, above=above, positive=positive, real=tables[0])
     chosen = [*(metrics or _all_metrics(has_target=aim is not None)), *_of_graph(schema, graph)]
     found = score(*tables, metrics=chosen, target=aim, rng=rng)
     _print_scores(found)
@@ -166,7 +162,14 @@ def _predicts(metric: str) -> bool:
     return any(f.name == "target" for f in fields(METRICS.get(metric)))
 
 
-def _halves(table: "Table", rng: Any) -> "tuple[Table, Table]":
+def _real(path: str, holdout: str | None, schema: "Schema", rng: Any) -> "tuple[Table, Table]":
+    """Return training and hold-out records; without a file of the latter, halves of the former."""
+    from dpsynth.data.files import load_file
+
+    table = load_file(path, schema)
+    if holdout is not None:
+        return table, load_file(holdout, schema)
+    click.echo("No --holdout: REAL is split in two at random.", err=True)
     order = rng.permutation(len(table))
     half = len(table) // 2
     return table.take(order[:half]), table.take(order[half:])

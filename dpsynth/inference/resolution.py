@@ -17,7 +17,7 @@ from dpsynth.pgm.uncertainty import grouped_by
 
 Array = NDArray[np.float64]
 
-FINE = 0.85
+FINE = 0.75
 """Least part of what two columns have in common that a measurement in groups of their codes has to
 show. What varies within groups is lost: of a linear dependence the part that groups keep of one
 column's variance, times that of the other's."""
