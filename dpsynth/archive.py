@@ -18,6 +18,7 @@ LARGEST = 2**32
 _MOST_PARTS = 10_000
 _MARK = b"sha256:"
 _SEAL = len(_MARK) + 64
+_LARGE, _SAMPLE = 2**20, 2**16
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same parts give the same bytes, whenever they are written
 _UNSEALED_END = 22  # the length of a zip's last record when it has no comment
 _DAMAGE = (
@@ -37,7 +38,7 @@ def sealed(parts: Mapping[str, bytes]) -> bytes:
     with zipfile.ZipFile(archive, "w") as bundle:
         for name in sorted(parts):
             entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = _compression(parts[name])
             bundle.writestr(entry, parts[name])
         bundle.comment = _MARK + b"0" * 64
     content = archive.getvalue()[:-_SEAL]
@@ -73,6 +74,13 @@ def read_parts(
             return {entry.filename: _unpacked(path, bundle, entry) for entry in entries}
     except _DAMAGE as error:
         raise FileError(path, f"not a saved model, or damaged ({error})") from error
+
+
+def _compression(content: bytes) -> int:
+    """Return how to store a part: as it is where it is large and, as noise is, hardly shrinks."""
+    first = content[:_SAMPLE]
+    shrinks = len(zlib.compress(first)) < 0.9 * len(first)
+    return zipfile.ZIP_DEFLATED if shrinks or len(content) < _LARGE else zipfile.ZIP_STORED
 
 
 def _seal(content: bytes) -> bytes:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from dpsynth.preparation.prepare import Preparation
     from dpsynth.synthesis import Synthesis
 
-FORMAT = "dpsynth checkpoint 1"
+FORMAT = "dpsynth checkpoint 2"
 _MODEL = "model"
 _PLURAL = ("parameters", "versions")
 

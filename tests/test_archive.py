@@ -34,6 +34,21 @@ def test_parts_come_back_in_the_same_bytes(path: Path, tmp_path: Path) -> None:
     assert zipfile.ZipFile(path).testzip() is None  # any other program may read it
 
 
+def test_a_large_part_that_hardly_shrinks_is_stored_as_it_is(path: Path) -> None:
+    noise = np.random.default_rng(0).standard_normal(2**18).astype(np.float32)
+    parts = {"noise": noise.tobytes(), "zeros": bytes(2**20), "small": noise.tobytes()[: 2**16]}
+    path.write_bytes(sealed(parts))
+    assert read_parts(path) == parts
+    kinds = {entry.filename: entry.compress_type for entry in zipfile.ZipFile(path).infolist()}
+    packed = zipfile.ZIP_DEFLATED
+    assert kinds == {"noise": zipfile.ZIP_STORED, "zeros": packed, "small": packed}
+    content = bytearray(path.read_bytes())
+    content[2**19] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(FileError, match="damaged"):
+        read_parts(path)
+
+
 def test_no_cut_and_no_altered_byte_passes(path: Path) -> None:
     """Exhaustive: every length, and every byte changed in a random bit (seed 0)."""
     content, rng = path.read_bytes(), np.random.default_rng(0)

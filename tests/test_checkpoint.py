@@ -187,7 +187,6 @@ def test_nothing_is_shown_that_might_be_drawn_anew(
     "wild",
     [
         DpVae(steps=STEPS, hidden=4, latent=2, learning_rate=1e30),
-        # Keeps no step of its training.
         DpGan(steps=STEPS, hidden=4, latent=2, critic_rate=1e38, spectral_norm=1e38),
     ],
     ids=lambda wild: wild.name,

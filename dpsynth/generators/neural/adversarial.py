@@ -27,6 +27,7 @@ from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, check_counts, check_positive
 from dpsynth.generators.neural.networks import WeightAverage
 from dpsynth.generators.neural.replaying import Transcript, Witness
+from dpsynth.generators.neural.snapshots import Draws, Moments, Snapshots, Stream, Weights
 from dpsynth.generators.neural.training import Training, gradient_norm, length
 from dpsynth.generators.progress import Reporter
 
@@ -180,34 +181,31 @@ def play(
     import torch
 
     critic, maker, free = players.critic, players.maker, game.generator
-    norm, domain = plan.clipping_norm, private.domain
-    checked = CheckedNetwork(
-        critic, players.displeasure, clipping_norm=norm, domain=domain, rng=rng
-    )
+    loss, norm = players.displeasure, plan.clipping_norm
+    checked = CheckedNetwork(critic, loss, clipping_norm=norm, domain=private.domain, rng=rng)
     session = private.dpsgd(plan, checked, rows=rows)
-    public = GhostClippedSum(module=critic, loss=players.displeasure, norm=plan.clipping_norm)
+    public = GhostClippedSum(module=critic, loss=loss, norm=norm)
     draws = torch.Generator().manual_seed(int(rng.integers(2**62)))
     judging = torch.optim.Adam(critic.parameters(), lr=game.critic_rate, betas=_BETAS)
     making = torch.optim.Adam(maker.parameters(), lr=free.learning_rate, betas=_BETAS)
     reporter = Reporter(private.ledger, plan.steps, shown=not session.keeps)
     average = WeightAverage(maker, decay=free.average_decay)
     transcript = Transcript(critic, steps=plan.steps)
-    for step in range(plan.steps):
+    moved = {"critic": Weights(critic), "judging": Moments(judging), "transcript": transcript}
+    moved |= {"maker": Weights(maker), "making": Moments(making), "average": average}
+    snapshots = Snapshots(session, {**moved, "draws": Draws(draws), "rng": Stream(rng)})
+    for step in range(snapshots.restore(), plan.steps):
         session.step()
         transcript.note()
         reporter.report(step + 1, lambda: (session.trial_loss(), gradient_norm(critic)))
-        less = public(players.fakes(game.batch, draws), draws)
-        for parameter, total in zip(critic.parameters(), less, strict=True):
-            assert parameter.grad is not None  # the session sets it
-            parameter.grad -= total / game.batch
+        _take_off(critic, public(players.fakes(game.batch, draws), draws), of=game.batch)
         judging.step()
         scale_down(critic, game.spectral_norm)
         if (step + 1) % game.critic_steps == 0:
-            making.param_groups[0]["lr"] = free.learning_rate * free.rate(step, plan.steps)
-            making.zero_grad()
-            players.loss(critic, game.batch, draws).backward()
-            making.step()
+            rate = free.learning_rate * free.rate(step, plan.steps)
+            _lower(players.loss(critic, game.batch, draws), making, rate=rate)
             average.update()
+        snapshots.save(last=step + 1 == plan.steps)
     average.apply()
     session.check()
     return Rematch(
@@ -220,6 +218,21 @@ def play(
         draws=draws,
         rng=rng,
     )
+
+
+def _take_off(critic: "nn.Module", gradients: "Sequence[Tensor]", *, of: int) -> None:
+    """Take the mean of the gradients of so many fakes off the records', which a session has set."""
+    for parameter, total in zip(critic.parameters(), gradients, strict=True):
+        assert parameter.grad is not None
+        parameter.grad -= total / of
+
+
+def _lower(loss: "Tensor", making: "torch.optim.Optimizer", *, rate: float) -> None:
+    """Take a step of the generator."""
+    making.param_groups[0]["lr"] = rate
+    making.zero_grad()
+    loss.backward()
+    making.step()
 
 
 @final
@@ -274,11 +287,9 @@ class Rematch:
             fakes = self.public(self.players.fakes(self.batch, self.draws), self.draws)
             missed = [of / self.batch - real for of, real in zip(fakes, told, strict=True)]
             judge = Witness(critic, dict(zip(names, missed, strict=True)))
-            making.param_groups[0]["lr"] = fade.learning_rate * fade.rate(step, game.replays)
-            making.zero_grad()
-            self.players.loss(judge, self.batch, self.draws).backward()
-            making.step()
-            dependence.data.mul_(exp(-game.replay_decay * making.param_groups[0]["lr"]))
+            rate = fade.learning_rate * fade.rate(step, game.replays)
+            _lower(self.players.loss(judge, self.batch, self.draws), making, rate=rate)
+            dependence.data.mul_(exp(-game.replay_decay * rate))
             average.update()
             reporter.report(step + 1, lambda: (length(missed), gradient_norm(maker)))  # noqa: B023
         average.apply()

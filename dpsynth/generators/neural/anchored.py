@@ -27,6 +27,7 @@ from dpsynth.generators.neural.chain import Chain
 from dpsynth.generators.neural.chain_model import ChainModel, Outputs, chain_loss
 from dpsynth.generators.neural.graphical_chain import calibrated, chain_of
 from dpsynth.generators.neural.interactions import Interactions, linear_layers
+from dpsynth.generators.neural.snapshots import Snapshots, Sums, Weights
 from dpsynth.generators.neural.softmax import softmax
 from dpsynth.generators.neural.spending import check_sgd, mu_for, planned
 from dpsynth.generators.neural.training import device_of, gradient_norm
@@ -246,17 +247,23 @@ class _Descent:
         session = private.dpsgd(self.plan, checked, rows=max(rows, 1.0))
         reporter = Reporter(private.ledger, self.plan.steps, shown=not session.keeps)
         sums = {place: np.zeros(layer.weight.shape) for place, layer in layers.items()}
-        weights = list(blank.weights)
         quantiles = self._quantiles(blank)
-        for step in range(1, self.plan.steps + 1):
+
+        def shrunk(place: str, step: int) -> NDArray[np.float64]:
+            return _soft(sums[place], self.rate * self.noise * sqrt(step) * quantiles[int(place)])
+
+        snapshots = Snapshots(session, {"layers": Weights(layers), "sums": Sums(sums)})
+        for step in range(snapshots.restore() + 1, self.plan.steps + 1):
             session.step()
             reporter.report(step, lambda: (session.trial_loss(), gradient_norm(layers)))
             for place, layer in layers.items():
                 sums[place] -= self.rate * layer.weight.grad.double().cpu().numpy()
-                threshold = self.rate * self.noise * sqrt(step) * quantiles[int(place)]
-                found = weights[int(place)] = _soft(sums[place], threshold)
-                layer.weight.data.copy_(torch.as_tensor(found))
+                layer.weight.data.copy_(torch.as_tensor(shrunk(place, step)))
+            snapshots.save(last=step == self.plan.steps)
         session.check()
+        weights = list(blank.weights)
+        for place in sums:
+            weights[int(place)] = shrunk(place, self.plan.steps)
         return replace(blank, weights=tuple(weights))
 
     def _quantiles(self, blank: Interactions) -> list[float]:

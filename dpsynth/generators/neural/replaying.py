@@ -12,9 +12,10 @@ independent from step to step.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -48,6 +49,26 @@ class Transcript:
             told = [p.grad.clone() for p in parameters if p.grad is not None]
             self._steps.append(([p.detach().clone() for p in parameters], told))
         self._passed += 1
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all that was kept, for `restore`: a row of numbers a step."""
+        from torch.nn.utils import parameters_to_vector
+
+        rows = [[parameters_to_vector(side).cpu().numpy() for side in of] for of in self._steps]
+        return {"steps": np.array(rows), "passed": np.array(self._passed)}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `arrays` returned."""
+        import torch
+
+        like = list(self._critic.parameters())
+
+        def parts(row: NDArray[Any]) -> "list[Tensor]":
+            pieces = torch.as_tensor(row).split([p.numel() for p in like])
+            return [of.view_as(p).to(p.device) for of, p in zip(pieces, like, strict=True)]
+
+        self._steps = [(parts(then), parts(told)) for then, told in arrays["steps"]]
+        self._passed = int(arrays["passed"])
 
     def revive(self, *, rng: np.random.Generator, until: float = 1.0) -> "Sequence[Tensor]":
         """Give the critic the weights of a step drawn at random; return what it was told there.

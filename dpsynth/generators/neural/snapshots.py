@@ -1,17 +1,18 @@
 """What a training run is at one of its steps, kept so that a run that was killed goes on there."""
 
 # torch states its types only in part.
-# pyright: reportMissingTypeStubs=false
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.sgd import SgdSession
-from dpsynth.generators.neural.networks import WeightAverage
 
 if TYPE_CHECKING:
     import torch
@@ -19,78 +20,148 @@ if TYPE_CHECKING:
 
 # Seconds between snapshots: so much work is done again after a kill.
 _APART = 5.0
+# Where a snapshot takes long they are so many times that apart.
+_TIMES = 5.0
+
+
+class Part(Protocol):
+    """Something that training moves; a private output, or public."""
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Return what it is now, for `restore`."""
+        ...
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what `arrays` returned."""
+        ...
 
 
 @final
 class Snapshots:
-    """Keeps network, optimiser, average and the state of `rng`; all are private outputs, or public.
+    """Keeps everything that a loop of training moves, at some of its steps.
 
     Args:
-        session: where they are kept, with the number of steps taken.
-        network, optimiser, average: what the noisy gradients moved.
-        rng: source of randomness that never sees records.
+        session: where it is kept, with the number of steps taken.
+        parts: what is moved, by name.
     """
 
-    def __init__(
-        self,
-        session: SgdSession,
-        network: "nn.Module",
-        optimiser: "torch.optim.Optimizer",
-        average: WeightAverage,
-        rng: np.random.Generator,
-    ) -> None:
-        self._session, self._network, self._optimiser = session, network, optimiser
-        self._average, self._rng = average, rng
-        self._last = monotonic()
+    def __init__(self, session: SgdSession, parts: Mapping[str, Part]) -> None:
+        self._session, self._parts = session, parts
+        self._last, self._apart = monotonic(), _APART
 
     def restore(self) -> int:
         """Go on where the last snapshot was made, and return how many steps are taken by then."""
-        import torch
-
         found = self._session.recalled()
         if found is None:
             return 0
-        state = self._network.state_dict()
-        for name, tensor in state.items():
-            tensor.copy_(torch.as_tensor(found[f"network.{name}"]))
-        record = self._optimiser.state_dict()
-        record["state"] = _optimiser_state(found)
-        self._optimiser.load_state_dict(record)
-        self._average.restore({k.removeprefix("average."): found[k] for k in _of(found, "average")})
-        self._rng.bit_generator.state = json.loads(str(found["rng"]))
+        for name, part in self._parts.items():
+            mine = [key for key in found if key.startswith(f"{name}.")]
+            part.restore({key.removeprefix(f"{name}."): found[key] for key in mine})
         return self._session.steps_taken
 
     def save(self, *, last: bool) -> bool:
-        """Keep the state, where that is due or the step is the last, and return whether it was."""
-        if not self._session.keeps or (not last and monotonic() - self._last < _APART):
+        """Keep all parts, where that is due or the step is the last, and return whether it was."""
+        now = monotonic()
+        if not self._session.keeps or (not last and now - self._last < self._apart):
             return False
-        arrays: dict[str, NDArray[Any]] = {
-            f"network.{name}": tensor.detach().cpu().numpy()
-            for name, tensor in self._network.state_dict().items()
-        }
-        for index, values in self._optimiser.state_dict()["state"].items():
-            for name, value in values.items():
-                arrays[f"optimiser.{index}.{name}"] = np.asarray(_plain(value))
-        arrays |= {f"average.{name}": array for name, array in self._average.arrays().items()}
-        arrays["rng"] = np.array(json.dumps(self._rng.bit_generator.state))
-        self._session.keep(arrays)
+        self._session.keep(
+            {
+                f"{name}.{key}": array
+                for name, part in self._parts.items()
+                for key, array in part.arrays().items()
+            }
+        )
         self._last = monotonic()
+        self._apart = max(_APART, _TIMES * (self._last - now))
         return True
+
+
+@final
+@dataclass(frozen=True)
+class Weights:
+    """What a network has learned."""
+
+    network: "nn.Module"
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        state = self.network.state_dict()
+        return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        import torch
+
+        for name, tensor in self.network.state_dict().items():
+            tensor.copy_(torch.as_tensor(arrays[name]))
+
+
+@final
+@dataclass(frozen=True)
+class Moments:
+    """What an optimiser remembers of the gradients."""
+
+    optimiser: "torch.optim.Optimizer"
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        return {
+            f"{index}.{name}": np.asarray(_plain(value))
+            for index, values in self.optimiser.state_dict()["state"].items()
+            for name, value in values.items()
+        }
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        import torch
+
+        state: dict[int, dict[str, Any]] = {}
+        for key, array in arrays.items():
+            index, name = key.split(".", 1)
+            state.setdefault(int(index), {})[name] = torch.as_tensor(array)
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
+
+
+@final
+@dataclass(frozen=True)
+class Sums:
+    """Numbers that are added to in place."""
+
+    numbers: Mapping[str, NDArray[np.float64]]
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        return self.numbers
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        for name, kept in self.numbers.items():
+            kept[...] = arrays[name]
+
+
+@final
+@dataclass(frozen=True)
+class Stream:
+    """Where a source of randomness is that never sees records."""
+
+    rng: np.random.Generator
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        return {"state": np.array(json.dumps(self.rng.bit_generator.state))}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self.rng.bit_generator.state = json.loads(str(arrays["state"]))
+
+
+@final
+@dataclass(frozen=True)
+class Draws:
+    """Where a generator of torch is that never sees records."""
+
+    generator: "torch.Generator"
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        return {"state": self.generator.get_state().numpy()}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        import torch
+
+        self.generator.set_state(torch.as_tensor(arrays["state"]))
 
 
 def _plain(value: Any) -> Any:
     return value.detach().cpu().numpy() if hasattr(value, "detach") else value
-
-
-def _of(found: dict[str, NDArray[Any]], part: str) -> list[str]:
-    return [name for name in found if name.startswith(f"{part}.")]
-
-
-def _optimiser_state(found: dict[str, NDArray[Any]]) -> dict[int, dict[str, Any]]:
-    import torch
-
-    state: dict[int, dict[str, Any]] = {}
-    for key in _of(found, "optimiser"):
-        _, index, name = key.split(".", 2)
-        state.setdefault(int(index), {})[name] = torch.as_tensor(found[key])
-    return state

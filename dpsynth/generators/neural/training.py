@@ -17,7 +17,7 @@ from dpsynth.curator.sgd import SgdPlan
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import check_positive, check_shares
 from dpsynth.generators.neural.networks import WeightAverage
-from dpsynth.generators.neural.snapshots import Snapshots
+from dpsynth.generators.neural.snapshots import Moments, Snapshots, Stream, Weights
 from dpsynth.generators.progress import Reporter
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def train(
     optimiser = torch.optim.Adam(network.parameters(), lr=training.learning_rate)
     average = WeightAverage(network, decay=training.average_decay)
     reporter = Reporter(private.ledger, plan.steps)
-    snapshots = Snapshots(session, network, optimiser, average, rng)
+    moved = {"network": Weights(network), "optimiser": Moments(optimiser)}
+    snapshots = Snapshots(session, {**moved, "average": average, "rng": Stream(rng)})
     for step in range(snapshots.restore(), plan.steps):
         for group in optimiser.param_groups:
             group["lr"] = training.learning_rate * training.rate(step, plan.steps)
