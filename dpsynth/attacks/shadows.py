@@ -140,17 +140,17 @@ class ShadowAttack(Attack):
             claim[used],
             claim[~used],
             rng.random(int(used.sum())) < 0.5,
-            measures={
-                **area(guess[seen], guess[~seen]),
-                **low_rates(
-                    learned[~known],
-                    guess[seen],
-                    guess[~seen],
-                    false_positive_rate=LOW_FALSE_POSITIVE_RATE,
-                ),
-            },
+            measures=_measures(learned[~known], guess[seen], guess[~seen]),
             notes=reruns.notes,
         )
+
+
+def _measures(
+    unused: NDArray[np.float64], used: NDArray[np.float64], others: NDArray[np.float64]
+) -> dict[str, float]:
+    """Return how well scores tell used targets from others, from shadows' scores of unused ones."""
+    low = low_rates(unused, used, others, false_positive_rate=LOW_FALSE_POSITIVE_RATE)
+    return {**area(used, others), **low}
 
 
 def _trains(
