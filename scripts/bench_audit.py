@@ -37,7 +37,7 @@ MARGINAL = (
 )
 EPSILONS = (1.0, 2.0, 4.0, 10.0)
 SEED = 0
-_RUNS = 2_000_000
+_RUNS = 1_000_000
 
 
 def noise() -> ResearchNoise:

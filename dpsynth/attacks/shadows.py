@@ -110,19 +110,11 @@ class ShadowAttack(Attack):
         people, others = order[:count], order[count:]
         member = rng.random((self.fits, count)) < 0.5
         trains = _trains(sample, others, people, member, rng.spawn(self.fits))
-        shadows = reruns(
-            islice(trains, self.shadows),
-            planned=self.shadows,
-            needed=max(2, half(self.shadows)),
-            what="shadow runs",
-        )
-        attacked = reruns(
-            trains, planned=self.releases, needed=half(self.releases), what="attacked runs"
-        )
-        made = np.array([release is not None for release in (*shadows, *attacked)])
+        releases = self._released(reruns, trains)
+        made = np.array([release is not None for release in releases])
         known = member[: self.shadows][made[: self.shadows]]
         scores = self.scores(
-            [release for release in (*shadows, *attacked) if release is not None],
+            [release for release in releases if release is not None],
             known,
             sample.take(people),
             known=sample,
@@ -143,6 +135,21 @@ class ShadowAttack(Attack):
             measures=_measures(learned[~known], guess[seen], guess[~seen]),
             notes=reruns.notes,
         )
+
+    def _released(
+        self, reruns: Reruns, trains: "Iterator[tuple[Table, np.random.Generator]]"
+    ) -> "list[Table | None]":
+        """Return what shadows and attacked runs release, None where one failed."""
+        shadows = reruns(
+            islice(trains, self.shadows),
+            planned=self.shadows,
+            needed=max(2, half(self.shadows)),
+            what="shadow runs",
+        )
+        attacked = reruns(
+            trains, planned=self.releases, needed=half(self.releases), what="attacked runs"
+        )
+        return [*shadows, *attacked]
 
 
 def _measures(
