@@ -25,11 +25,13 @@ from dpsynth.evaluation.inference import (
     interval_coverage,
     replicated_intervals,
 )
+from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.inference.copies import copies
 from dpsynth.inference.influence import Measured
 from dpsynth.inference.released import Interval, released_intervals
 
 KINDS = ("mean", "mean and bins", "share", "known slope", "slope")
+LABEL_WEIGHT = 5.0
 # Of a data set whose target is no number: a column whose slopes an analyst would ask for.
 OUTCOMES = {"uci_adult": "hours-per-week", "online_shoppers": "PageValues"}
 
@@ -100,6 +102,9 @@ def main() -> None:
     parser.add_argument(
         "--ways", nargs="+", default=["released", "copies", "apart", "naive"], help="which of them"
     )
+    parser.add_argument(
+        "--label", action="store_true", help="two_stage is told whose slopes will be asked"
+    )
     arguments = parser.parse_args()
     dataset = dpsynth.DATASETS.get(arguments.data)()
     numeric = dataset.target.positive is None
@@ -128,6 +133,12 @@ class Setting:
     outcome: str | None
     arguments: argparse.Namespace
 
+    def built(self) -> str | TwoStage:
+        """Return the generator, told of the outcome where that is wanted."""
+        if self.arguments.label and self.generator == TwoStage.name and self.outcome:
+            return TwoStage(label=self.outcome, label_weight=LABEL_WEIGHT)
+        return self.generator
+
 
 def run_once(
     population: dpsynth.Table, setting: Setting, run: int, tallies: dict[str, Tally]
@@ -140,7 +151,7 @@ def run_once(
     def fitted(part: float, seed: int) -> dpsynth.Synthesis:
         return dpsynth.synthesize(
             train,
-            generator=setting.generator,
+            generator=setting.built(),
             epsilon=setting.epsilon * part,
             delta=arguments.delta * part,
             seed=1000 * run + seed,

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from dpsynth.errors import InvalidValueError
 from dpsynth.evaluation.estimates import estimates
 from dpsynth.evaluation.metric import CONFIDENCE
-from dpsynth.evaluation.sample import Sample, check_same_columns
 
 if TYPE_CHECKING:
     from dpsynth.data.table import Table
@@ -171,9 +170,9 @@ def _estimated(
     copies: "Sequence[Table]", slopes_of: str | None, on: Sequence[str]
 ) -> tuple[list[str], Array, Array]:
     """Return the quantities, and each copy's estimates and variances of them."""
-    first = Sample.of(copies[0])
-    for copy in copies[1:]:
-        check_same_columns(first, Sample.of(copy))
+    for copy in copies:
+        if copy.schema.columns != copies[0].schema.columns:
+            raise InvalidValueError("copies", copy.schema.names, "all under the same columns")
     found = [estimates(copy, slopes_of=slopes_of, on=on) for copy in copies]
     table = np.array([list(each.values()) for each in found])
     return list(found[0]), table[:, :, 0], table[:, :, 1]
