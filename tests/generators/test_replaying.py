@@ -115,12 +115,15 @@ def test_replays_make_as_many_fakes_as_they_are_worth(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", [DpGan, DpCtgan])
-def test_replays_find_what_the_game_missed_and_cost_nothing(family: Any) -> None:
-    """Seed 0; one replay is the control: the game alone, which 200 steps leave unfinished."""
+@pytest.mark.parametrize(("family", "replays"), [(DpGan, 500), (DpCtgan, 1500)])
+def test_replays_find_what_the_game_missed_and_cost_nothing(family: Any, replays: int) -> None:
+    """Seed 0; one replay is the control: the game alone, which 200 steps leave unfinished.
+
+    Errors by 1, 250 and 500 replays: .128, .092 and .082 of dpgan, .096, .086 and .082 of dpctgan.
+    """
     game: Any = {"steps": 200, "hidden": 32, "latent": 4}
     alone, once, _ = fit(family(**game, replays=1), TABLE, epsilon=50.0)
-    model, often, _ = fit(family(**game, replays=1500), TABLE, epsilon=50.0)
+    model, often, _ = fit(family(**game, replays=replays), TABLE, epsilon=50.0)
     assert pair_error(TABLE, model) < 0.8 * pair_error(TABLE, alone)
     assert [(e.label, e.cost) for e in often.ledger.entries] == [
         (e.label, e.cost) for e in once.ledger.entries
