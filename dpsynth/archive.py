@@ -41,8 +41,11 @@ def sealed(parts: Mapping[str, bytes]) -> bytes:
             entry.compress_type = _compression(parts[name])
             bundle.writestr(entry, parts[name])
         bundle.comment = _MARK + b"0" * 64
-    content = archive.getvalue()[:-_SEAL]
-    return content + _seal(content)
+    with archive.getbuffer() as content:
+        seal = _seal(content[:-_SEAL])
+    archive.seek(-_SEAL, io.SEEK_END)
+    archive.write(seal)  # in its place: no second copy of what may be large
+    return archive.getvalue()
 
 
 def read_parts(
@@ -83,7 +86,7 @@ def _compression(content: bytes) -> int:
     return zipfile.ZIP_DEFLATED if shrinks or len(content) < _LARGE else zipfile.ZIP_STORED
 
 
-def _seal(content: bytes) -> bytes:
+def _seal(content: bytes | memoryview) -> bytes:
     return _MARK + sha256(content).hexdigest().encode()
 
 
