@@ -50,6 +50,19 @@ class Transcript:
             self._steps.append(([p.detach().clone() for p in parameters], told))
         self._passed += 1
 
+    def revive(self, *, rng: np.random.Generator, until: float = 1.0) -> "Sequence[Tensor]":
+        """Give the critic the weights of a step drawn at random; return what it was told there.
+
+        Args:
+            rng: draws the step.
+            until: the first part of the training that is drawn from.
+        """
+        steps = max(1, round(until * len(self._steps)))
+        weights, told = self._steps[int(rng.integers(steps))]
+        for parameter, then in zip(self._critic.parameters(), weights, strict=True):
+            parameter.data.copy_(then)
+        return told
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all that was kept, for `restore`: a row of numbers a step."""
         from torch.nn.utils import parameters_to_vector
@@ -69,19 +82,6 @@ class Transcript:
 
         self._steps = [(parts(then), parts(told)) for then, told in arrays["steps"]]
         self._passed = int(arrays["passed"])
-
-    def revive(self, *, rng: np.random.Generator, until: float = 1.0) -> "Sequence[Tensor]":
-        """Give the critic the weights of a step drawn at random; return what it was told there.
-
-        Args:
-            rng: draws the step.
-            until: the first part of the training that is drawn from.
-        """
-        steps = max(1, round(until * len(self._steps)))
-        weights, told = self._steps[int(rng.integers(steps))]
-        for parameter, then in zip(self._critic.parameters(), weights, strict=True):
-            parameter.data.copy_(then)
-        return told
 
 
 @final
