@@ -109,9 +109,13 @@ def test_replays_make_as_many_fakes_as_they_are_worth(monkeypatch: pytest.Monkey
     small: Any = {"steps": 3, "hidden": 8, "latent": 2, "batch": 16, "replays": 2}
     _, little, _ = fit(DpGan(**small, replay_batch=50), TABLE, epsilon=50.0)
     _, much, _ = fit(DpGan(**small, replay_batch=50), planted_table(100), epsilon=0.1)
-    assert made == [16, 16, 16, 50, 50, 16, 16, 16, 8, 8]
+    game = [16] * 3
+    assert made == [*game, *[50] * 8, *game, *[8] * 8]
     for private in (little, much):
-        assert [entry.label for entry in private.ledger.entries] == ["one-way marginals", "dpsgd"]
+        labels = [entry.label for entry in private.ledger.entries]
+        assert labels == [label for label, _ in private.ledger.plan]
+        assert labels[:2] == ["one-way marginals", "dpsgd"]
+        assert all(label.startswith("choose") for label in labels[2:]), "replays are free"
 
 
 @pytest.mark.slow
