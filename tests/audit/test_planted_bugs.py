@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dpsynth.audit.claim import ClaimAudit, audit_claim, audit_transcript
-from dpsynth.audit.neighbours import narrow_neighbours
+from dpsynth.audit.neighbours import dependence_neighbours, narrow_neighbours
 from dpsynth.audit.planted import CATCHERS, PLANTED, PlantedBug
 from dpsynth.audit.planted.noises import Faulty
 from dpsynth.audit.planted.sketch import Fit, Sketch
@@ -17,6 +17,7 @@ from dpsynth.curator.sgd import SgdPlan
 from dpsynth.generators.base import Generator
 from dpsynth.generators.baselines.independent import Independent
 from dpsynth.generators.marginal.mst import Mst
+from dpsynth.generators.marginal.privbayes import PrivBayes
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.events import NoiseLaw
 from dpsynth.privacy.noise import ReleaseNoise, Size
@@ -85,7 +86,6 @@ def audited(
         (Independent(), "pure", {"spread": 0.5}),
         (Mst(), "zcdp", {"spread": 0.5}),
         (Independent(), "gdp", {"skipped": 0.01}),
-        (Mst(selection_share=0.6), "zcdp", {"selections": 1e6}),
     ],
 )
 def test_too_little_noise_is_found(generator: Generator, accountant: str, fault: dict) -> None:
@@ -96,6 +96,27 @@ def test_too_little_noise_is_found(generator: Generator, accountant: str, fault:
     honest = audited(generator, Faulty(rng=np.random.default_rng(1)), accountant=accountant)
     assert not honest.violated
     assert honest.control_flow == "same"
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("generator", [Mst(selection_share=0.6), PrivBayes(structure_share=0.6)])
+def test_selections_of_too_little_noise_are_found_where_columns_depend(
+    generator: Generator,
+) -> None:
+    # 10,000 test runs a world, alpha .05, seed fixed
+    def violated(selections: float) -> bool:
+        return audit_claim(
+            generator,
+            BUDGET,
+            runs=10_000,
+            rng=np.random.default_rng(5),
+            accountant="zcdp",
+            neighbours=dependence_neighbours(BUDGET.relation),
+            noise=Faulty(rng=np.random.default_rng(1), selections=selections),
+        ).violated
+
+    assert violated(4.0)
+    assert not violated(1.0)
 
 
 def test_a_reseeded_generator_is_found_on_the_recording_itself(monkeypatch) -> None:
