@@ -73,6 +73,7 @@ def run(path: Path | None, *, seed: int | None = 4, **named: Any) -> Synthesis:
 @pytest.fixture(autouse=True)
 def snapshots_of_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "_APART", 0.0)
+    monkeypatch.setattr(snapshots, "_TIMES", 0.0)
 
 
 @pytest.fixture(scope="module")
