@@ -78,9 +78,8 @@ def _removed(epsilon: Floats, s: float, q: float) -> Floats:
     """Return the divergence of the mixture from N(0, s^2), where losses grow with x."""
     from scipy.special import log_ndtr, ndtr
 
-    deltas = -np.expm1(
-        np.minimum(epsilon, 0.0)
-    )  # where even the least loss, log(1 - q), exceeds epsilon
+    # Where even the least loss, log(1 - q), exceeds epsilon, which is below 0 there.
+    deltas = -np.expm1(np.minimum(epsilon, 0.0))
     reached = epsilon > np.log1p(-q)
     e = epsilon[reached]
     x = 0.5 + s**2 * _log_shifted(e, q)
