@@ -81,9 +81,9 @@ def read_parts(
 
 def _compression(content: bytes) -> int:
     """Return how to store a part: as it is where it is large and, as noise is, hardly shrinks."""
-    first = content[:_SAMPLE]
-    shrinks = len(zlib.compress(first)) < 0.9 * len(first)
-    return zipfile.ZIP_DEFLATED if shrinks or len(content) < _LARGE else zipfile.ZIP_STORED
+    if len(content) < _LARGE or len(zlib.compress(content[:_SAMPLE])) < 0.9 * _SAMPLE:
+        return zipfile.ZIP_DEFLATED
+    return zipfile.ZIP_STORED
 
 
 def _seal(content: bytes | memoryview) -> bytes:
