@@ -63,8 +63,8 @@ def assert_same(found: Synthesis, expected: Synthesis) -> None:
     assert found.sample(50).frame.equals(expected.sample(50).frame)
 
 
-def dying(monkeypatch: pytest.MonkeyPatch, cls: type, method: str, nth: int) -> None:
-    """Let the n-th call of a method, from now, be the process's last."""
+def dying(monkeypatch: pytest.MonkeyPatch, cls: type, method: str, nth: int | None) -> list[int]:
+    """Let the n-th call of a method, from now, be the process's last, and count them."""
     calls = [0]
     inner = getattr(cls, method)
 
@@ -75,6 +75,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, cls: type, method: str, nth: int) -> 
         return inner(self, *arguments, **named)
 
     monkeypatch.setattr(cls, method, mortal)
+    return calls
 
 
 def test_a_checkpoint_changes_no_bit_of_an_undisturbed_run(whole: Synthesis) -> None:

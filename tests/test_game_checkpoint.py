@@ -2,7 +2,6 @@
 
 import io
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,12 @@ from dpsynth.generators.neural.replaying import Transcript
 from dpsynth.privacy.noise import NoiseSource, ReleaseNoise, ResearchNoise
 from dpsynth.synthesis import Synthesis
 from tests.generators.planted import planted_table
+from tests.test_checkpoint import Killed, assert_same, dying
 
 TABLE = planted_table(300)
 STEPS = 8
 SIZES: dict[str, Any] = {"steps": STEPS, "hidden": 4, "latent": 2, "batch": 16, "replays": 6}
 GAMES = [DpGan(**SIZES), DpCtgan(**SIZES), DpGan(**SIZES, critic_steps=3)]
-
-
-class Killed(BaseException):
-    """What no handler of the library catches."""
 
 
 def run(path: Path | None, game: Generator, *, seed: int | None = 4) -> Synthesis:
@@ -44,26 +40,9 @@ def snapshots_of_every_third_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "_APART", 4.0)
 
 
-def calls(
-    monkeypatch: pytest.MonkeyPatch, cls: type, method: str, *, last: int | None = None
-) -> list[int]:
-    """Count the calls of a method from now; the one of number `last` is the process's last."""
-    counted = [0]
-    inner: Callable[..., Any] = getattr(cls, method)
-
-    def told(self: Any, *arguments: Any, **named: Any) -> Any:
-        counted[0] += 1
-        if counted[0] == last:
-            raise Killed
-        return inner(self, *arguments, **named)
-
-    monkeypatch.setattr(cls, method, told)
-    return counted
-
-
 def killed(path: Path, game: Generator, at: tuple[type, str, int], *, seed: int | None = 4) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        calls(patch, at[0], at[1], last=at[2])
+        dying(patch, *at)
         with pytest.raises(Killed):
             run(path, game, seed=seed)
 
@@ -71,18 +50,9 @@ def killed(path: Path, game: Generator, at: tuple[type, str, int], *, seed: int 
 def drawn_to_the_end(path: Path, game: Generator, noise: type[NoiseSource]) -> int:
     """Return how many steps' noise is drawn by a run to its end."""
     with pytest.MonkeyPatch.context() as patch:
-        counted = calls(patch, noise, "normal")
+        counted = dying(patch, noise, "normal", None)
         run(path, game, seed=4 if noise is ResearchNoise else None)
     return counted[0]
-
-
-def assert_same(found: Synthesis, expected: Synthesis) -> None:
-    arrays, wanted = found.model.arrays(), expected.model.arrays()
-    assert set(arrays) == set(wanted)
-    for name, array in arrays.items():
-        np.testing.assert_array_equal(array, wanted[name])
-    assert found.receipt.to_json() == expected.receipt.to_json()
-    assert found.sample(50).frame.equals(expected.sample(50).frame)
 
 
 @pytest.mark.parametrize("game", GAMES, ids=["dpgan", "dpctgan", "slow maker"])

@@ -97,7 +97,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, cls: type = ReleaseNoise) -> dict[s
     return counts
 
 
-def killed(path: Path, kill: Callable[[pytest.MonkeyPatch], None], **named: Any) -> None:
+def killed(path: Path, kill: Callable[[pytest.MonkeyPatch], object], **named: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         kill(patch)
         with pytest.raises(Killed):
