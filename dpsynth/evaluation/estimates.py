@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.columns import CategoricalColumn
+from dpsynth.data.regressors import regressors
 from dpsynth.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -57,14 +58,7 @@ def estimates(
 
 def _slopes(table: "Table", outcome: str, on: tuple[str, ...]) -> dict[str, tuple[float, float]]:
     """Return (estimate, variance) of the slopes of least squares, robust to unequal variances."""
-    columns = table.schema.columns
-    numeric = [c.name for c in columns if not isinstance(c, CategoricalColumn)]
-    causes = on or tuple(name for name in numeric if name != outcome)
-    for field, name in (("slopes_of", outcome), *(("on", cause) for cause in causes)):
-        if table.schema.column(name).name not in numeric:
-            raise InvalidValueError(field, name, "a numeric column")
-    if not causes or outcome in causes or len(set(causes)) < len(causes):
-        raise InvalidValueError("on", causes, f"numeric columns other than {outcome!r}, each once")
+    causes = regressors(table.schema, outcome, on)
     target = _numbers(table, outcome)
     design = np.column_stack([np.ones(len(table)), *(_numbers(table, name) for name in causes)])
     kept = np.isfinite(design).all(axis=1) & np.isfinite(target)

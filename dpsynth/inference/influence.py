@@ -11,6 +11,7 @@ from dpsynth.data.code_values import CodeValues
 from dpsynth.data.columns import CategoricalColumn, FloatColumn, IntegerColumn
 from dpsynth.data.domain import Clique
 from dpsynth.data.encoding import Codec
+from dpsynth.data.regressors import regressors
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.graphical import GraphicalSyntheticModel
 from dpsynth.inference.copies import measured_model
@@ -146,7 +147,8 @@ def slope_influences(
     """
     names = _numeric(measured, outcome, causes)
     measured.resolution.check(names, outcome)
-    moments = _moments(measured, names)
+    laws = {name: CodeValues.of(_column(measured, name)) for name in names}
+    moments = _moments(measured, laws)
     inverse: Array = np.linalg.pinv(moments[:-1, :-1]).astype(np.float64)
     slopes = inverse @ moments[:-1, -1]
     sampling = _sampling(measured, names, inverse, slopes, rng)
@@ -157,7 +159,7 @@ def slope_influences(
         product = np.outer(np.append(inverse[j], 0.0), residual)
         found[cause] = Influence(
             value=float(slopes[j]),
-            weights=_weights(measured, names, product + product.T),
+            weights=_weights(measured, laws, product + product.T),
             sampling=float(sampling[j]),
             within_bins=None,
         )
@@ -166,41 +168,36 @@ def slope_influences(
 
 def _numeric(measured: Measured, outcome: str, causes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the causes and then the outcome, all of them numeric and without missing values."""
-    schema = measured.model.schema
-    numbers = [c.name for c in schema.columns if not isinstance(c, CategoricalColumn)]
-    chosen = causes or tuple(n for n in numbers if n != outcome)
+    chosen = regressors(measured.model.schema, outcome, causes)
     for field, name in (("slopes_of", outcome), *(("on", cause) for cause in chosen)):
-        column = schema.column(name)
-        if isinstance(column, CategoricalColumn):
-            raise InvalidValueError(field, name, "a numeric column")
-        if column.missing:
+        if _column(measured, name).missing:
             rule = "a column without missing values: pairs do not tell which records lack them"
             raise InvalidValueError(field, name, rule)
-    if not chosen or outcome in chosen or len(set(chosen)) < len(chosen):
-        raise InvalidValueError("on", chosen, f"numeric columns other than {outcome!r}, each once")
     return (*chosen, outcome)
 
 
-def _moments(measured: Measured, names: tuple[str, ...]) -> Array:
+def _moments(measured: Measured, laws: Mapping[str, CodeValues]) -> Array:
     """Return the model's mean products of 1 and the columns, of shape (1 + columns, the same)."""
+    names = list(laws)
     found = np.eye(len(names) + 1)
     model, total = measured.model, measured.model.total
-    laws = [CodeValues.of(_column(measured, name)) for name in names]
-    for i, (name, law) in enumerate(zip(names, laws, strict=True), start=1):
+    for i, (name, law) in enumerate(laws.items(), start=1):
         shares = model.marginal((name,)) / total
         found[0, i] = found[i, 0] = shares @ law.mean
         found[i, i] = shares @ (law.mean**2 + law.variance)
         for k in range(i + 1, len(names) + 1):
             pair = model.marginal((name, names[k - 1])) / total
-            found[i, k] = found[k, i] = law.mean @ pair @ laws[k - 1].mean
+            found[i, k] = found[k, i] = law.mean @ pair @ laws[names[k - 1]].mean
     return found
 
 
-def _weights(measured: Measured, names: tuple[str, ...], factors: Array) -> dict[Clique, Array]:
+def _weights(
+    measured: Measured, laws: Mapping[str, CodeValues], factors: Array
+) -> dict[Clique, Array]:
     """Return the weights of half the sum of `factors` times products of 1 and the columns."""
+    names = list(laws)
     found: dict[Clique, Array] = {(): np.array(factors[0, 0] / 2)}
-    for i, name in enumerate(names, start=1):
-        law = CodeValues.of(_column(measured, name))
+    for i, (name, law) in enumerate(laws.items(), start=1):
         single = factors[0, i] * law.mean + factors[i, i] / 2 * (law.mean**2 + law.variance)
         found[(name,)] = single
         for k in range(i + 1, len(names) + 1):
