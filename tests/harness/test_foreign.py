@@ -24,7 +24,7 @@ from dpsynth.report.html import write_report
 from dpsynth.third_party import catalogue
 from tests.tables import coded_table, dependent_codes
 from tests.third_party.adapters import CODES, CRASH, adapter
-from tests.third_party.test_process import gone
+from tests.third_party.test_process import gone, wait_for
 
 TABLE = coded_table(dependent_codes(400, (4, 3), rng=np.random.default_rng(0)), (4, 3))
 EXPERIMENT = """
@@ -183,7 +183,8 @@ def test_a_crash_and_a_hang_are_rows_with_what_was_said(tmp_path: Path) -> None:
     record = failed(cell, limits=Limits(timeout_seconds=8.0))
     assert (record.status, record.phase) == ("timeout", "fit")
     assert "one moment" in (record.traceback or "")
-    assert gone(int(noted.read_text()))
+    pid = int(noted.read_text())
+    wait_for(lambda: gone(pid))
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from dpsynth.harness.config import DatasetChoice
 from dpsynth.harness.fingerprint import load_dataset
 from tests.tables import coded_table
 from tests.third_party.adapters import CODES, adapter
-from tests.third_party.test_process import gone
+from tests.third_party.test_process import gone, wait_for
 
 WELL = """
 import json, os, shutil, sys
@@ -93,7 +93,8 @@ def test_what_goes_wrong_is_told_in_a_line(peer: Any, tmp_path: Path) -> None:
         running.run(peer("pass"), task, timeout=60)
     with pytest.raises(running.PeerError, match="no result within 2 s"):
         running.run(peer(HANG % str(noted)), task, timeout=2)
-    assert gone(int(noted.read_text()))
+    pid = int(noted.read_text())
+    wait_for(lambda: gone(pid))
 
 
 @pytest.mark.parametrize("delta", [0.0, 1e-9])
