@@ -13,14 +13,12 @@ from dpsynth.curator.sgd import SgdPlan  # noqa: E402
 from dpsynth.errors import InvalidValueError  # noqa: E402
 from dpsynth.generators.baselines.independent import Independent  # noqa: E402
 from dpsynth.generators.neural.adversarial import (  # noqa: E402
-    largest,
-    perturbed,
     scale_down,
     stack,
-    straight_through,
 )
 from dpsynth.generators.neural.decoder_model import DecoderModel  # noqa: E402
 from dpsynth.generators.neural.dpgan import DpGan  # noqa: E402
+from dpsynth.generators.neural.gumbel import largest, perturbed, straight_through  # noqa: E402
 from tests.generators.planted import fit, pair_error, planted_table  # noqa: E402
 
 TABLE = planted_table()

@@ -26,13 +26,11 @@ from dpsynth.generators.base import (
 from dpsynth.generators.neural.adversarial import (
     Judge,
     game_of,
-    largest,
-    perturbed,
     play,
     stack,
-    straight_through,
 )
 from dpsynth.generators.neural.calibrating import shift_to
+from dpsynth.generators.neural.gumbel import largest, perturbed, straight_through
 from dpsynth.generators.neural.modes import Modes, blocks
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import drawn_rows, in_batches, one_hot, parts

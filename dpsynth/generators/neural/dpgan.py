@@ -24,14 +24,12 @@ from dpsynth.generators.neural.adversarial import (
     Judge,
     Rematch,
     game_of,
-    largest,
-    perturbed,
     play,
     stack,
-    straight_through,
 )
 from dpsynth.generators.neural.choosing import Choices, tied
 from dpsynth.generators.neural.decoder_model import DecoderModel
+from dpsynth.generators.neural.gumbel import largest, perturbed, straight_through
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import one_hot
 from dpsynth.generators.neural.spending import check_sgd, start_of

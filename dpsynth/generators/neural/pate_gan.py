@@ -23,9 +23,10 @@ from dpsynth.generators.base import (
 )
 from dpsynth.generators.graphical import total_of
 from dpsynth.generators.marginal.one_ways import measure_one_ways
-from dpsynth.generators.neural.adversarial import largest, perturbed, stack, straight_through
+from dpsynth.generators.neural.adversarial import stack
 from dpsynth.generators.neural.calibrating import calibrated
 from dpsynth.generators.neural.decoder_model import DecoderModel
+from dpsynth.generators.neural.gumbel import largest, perturbed, straight_through
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import cross_entropy
 from dpsynth.generators.neural.spending import one_way_laws
