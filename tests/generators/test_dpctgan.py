@@ -131,6 +131,7 @@ def test_long_ordered_columns_keep_the_laws_measured() -> None:
         ("replay_batch", 0),
         ("replay_rate", 0.0),
         ("replay_decay", -0.1),
+        ("critic_noise", float("inf")),
         ("spectral_norm", 0.0),
         ("temperature", -1.0),
         ("steps", 0),

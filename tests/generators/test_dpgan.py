@@ -119,6 +119,7 @@ def test_draws_are_of_the_softmax_and_carry_its_gradients() -> None:
         ("replay_batch", 0),
         ("replay_rate", 0.0),
         ("replay_decay", -0.1),
+        ("critic_noise", float("inf")),
         ("spectral_norm", float("inf")),
         ("temperature", 0.0),
         ("steps", 0),

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="the extra 'neural' is not installed
 
 from dpsynth.curator.sgd import SgdPlan  # noqa: E402
 from dpsynth.generators.neural import dpgan, replaying  # noqa: E402
-from dpsynth.generators.neural.adversarial import game_of, noise_told, stack  # noqa: E402
+from dpsynth.generators.neural.adversarial import _disturb, game_of, noise_told, stack  # noqa: E402
 from dpsynth.generators.neural.dpctgan import DpCtgan  # noqa: E402
 from dpsynth.generators.neural.dpgan import DpGan  # noqa: E402
 from dpsynth.generators.neural.replaying import Transcript, Witness  # noqa: E402
@@ -116,6 +116,46 @@ def test_replays_make_as_many_fakes_as_they_are_worth(monkeypatch: pytest.Monkey
         assert labels == [label for label, _ in private.ledger.plan]
         assert labels[:2] == ["one-way marginals", "dpsgd"]
         assert all(label.startswith("choose") for label in labels[2:]), "replays are free"
+
+
+def test_noise_that_privacy_lacks_is_added_to_critics_and_not_to_what_they_were_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[list[Any]] = []
+
+    def note(self: Any) -> None:
+        parameters = list(self._critic.parameters())
+        weights = [p.detach().clone() for p in parameters]
+        seen[-1].append((weights, [p.grad.clone() for p in parameters]))
+        inner(self)
+
+    inner = Transcript.note
+    monkeypatch.setattr(Transcript, "note", note)
+    small: Any = {"steps": 2, "hidden": 8, "latent": 2, "batch": 16, "replays": 1}
+    for noise, epsilon in [(0.0, 50.0), (0.1, 50.0), (0.0, 0.1), (0.1, 0.1)]:
+        seen.append([])
+        fit(DpCtgan(**small, critic_noise=noise), TABLE, epsilon=epsilon)
+
+    def same(one: Any, two: Any) -> bool:
+        return all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+    quiet, disturbed, loud, as_loud = seen
+    assert same(quiet[0][0], disturbed[0][0])
+    assert same(quiet[0][1], disturbed[0][1]), "what was told is noted as it was"
+    assert not same(quiet[1][0], disturbed[1][0])
+    assert same(loud[1][0], as_loud[1][0]), "privacy's own noise is enough"
+
+
+def test_noise_added_has_the_length_asked_for() -> None:
+    """Mean square of 400 draws of 29 coordinates, seed 1: off by 1.3% (one standard deviation)."""
+    critic, draws = critic_of(0), torch.Generator().manual_seed(1)
+    squares: list[float] = []
+    for _ in range(400):
+        for parameter in critic.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        _disturb(critic, 0.7, draws)
+        squares.append(sum(float((p.grad**2).sum()) for p in critic.parameters()))
+    assert np.sqrt(np.mean(squares)) == pytest.approx(0.7, rel=0.04)
 
 
 @pytest.mark.slow

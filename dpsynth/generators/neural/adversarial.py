@@ -55,6 +55,8 @@ class Game:
     Args:
         critic_rate: Adam's learning rate for the critic.
         generator: learning rates of the generator, and the average of its weights.
+        critic_noise: root mean square length of the noise in each step of the critic, in clipping
+            norms; what privacy's noise lacks of it is added to what the critic follows.
         critic_steps: steps of the critic for each one of the generator.
         batch: number of fakes in each step of either.
         replays: steps of the generator after the game.
@@ -69,6 +71,7 @@ class Game:
 
     critic_rate: float
     generator: Training
+    critic_noise: float
     critic_steps: int
     batch: int
     replays: int
@@ -80,8 +83,9 @@ class Game:
     def __post_init__(self) -> None:
         check_counts(self, "critic_steps", "batch", "replays", "replay_batch")
         check_positive(self, "critic_rate", "replay_rate", "spectral_norm")
-        if not 0 <= self.replay_decay < inf:
-            raise InvalidValueError("replay_decay", self.replay_decay, "finite and at least 0")
+        for field in ("replay_decay", "critic_noise"):
+            if not 0 <= getattr(self, field) < inf:
+                raise InvalidValueError(field, getattr(self, field), "finite and at least 0")
 
     def replayed(self, noise: float) -> int:
         """Return how many fakes a replay is worth, from half of `batch` to `replay_batch`.
@@ -113,6 +117,7 @@ def game_of(generator: Generator) -> Game:
         generator=Training(
             learning_rate=hyper.learning_rate, fading=True, average_decay=hyper.average_decay
         ),
+        critic_noise=hyper.critic_noise,
         critic_steps=hyper.critic_steps,
         batch=hyper.batch,
         replays=hyper.replays,
@@ -188,6 +193,8 @@ def play(
     draws = torch.Generator().manual_seed(int(rng.integers(2**62)))
     judging = torch.optim.Adam(critic.parameters(), lr=game.critic_rate, betas=_BETAS)
     making = torch.optim.Adam(maker.parameters(), lr=free.learning_rate, betas=_BETAS)
+    noise = noise_told(plan, critic, rows=rows)
+    lacking = norm * sqrt(max(0.0, game.critic_noise**2 - noise**2))
     reporter = Reporter(private.ledger, plan.steps, shown=not session.keeps)
     average = WeightAverage(maker, decay=free.average_decay)
     transcript = Transcript(critic, steps=plan.steps)
@@ -199,6 +206,8 @@ def play(
         transcript.note()
         reporter.report(step + 1, lambda: (session.trial_loss(), gradient_norm(critic)))
         _take_off(critic, public(players.fakes(game.batch, draws), draws), of=game.batch)
+        if lacking > 0.0:  # the transcript has what was told; it is the critics that shall differ
+            _disturb(critic, lacking, draws)
         judging.step()
         scale_down(critic, game.spectral_norm)
         if (step + 1) % game.critic_steps == 0:
@@ -214,7 +223,7 @@ def play(
         players=players,
         game=game,
         reporter=reporter,
-        batch=game.replayed(noise_told(plan, critic, rows=rows)),
+        batch=game.replayed(noise),
         draws=draws,
         rng=rng,
     )
@@ -225,6 +234,17 @@ def _take_off(critic: "nn.Module", gradients: "Sequence[Tensor]", *, of: int) ->
     for parameter, total in zip(critic.parameters(), gradients, strict=True):
         assert parameter.grad is not None
         parameter.grad -= total / of
+
+
+def _disturb(critic: "nn.Module", length: float, draws: "torch.Generator") -> None:
+    """Add noise of a root mean square length to the critic's gradient: post-processing."""
+    import torch
+
+    parameters = list(critic.parameters())
+    each = length / sqrt(sum(parameter.numel() for parameter in parameters))
+    for parameter in parameters:
+        assert parameter.grad is not None
+        parameter.grad += each * torch.randn(parameter.shape, generator=draws).to(parameter.grad)
 
 
 def _lower(loss: "Tensor", making: "torch.optim.Optimizer", *, rate: float) -> None:

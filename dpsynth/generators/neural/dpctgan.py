@@ -260,9 +260,9 @@ class DpCtgan(Generator):
     Args:
         most_modes: largest number of modes of an ordered column, but for a missing value; columns
             of no more codes are treated as if they had no order.
-        one_way_share, sample_rate, steps, clipping_norm, critic_rate, learning_rate, critic_steps,
-            hidden, latent, batch, spectral_norm, temperature, average_decay, replays, replay_batch,
-            replay_rate, replay_decay, device: as of `DpGan`.
+        one_way_share, sample_rate, steps, clipping_norm, critic_rate, learning_rate, critic_noise,
+            critic_steps, hidden, latent, batch, spectral_norm, temperature, average_decay, replays,
+            replay_batch, replay_rate, replay_decay, device: as of `DpGan`.
 
     Raises:
         InvalidValueError: a hyperparameter out of its range.
@@ -277,6 +277,7 @@ class DpCtgan(Generator):
     clipping_norm: float = 0.5
     critic_rate: float = 0.005
     learning_rate: float = 0.002
+    critic_noise: float = 0.2
     critic_steps: int = 1
     hidden: int = 64
     latent: int = 8

@@ -109,6 +109,9 @@ class DpGan(Generator):
         clipping_norm: largest gradient of a record, over all parameters.
         critic_rate: the critic's learning rate.
         learning_rate: the generator's, which fades to 0.
+        critic_noise: length of the noise in a step of the critic, in clipping norms; where privacy
+            asks for less, the rest is added after the step was noted: critics that follow the
+            records closely are alike, and then replays learn less from them.
         critic_steps: steps of the critic for each one of the generator.
         hidden: units of the hidden layer of either network.
         latent: dimensions of the noise that the generator starts from.
@@ -139,6 +142,7 @@ class DpGan(Generator):
     clipping_norm: float = 0.5
     critic_rate: float = 0.005
     learning_rate: float = 0.002
+    critic_noise: float = 0.0
     critic_steps: int = 1
     hidden: int = 64
     latent: int = 8
