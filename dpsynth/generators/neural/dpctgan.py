@@ -255,7 +255,8 @@ class DpCtgan(Generator):
     Accounting: Poisson sampling, composed with the marginals by privacy loss distributions.
     Cost: the whole budget.
 
-    Defaults were chosen on simulated mixtures of products (`docs/research/neural_gans.md`).
+    Defaults were chosen on simulated mixtures of products; `most_modes`, `critic_noise`, the
+    generator's rate and its replays with `uci_adult` in view (`docs/research/neural_gans.md`).
 
     Args:
         most_modes: largest number of modes of an ordered column, but for a missing value; columns
@@ -276,7 +277,7 @@ class DpCtgan(Generator):
     steps: int = 600
     clipping_norm: float = 0.5
     critic_rate: float = 0.005
-    learning_rate: float = 0.002
+    learning_rate: float = 0.005
     critic_noise: float = 0.2
     critic_steps: int = 1
     hidden: int = 64
@@ -285,8 +286,8 @@ class DpCtgan(Generator):
     spectral_norm: float = 1.0
     temperature: float = 0.7
     average_decay: float = 0.98
-    replays: int = 1500
-    replay_batch: int = 256
+    replays: int = 3000
+    replay_batch: int = 1024
     replay_rate: float = 0.005
     replay_decay: float = 0.0
     device: str = "auto"
