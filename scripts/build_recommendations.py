@@ -5,7 +5,9 @@
 Writes `dpsynth/recommendation/datasets.csv` (public facts) and `scores.csv` (means over seeds) from
 all finished releases of the stores; no records. Stores of another hold-out, relation, data or
 metric than the first one's are refused: their scores would not compare. The data sets are read
-again for their facts, with paths relative to `--folder`.
+again for their facts, with paths relative to `--folder`. With `--update` what the package knows is
+kept, but for the pairs of data set and budget and the generators that the stores have; their data
+sets must have the facts that it knows.
 """
 
 import argparse
@@ -14,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dpsynth.errors import InvalidValueError
@@ -21,7 +24,7 @@ from dpsynth.harness.config import DatasetChoice
 from dpsynth.harness.fingerprint import load_dataset
 from dpsynth.harness.store import Record, Store
 from dpsynth.parameters import construct
-from dpsynth.recommendation.benchmark import FOLDER, METRICS
+from dpsynth.recommendation.benchmark import FOLDER, METRICS, Benchmark
 from dpsynth.recommendation.facts import Facts
 from dpsynth.registry import GENERATORS
 
@@ -104,25 +107,54 @@ def facts_of(choice: dict[str, Any], folder: Path, holdout: float) -> dict[str, 
     }
 
 
+def updated(found: pd.DataFrame, known: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return what was known with what was found in place of what has the same keys."""
+    both = pd.concat([known, found]).drop_duplicates(keys, keep="last")
+    return both.sort_values(keys, ignore_index=True)
+
+
+def check_facts(found: pd.DataFrame, known: pd.DataFrame) -> None:
+    """Refuse data sets that are other ones than those of the same names.
+
+    Raises:
+        InvalidValueError: a fact that differs: other records, or another hold-out.
+    """
+    for name, facts in known.set_index("dataset").to_dict("index").items():
+        for new in found[found["dataset"] == name].to_dict("records"):
+            for key, value in facts.items():
+                same = new[key] == value if key == "family" else np.isclose(new[key], value, 1e-4)
+                if not same:
+                    raise InvalidValueError(f"{key} of {name}", new[key], f"{value} as is known")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("stores", nargs="+", type=Path)
     parser.add_argument("--folder", type=Path, default=Path("experiments"))
+    parser.add_argument("--update", action="store_true", help="keep what the stores do not have")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="where both files are written")
     options = parser.parse_args()
     records = [record for store in options.stores for record in finished(store)]
     check_comparable(records)
     lines = pd.DataFrame([line(record) for record in records])
     lines = lines.drop_duplicates([*KEYS, "seed"], keep="last")
+    costs = [column for column in ("seconds", "memory_mb", *METRICS) if column in lines]
     scores = lines.groupby(KEYS, sort=True).agg(
-        seeds=("seed", "size"), **{c: (c, "mean") for c in ("seconds", "memory_mb", *METRICS)}
+        seeds=("seed", "size"), **{c: (c, "mean") for c in costs}
     )
     choices = {r.settings["dataset"]["name"]: r.settings["dataset"] for r in records}
     facts = pd.DataFrame(
         facts_of(choice, options.folder, records[0].settings["holdout"])
         for _, choice in sorted(choices.items())
     )
-    facts.to_csv(FOLDER / "datasets.csv", index=False, float_format="%.5g")
-    scores.reset_index().to_csv(FOLDER / "scores.csv", index=False, float_format="%.5g")
+    scores = scores.reset_index()
+    if options.update:
+        known = Benchmark.load()
+        check_facts(facts, known.datasets.reset_index())
+        facts = updated(facts, known.datasets.reset_index(), ["dataset"])
+        scores = updated(scores, known.scores, KEYS)
+    facts.to_csv(options.out / "datasets.csv", index=False, float_format="%.5g")
+    scores.to_csv(options.out / "scores.csv", index=False, float_format="%.5g")
     print(f"{len(facts)} data sets, {len(scores)} means of {len(lines)} releases", file=sys.stderr)
 
 
