@@ -3,14 +3,17 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 torch = pytest.importorskip("torch", reason="the extra 'neural' is not installed")
 
 from dpsynth.data.encoding import Codec  # noqa: E402
+from dpsynth.data.schema import IntegerColumn, Schema  # noqa: E402
+from dpsynth.data.table import Table  # noqa: E402
 from dpsynth.errors import InvalidValueError  # noqa: E402
 from dpsynth.generators.baselines.independent import Independent  # noqa: E402
-from dpsynth.generators.neural.dpctgan import DpCtgan, Layout, _Conditional  # noqa: E402
+from dpsynth.generators.neural.dpctgan import CtganModel, DpCtgan, Layout, _Conditional  # noqa: E402
 from dpsynth.generators.neural.modes import Modes  # noqa: E402
 from tests.generators.planted import fit, pair_error, planted_table  # noqa: E402
 from tests.tables import coded_table  # noqa: E402
@@ -60,6 +63,18 @@ def test_codes_are_drawn_from_the_law_within_their_mode() -> None:
     assert 0.5 * np.abs(np.bincount(codes, minlength=10) / 50_000 - LAW).sum() < 0.01
 
 
+def test_a_draw_at_the_end_of_all_shares_stays_in_its_mode() -> None:
+    class Ending:
+        def random(self, n: int) -> Any:
+            return np.full(n, 1.0 - 2.0**-53)
+
+    law = np.full(10, 0.1)  # whose sum, added up, is below 1
+    modes = Modes.of(law, most=3, missing=False)
+    rng: Any = Ending()
+    last = modes.drawn(law, np.arange(3), rng=rng)
+    assert np.array_equal(last, [*(modes.first[1:] - 1), 9])
+
+
 def test_a_record_is_judged_beside_its_own_mode_in_a_column_drawn_for_it() -> None:
     modes = (Modes.plain(2), Modes.of(LAW, most=2, missing=False))
     layout = Layout(modes=modes, laws=(np.array([0.5, 0.5]), LAW))
@@ -73,10 +88,11 @@ def test_a_record_is_judged_beside_its_own_mode_in_a_column_drawn_for_it() -> No
             seen.append(x)
             return x[:, :1]
 
-    codes = torch.tensor([[1, 7]] * 400)
+    codes = torch.tensor([[1, 3]] * 400)
     players.displeasure(Critic(), codes, torch.Generator().manual_seed(0))
     [row] = seen
-    mode = layout.modes[1].mode[7]
+    mode = layout.modes[1].mode[3]
+    assert mode == 0, "a code is not a mode"
     own = torch.tensor([0.0, 1.0, *np.eye(2)[mode]], dtype=torch.float32)
     assert torch.equal(row[:, :4], own.expand(400, 4))
     condition = row[:, 4:]
@@ -88,8 +104,9 @@ def test_a_record_is_judged_beside_its_own_mode_in_a_column_drawn_for_it() -> No
     assert (fakes < 2).all(), "modes, and conditions"
     seen.clear()
     players.displeasure(Critic(), fakes, torch.Generator())
-    assert torch.equal(seen[0].sum(1), torch.full((50,), 3.0)), "two modes and the condition"
-    assert torch.equal(seen[0][:, 1], fakes[:, 0].float())
+    ones = torch.eye(2)
+    assert torch.equal(seen[0][:, :4], torch.cat([ones[fakes[:, 0]], ones[fakes[:, 1]]], 1))
+    assert torch.equal(seen[0][:, 4:], torch.eye(4)[2 * fakes[:, 2] + fakes[:, 3]])
 
 
 @pytest.mark.slow
@@ -113,6 +130,15 @@ def test_long_ordered_columns_keep_the_laws_measured() -> None:
     known = Codec(schema=table.schema).encode(table)
     shares = [np.bincount(c[:, 0], minlength=40) / len(c) for c in (known, drawn)]
     assert 0.5 * np.abs(shares[0] - shares[1]).sum() < 0.05
+
+
+def test_a_missing_value_is_a_mode_of_its_own() -> None:
+    column = IntegerColumn(name="c0", lower=0, upper=19, missing=True)
+    values = pd.array([*range(18), *[19] * 30, None, None], dtype="Int64")
+    table = Table.from_frame(Schema(columns=(column,)), pd.DataFrame({"c0": values}))
+    model, _, _ = fit(DpCtgan(steps=1, most_modes=3, hidden=2, replays=1), table, epsilon=500.0)
+    assert isinstance(model, CtganModel)
+    assert model.layout.modes[0].first[-1] == 20
 
 
 @pytest.mark.parametrize(

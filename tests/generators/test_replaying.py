@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra 'neural' is not installed")
 
 from dpsynth.curator.sgd import SgdPlan  # noqa: E402
-from dpsynth.generators.neural import dpgan, replaying  # noqa: E402
+from dpsynth.generators.neural import adversarial, dpgan, replaying  # noqa: E402
 from dpsynth.generators.neural.adversarial import _disturb, game_of, noise_told, stack  # noqa: E402
 from dpsynth.generators.neural.dpctgan import DpCtgan  # noqa: E402
 from dpsynth.generators.neural.dpgan import DpGan  # noqa: E402
@@ -129,8 +129,13 @@ def test_noise_that_privacy_lacks_is_added_to_critics_and_not_to_what_they_were_
         seen[-1].append((weights, [p.grad.clone() for p in parameters]))
         inner(self)
 
-    inner = Transcript.note
+    def disturb(critic: Any, length: float, draws: Any) -> None:
+        lengths.append(length)
+        _disturb(critic, length, draws)
+
+    inner, lengths = Transcript.note, list[float]()
     monkeypatch.setattr(Transcript, "note", note)
+    monkeypatch.setattr(adversarial, "_disturb", disturb)
     small: Any = {"steps": 2, "hidden": 8, "latent": 2, "batch": 16, "replays": 1}
     for noise, epsilon in [(0.0, 50.0), (0.1, 50.0), (0.0, 0.1), (0.1, 0.1)]:
         seen.append([])
@@ -144,6 +149,8 @@ def test_noise_that_privacy_lacks_is_added_to_critics_and_not_to_what_they_were_
     assert same(quiet[0][1], disturbed[0][1]), "what was told is noted as it was"
     assert not same(quiet[1][0], disturbed[1][0])
     assert same(loud[1][0], as_loud[1][0]), "privacy's own noise is enough"
+    assert len(lengths) == 2
+    assert 0.8 * 0.1 * 0.5 < lengths[0] < 0.1 * 0.5, "all but what privacy adds, of a norm of .5"
 
 
 def test_noise_added_has_the_length_asked_for() -> None:
