@@ -19,7 +19,7 @@ from dpsynth.privacy.budget import Budget
 from dpsynth.privacy.curves import gdp_epsilon
 from dpsynth.privacy.events import DpSgdEvent, Event, GaussianEvent, GdpEvent
 from dpsynth.privacy.pld import clip_sensitivity
-from dpsynth.privacy.sampled_gaussian import sampled_gaussian
+from dpsynth.privacy.sampled_gaussian import gaussian, sampled_gaussian
 
 _EPSILONS = np.concatenate([np.linspace(0.0, 4.0, 161), np.geomspace(4.1, 40.0, 60)])
 _STEPS = 10
@@ -77,8 +77,6 @@ def _gaussian(event: Event) -> bool:
 
 def _distribution(events: Sequence[Event], factor: float, budget: Budget) -> Any:
     """Return the privacy loss of the events, with `factor` times their noise."""
-    from dp_accounting.pld import privacy_loss_distribution as pld
-
     squares, sampled = 0.0, []
     for event in events:
         match event:
@@ -98,7 +96,7 @@ def _distribution(events: Sequence[Event], factor: float, budget: Budget) -> Any
                 raise UnsupportedEventError("audit", event, "it is not of this class")
     if squares:
         width = factor / sqrt(squares)
-        sampled.append(pld.from_gaussian_mechanism(width, value_discretization_interval=_INTERVAL))
+        sampled.append(gaussian(width, interval=_INTERVAL))
     return reduce(lambda first, second: first.compose(second), sampled)
 
 

@@ -29,7 +29,7 @@ from dpsynth.privacy.events import (
     NoiseLaw,
     PureEvent,
 )
-from dpsynth.privacy.sampled_gaussian import TAIL, sampled_gaussian
+from dpsynth.privacy.sampled_gaussian import TAIL, gaussian, sampled_gaussian
 
 # Rounds a library's float up; its own analysis is already an upper bound.
 _UP = 1.0 + 2.0**-40
@@ -84,9 +84,7 @@ def _epsilon(
     losses = [_largest_loss(event) for event, _ in others]
     if max(*losses, mu * (mu + TAIL)) > _LARGEST_GRID * interval:
         return inf
-    from dp_accounting.pld import privacy_loss_distribution as pld
-
-    composed: Any = pld.from_gaussian_mechanism(1.0 / mu, value_discretization_interval=interval)
+    composed = gaussian(1.0 / mu, interval=interval)
     for event, count in sorted(others, key=repr):  # one order: sums of floats depend on it
         composed = composed.compose(_distribution(event, count, relation, interval))
     compositions = 1 + sum(count * _steps(event) for event, count in others)

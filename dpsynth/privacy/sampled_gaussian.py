@@ -1,4 +1,4 @@
-"""Privacy loss distributions of the Poisson-sampled Gaussian mechanism, on whole arrays.
+"""Privacy loss distributions of the Gaussian mechanism, Poisson-sampled or not, on whole arrays.
 
 dp-accounting builds the same distributions one grid point at a time; here the divergences of all
 points are computed at once and handed to its connect-the-dots rounding.
@@ -18,6 +18,27 @@ Floats: TypeAlias = NDArray[np.float64]
 
 # Standard deviations beyond which exp(-50) of a Gaussian lies; the mass there counts as lost.
 TAIL = 9.83
+
+
+def gaussian(noise_multiplier: float, *, interval: float) -> Any:
+    """Return the pessimistic distribution of the mechanism, as dp-accounting's object.
+
+    Args:
+        noise_multiplier: standard deviation s of the noise over the sensitivity. The pair is
+            N(1, s^2) against N(0, s^2), which the other way round has the same losses.
+        interval: of the grid of privacy losses.
+
+    Reference: Balle & Wang 2018, Theorem 8 (its divergence); Doroshenko et al. 2022, Algorithm 1.
+    """
+    from dp_accounting.pld.privacy_loss_distribution import PrivacyLossDistribution
+    from scipy.special import log_ndtr, ndtr
+
+    s = noise_multiplier
+    grid = _grid((np.array([-s * TAIL, 1.0 + s * TAIL]) - 0.5) / s**2, interval)
+    e = _points(grid, interval)
+    x = 0.5 + s**2 * e  # where the loss is e
+    deltas = ndtr((1.0 - x) / s) - np.exp(e + log_ndtr(-x / s))
+    return PrivacyLossDistribution(_connect(grid, deltas, interval))
 
 
 def sampled_gaussian(

@@ -26,7 +26,7 @@ from dpsynth.privacy.events import (
 )
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.pld import epsilon_of_distribution
-from dpsynth.privacy.sampled_gaussian import sampled_gaussian
+from dpsynth.privacy.sampled_gaussian import gaussian, sampled_gaussian
 from dpsynth.privacy.tuning import StoppingLaw, tuning_epsilon
 
 ADD_REMOVE, REPLACE = Neighbouring.ADD_REMOVE, Neighbouring.REPLACE
@@ -76,6 +76,16 @@ def test_a_sampled_step_obeys_its_divergence_by_quadrature(relation: Neighbourin
         )
         delta = float(step.get_delta_for_epsilon(epsilon))
         assert truth * (1.0 - 1e-6) <= delta <= truth * 1.001 + 1e-9
+
+
+@pytest.mark.parametrize("multiplier", [0.1, 1.0, 30.0])
+def test_a_gaussian_step_obeys_its_exact_divergence(multiplier: float) -> None:
+    mu = 1.0 / multiplier
+    step = gaussian(multiplier, interval=0.01 * mu)
+    for epsilon in mu * np.array([0.0, 0.5, 1.0, 3.0]) + mu**2 / 2.0:
+        truth = gdp_delta(mu, float(epsilon))
+        delta = float(step.get_delta_for_epsilon(epsilon))
+        assert truth * (1.0 - 1e-9) <= delta <= truth * 1.001 + 1e-9
 
 
 @pytest.mark.slow
