@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.domain import Domain
 from dpsynth.generators.neural.perceptron import Perceptron
-from dpsynth.generators.neural.softmax import parts, softmax
+from dpsynth.generators.neural.softmax import parts
 
 _ROWS, _ROUNDS = 2**13, 20
 
@@ -47,8 +47,26 @@ def shift_to(
         domain: the attributes and their numbers of codes.
         rounds: how often the shift is corrected.
     """
+    wanted = np.split(shares, np.cumsum(domain.shape)[:-1])
+    found = [
+        _shift(part, share, rounds)
+        for part, share in zip(parts(logits, domain), wanted, strict=True)
+    ]
+    return np.concatenate(found)
+
+
+def _shift(
+    logits: NDArray[np.float64], shares: NDArray[np.float64], rounds: int
+) -> NDArray[np.float64]:
+    """Return what to add to one attribute's logits.
+
+    A shift multiplies what a softmax divides, so exponentials are taken once.
+    """
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     shift = np.zeros_like(shares)
     for _ in range(rounds):
-        laws = [softmax(part).mean(axis=0) for part in parts(logits + shift, domain)]
-        shift += np.log(shares / np.maximum(np.concatenate(laws), 1e-12))
+        # Not so far below the largest that a row of one code is left with no weight.
+        factors = np.exp(np.maximum(shift - shift.max(), -600.0))
+        laws = factors * ((1.0 / (weights @ factors)) @ weights) / len(weights)
+        shift += np.log(shares / np.maximum(laws, 1e-12))
     return shift
