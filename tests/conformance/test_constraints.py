@@ -20,7 +20,7 @@ from dpsynth.registry import GENERATORS
 from dpsynth.sampling.selection import Selection
 from dpsynth.sampling.strata import Request
 from dpsynth.synthesis import Synthesis
-from tests.conformance.short import short
+from tests.conformance.short import narrow
 from tests.conformance.test_generators import NAMES, NEURAL
 
 # Generators whose own rows keep everything, before any repair.
@@ -102,7 +102,7 @@ def records() -> Table:
 def fit(name: str, epsilon: float) -> Synthesis:
     if name in NEURAL:
         pytest.importorskip("torch", reason="the extra 'neural' is not installed")
-    return dpsynth.synthesize(records(), generator=short(name), epsilon=epsilon, seed=2)
+    return dpsynth.synthesize(records(), generator=narrow(name), epsilon=epsilon, seed=2)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,7 +12,7 @@ from dpsynth.data.schema import CategoricalColumn, FloatColumn, IntegerColumn, S
 from dpsynth.data.table import Table
 from dpsynth.registry import GENERATORS
 from dpsynth.synthesis import Synthesis
-from tests.conformance.short import short
+from tests.conformance.short import narrow, short
 
 NEURAL = tuple(name for name in GENERATORS if ".neural." in GENERATORS.target(name))
 NAMES = [
@@ -52,8 +52,9 @@ def needs_torch(name: str) -> None:
 
 
 def fit(name: str, table: Table, *, epsilon: float = 1.0, seed: int = 0) -> Synthesis:
+    """Return a model that was hardly trained: nobody asks what it has learned."""
     needs_torch(name)
-    return dpsynth.synthesize(table, generator=short(name), epsilon=epsilon, seed=seed)
+    return dpsynth.synthesize(table, generator=narrow(name), epsilon=epsilon, seed=seed)
 
 
 @pytest.mark.parametrize("name", NEURAL)
@@ -139,8 +140,10 @@ def test_utility_rises_with_epsilon(name: str) -> None:
     codec = Codec(schema=MIXED)
     real = codec.encode(table)[:, 1].astype(np.int64)
 
+    needs_torch(name)
+
     def error(epsilon: float) -> float:
-        model = fit(name, table, epsilon=epsilon)
+        model = dpsynth.synthesize(table, generator=short(name), epsilon=epsilon, seed=0)
         codes = codec.encode(model.sample(4000))[:, 1].astype(np.int64)
         shares = [np.bincount(c, minlength=12) / len(c) for c in (real, codes)]
         return 0.5 * float(np.abs(shares[0] - shares[1]).sum())

@@ -15,7 +15,7 @@ from dpsynth.data.open_schema import OpenSchema
 from dpsynth.data.schema import CategoricalColumn
 from dpsynth.registry import GENERATORS
 from dpsynth.synthesis import Synthesis
-from tests.conformance.short import short
+from tests.conformance.short import narrow
 from tests.conformance.test_generators import DPSGD, NAMES, NEURAL, needs_torch
 
 LANDS = {"Oslo": "Norway", "Bergen": "Norway", "Rome": "Italy"}
@@ -84,7 +84,7 @@ def fit(name: str, epsilon: float) -> Synthesis:
         return dpsynth.synthesize(
             records(),
             schema=SCHEMA,
-            generator=short(name),
+            generator=narrow(name),
             epsilon=epsilon,
             accountant="pld" if name in DPSGD else "zcdp",
             seed=2,

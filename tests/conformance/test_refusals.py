@@ -11,7 +11,7 @@ from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.open_columns import OpenNumber
 from dpsynth.data.open_schema import OpenSchema
 from dpsynth.errors import PrivacyError
-from tests.conformance.short import short
+from tests.conformance.short import narrow
 from tests.conformance.test_generators import NAMES, needs_torch
 from tests.doors import counted_charges
 
@@ -37,7 +37,7 @@ def test_refusals_come_before_purchases(
         dpsynth.synthesize(
             frame,
             schema=SCHEMA,
-            generator=short(name),
+            generator=narrow(name),
             epsilon=2.0,
             delta=delta,
             seed=0,

@@ -10,7 +10,7 @@ import pytest
 from dpsynth.errors import FileError
 from dpsynth.registry import GENERATORS
 from dpsynth.synthesis import Synthesis
-from tests.conformance.short import short
+from tests.conformance.short import narrow
 from tests.conformance.test_generators import NAMES, NEURAL, fit, mixed
 
 ELSEWHERE = """
@@ -36,7 +36,7 @@ def test_a_cut_or_altered_model_is_refused(name: str, tmp_path: Path) -> None:
         with pytest.raises(FileError):
             Synthesis.load(path)
     path.write_bytes(content)
-    assert Synthesis.load(path).generator == short(name)
+    assert Synthesis.load(path).generator == narrow(name)
 
 
 def test_models_load_in_another_process_and_folder(tmp_path: Path) -> None:
