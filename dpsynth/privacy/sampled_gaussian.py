@@ -1,12 +1,12 @@
 """Privacy loss distributions of the Gaussian mechanism, Poisson-sampled or not, on whole arrays.
 
 dp-accounting builds the same distributions one grid point at a time; here the divergences of all
-points are computed at once and handed to its connect-the-dots rounding.
+points are computed at once, and so is their rounding by connected dots.
 """
 
 # pyright: reportMissingTypeStubs=false
 
-from math import ceil, floor
+from math import ceil, exp, expm1, floor
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -88,11 +88,19 @@ def _points(grid: NDArray[np.int64], interval: float) -> Floats:
 
 
 def _connect(grid: NDArray[np.int64], deltas: Floats, interval: float) -> Any:
-    from dp_accounting.pld import pld_pmf
+    """Return the distribution on a grid whose divergences are `deltas` there: connected dots.
 
-    return pld_pmf.create_pmf_pessimistic_connect_dots_fixed_gap(
-        interval, int(grid[0]), int(grid[-1]), np.clip(deltas, 0.0, 1.0)
-    )
+    Where divergences fall by f from a point to the next, with e = exp(interval), the next has a
+    mass of f e / (e - 1), and the point loses f / (e - 1).
+    """
+    from dp_accounting.pld.pld_pmf import DensePLDPmf
+
+    deltas = np.minimum.accumulate(np.clip(deltas, 0.0, 1.0))
+    falls = -np.diff(deltas)
+    masses = np.append(0.0, falls) * exp(interval) - np.append(falls, 0.0)
+    masses /= expm1(interval)
+    masses[0] += 1.0 - deltas[0]
+    return DensePLDPmf(interval, int(grid[0]), np.maximum(masses, 0.0), float(deltas[-1]), True)
 
 
 def _removed(epsilon: Floats, s: float, q: float) -> Floats:

@@ -26,7 +26,7 @@ from dpsynth.privacy.events import (
 )
 from dpsynth.privacy.ledger import Ledger
 from dpsynth.privacy.pld import epsilon_of_distribution
-from dpsynth.privacy.sampled_gaussian import gaussian, sampled_gaussian
+from dpsynth.privacy.sampled_gaussian import _connect, gaussian, sampled_gaussian
 from dpsynth.privacy.tuning import StoppingLaw, tuning_epsilon
 
 ADD_REMOVE, REPLACE = Neighbouring.ADD_REMOVE, Neighbouring.REPLACE
@@ -76,6 +76,22 @@ def test_a_sampled_step_obeys_its_divergence_by_quadrature(relation: Neighbourin
         )
         delta = float(step.get_delta_for_epsilon(epsilon))
         assert truth * (1.0 - 1e-6) <= delta <= truth * 1.001 + 1e-9
+
+
+def test_dots_are_connected_as_by_the_library() -> None:
+    from dp_accounting.pld import pld_pmf
+
+    for size in (1, 2, 3, 2000):
+        grid = np.arange(size) - size // 3
+        deltas = np.sort(np.random.default_rng(size).random(size))[::-1]
+        ours = _connect(grid, deltas, 1e-3)
+        theirs = pld_pmf.create_pmf_pessimistic_connect_dots_fixed_gap(
+            1e-3, int(grid[0]), int(grid[-1]), deltas
+        )
+        points = np.linspace(grid[0] * 1e-3 - 0.01, grid[-1] * 1e-3 + 0.01, 101)
+        for epsilon in points:
+            expected = theirs.get_delta_for_epsilon(epsilon)
+            assert ours.get_delta_for_epsilon(epsilon) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("multiplier", [0.1, 1.0, 30.0])
