@@ -11,6 +11,7 @@ import msgspec
 from dpsynth.harness.cell import Cell
 from dpsynth.harness.record import Stored
 from dpsynth.harness.store import Store
+from dpsynth.harness.worker import PROCESSOR
 
 
 @final
@@ -22,7 +23,7 @@ class Estimate:
         alike: cells judged by finished ones of the same data set, generator and measurements.
         elsewhere: cells judged by finished ones of the same generator on anything else.
         unknown: cells of which no finished one tells anything.
-        seconds: of all but the unknown, one after the other.
+        seconds: of computing of all but the unknown, one after the other.
         wall_seconds: of these on so many processes at a time.
         peak_rss_mb: the most resident memory of one process, MiB; None when all are unknown.
     """
@@ -86,7 +87,7 @@ class _Known:
         self._costs.clear()
         for stored in finished:
             if stored.status == "done" and stored.seconds:
-                cost = sum(stored.seconds.values()), stored.peak_rss_mb or 0.0
+                cost = _seconds(stored), stored.peak_rss_mb or 0.0
                 for key, _ in _groups(stored.settings):
                     self._groups.setdefault(key, []).append(cost)
 
@@ -100,6 +101,18 @@ class _Known:
             if key in self._costs:
                 return self._costs[key]
         return None
+
+
+def _seconds(stored: Stored) -> float:
+    """Return the processor time of a cell, or the time that passed where the first is not known.
+
+    Other work on the machine lengthens the second alone. A third party's program is a process of
+    its own, perhaps on another machine; and cells of earlier versions did not keep the first.
+    """
+    kept = [row for row in stored.rows if row["metric"].startswith(PROCESSOR)]
+    if kept and stored.settings["kind"] != "third_party":
+        return sum(row["value"] for row in kept)
+    return sum(stored.seconds.values())
 
 
 def _groups(settings: Mapping[str, Any]) -> list[tuple[Hashable, bool]]:

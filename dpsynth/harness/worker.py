@@ -26,6 +26,7 @@ from dpsynth.harness.statement import stated
 
 Task: TypeAlias = Callable[[Cell, Stopwatch], CellResult]
 DUMP_SIGNAL = signal.SIGUSR1  # asks a cell that hangs for its stack
+PROCESSOR = "processor seconds"  # of a phase: how such measures begin
 
 
 @final
@@ -138,7 +139,7 @@ def _run_rows(
     processor: Mapping[str, float] = MappingProxyType({}),
     **how: Any,
 ) -> Iterator[Row]:
-    for words, times in (("seconds", seconds), ("processor seconds", processor)):
+    for words, times in (("seconds", seconds), (PROCESSOR, processor)):
         for phase, value in times.items():
             yield cell.row(
                 kind="run", metric=f"{words} {phase}", value=value, higher_is_better=False, **how

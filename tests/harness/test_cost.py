@@ -1,5 +1,6 @@
 """What is left costs what like cells have cost, and what nobody knows is said to be unknown."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,16 +12,27 @@ from dpsynth.harness.cost import estimate
 from dpsynth.harness.record import Record
 from dpsynth.harness.row import Status
 from dpsynth.harness.store import Store
+from dpsynth.harness.worker import PROCESSOR
 from tests.harness.cells import make_cell
 
 
-def keep(store: Store, cell: Cell, seconds: float, status: Status = "done") -> None:
+def keep(
+    store: Store,
+    cell: Cell,
+    seconds: float,
+    status: Status = "done",
+    *,
+    processor: Sequence[float] = (),
+) -> None:
     store.write(
         Record(
             cell=cell.id,
             settings=cell.to_plain(),
             status=status,
-            rows=(),
+            rows=tuple(
+                cell.row(kind="run", metric=f"{PROCESSOR} {phase}", value=value)
+                for phase, value in zip(("fit", "evaluate"), processor, strict=False)
+            ),
             seconds={"fit": seconds / 2, "evaluate": seconds / 2},
             peak_rss_mb=100 * seconds,
         )
@@ -48,6 +60,14 @@ def test_cells_are_held_against_the_narrowest_group(tmp_path: Path) -> None:
     assert whole.seconds == pytest.approx(12.5)
     assert whole.wall_seconds == 7.0  # 2 + 3.5 beside 3.5 + 3.5
     assert whole.peak_rss_mb == 900.0
+
+
+@pytest.mark.parametrize(("kind", "seconds"), [("release", 3.0), ("third_party", 90.0)])
+def test_a_busy_machine_does_not_count(tmp_path: Path, kind: str, seconds: float) -> None:
+    """But for programs of others, whose processor time nobody sees."""
+    store = Store(tmp_path / "out")
+    keep(store, make_cell(kind=kind), 90.0, processor=(1.0, 2.0))
+    assert estimate([make_cell(kind=kind, seed=1)], store, workers=1).seconds == seconds
 
 
 def test_stores_beside_it_tell_what_it_does_not_know(tmp_path: Path) -> None:
