@@ -160,13 +160,9 @@ class Experiment:
 
     def __post_init__(self) -> None:
         for name in ("datasets", "generators", "epsilons", "deltas", "seeds"):
-            values = getattr(self, name)
-            if not values and not (name == "datasets" and self.audit is not None):
+            if not getattr(self, name) and not (name == "datasets" and self.audit is not None):
                 raise InvalidValueError(name, [], "a list with at least one entry")
-            if len({_label(v) for v in values}) < len(values):
-                raise InvalidValueError(
-                    name, [_label(v) for v in values], "without repetition (use 'label')"
-                )
+        self._check_labels()
         for epsilon in self.epsilons:
             for delta in self.deltas:
                 Budget(epsilon=epsilon, delta=delta, relation=self.relation)
@@ -174,6 +170,15 @@ class Experiment:
             raise InvalidValueError("holdout", self.holdout, "above 0 and below 1")
         if min(self.seeds) < 0:
             raise InvalidValueError("seeds", min(self.seeds), "at least 0")
+
+    def _check_labels(self) -> None:
+        for name in ("datasets", "generators", "epsilons", "deltas", "seeds", "metrics", "attacks"):
+            labels = [_label(value) for value in getattr(self, name)]
+            if len(set(labels)) < len(labels):
+                raise InvalidValueError(name, labels, "without repetition (use 'label')")
+            if name in ("datasets", "metrics") and any("/" in label for label in labels):
+                rule = "without '/' in a label, as reports name files after them"
+                raise InvalidValueError(name, labels, rule)
 
     @classmethod
     def load(cls, path: str | Path, *, profile: str = AS_WRITTEN) -> "Experiment":
