@@ -111,6 +111,7 @@ def make_plan(experiment: Experiment) -> Plan:
     runnable, skipped = _runnable(own, experiment)
     for attack in experiment.attacks:
         construct(ATTACKS.get(attack.name), attack.parameters, owner=attack.label)
+    skipped += _aimless(experiment)
     programs, unmade = _programs(experiment)
     skipped += unmade
     chosen = _chosen(experiment, tuple(runnable))
@@ -151,6 +152,17 @@ def _runnable(own: list[Choice], experiment: Experiment) -> tuple[list[Choice], 
             _check_generator(choice, experiment)
             runnable.append(choice)
     return runnable, skipped
+
+
+def _aimless(experiment: Experiment) -> list[Skipped]:
+    """Return what attacks are to run on, and no generator is called."""
+    labels = {generator.label for generator in experiment.generators}
+    return [
+        Skipped(title=f"{attack.label} on {label}", reason="no generator has that label")
+        for attack in experiment.attacks
+        for label in attack.only or ()
+        if label not in labels
+    ]
 
 
 def _programs(experiment: Experiment) -> tuple[dict[str, Program], list[Skipped]]:

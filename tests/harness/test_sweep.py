@@ -100,6 +100,13 @@ def test_a_metric_without_its_target_is_left_out(folder: Path) -> None:
     assert [s.title for s in wanted.skipped] == ["tstr_auc on mine"]
 
 
+def test_an_attack_on_a_label_that_nobody_has_is_told(folder: Path) -> None:
+    attack = f'{{name = "linkability", only = ["{TOYS}:Toy", "Toy"]}}'
+    wanted = plan(folder, "epsilons = [1]", f"attacks = [{attack}]")
+    assert [a.name for a in wanted.cells[0].attacks] == ["linkability"]
+    assert [s.title for s in wanted.skipped] == ["linkability on Toy"]
+
+
 def test_the_same_cell_gives_the_same_rows(folder: Path) -> None:
     cell, other = plan(folder, "epsilons = [1]", 'metrics = ["tvd_2way"]', "seeds = 2").cells
     first, second = run_cell(cell), run_cell(cell)
