@@ -120,8 +120,6 @@ def naive_win(scores: dict) -> bool:
     return not np.quantile(means, 0.025) <= 0 <= np.quantile(means, 0.975)
 
 
-@pytest.mark.slow
-@pytest.mark.statistical
 def test_no_interval_of_a_score_passes_the_ends_of_its_metric() -> None:
     """Five seeds of an area near 1: the interval of their mean would pass it."""
     values = {("a", "g", 1.0, seed): v for seed, v in enumerate((0.9, 0.999, 0.93, 0.99, 0.95))}
@@ -137,6 +135,8 @@ def test_no_interval_of_a_score_passes_the_ends_of_its_metric() -> None:
     assert held.score.lower == free.score.lower
 
 
+@pytest.mark.slow
+@pytest.mark.statistical
 def test_two_runs_of_one_algorithm_rarely_differ() -> None:
     """120 A/A experiments at alpha .05, seed 7; a correct procedure fails once in a thousand.
 
