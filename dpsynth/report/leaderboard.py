@@ -71,8 +71,8 @@ def write_leaderboard(
 
     Args:
         store: the results store.
-        out: made if it is missing; leaderboard.html, leaderboard.md, a TeX table a metric and the
-            figures as PNG and PDF.
+        out: made if it is missing; leaderboard.html, leaderboard.md, two TeX tables a metric (the
+            ranking, and all pairs) and the figures as PNG and PDF.
         rows, found: as of `rankings`.
 
     Returns:
@@ -105,9 +105,10 @@ def write_leaderboard(
         unverified=sorted({s.generator for r in found for s in r.standings if not s.verified}),
         sources=sources.name,
     )
-    for name, grid in boards.items():
-        files[f"leaderboard-{name}.tex"] = grid.latex(f"tab:leaderboard-{name}").encode()
-    files["leaderboard.md"] = "\n".join(grid.markdown() for grid in boards.values()).encode()
+    grids = [(f"leaderboard-{metric}", grid) for metric, grid in boards.items()]
+    grids += [(f"pairs-{metric}", grid) for metric, grid in pairs.items()]
+    files |= {f"{name}.tex": grid.latex(f"tab:{name}").encode() for name, grid in grids}
+    files["leaderboard.md"] = "\n".join(grid.markdown() for _, grid in grids).encode()
     files[sources.name] = sources.page(kept.records()).encode()
     files["leaderboard.html"] = page.encode()  # the last: where it is, all it shows is
     return write_files(folder, files, what="the leaderboard")[-1]
