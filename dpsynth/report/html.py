@@ -10,7 +10,7 @@ from dpsynth.privacy.receipt import Receipt
 from dpsynth.report.figures import audit_figure, figure_files, utility_figure
 from dpsynth.report.files import write_files
 from dpsynth.report.pages import Sources, render, title
-from dpsynth.report.summary import Point, exposures, utility, verdicts
+from dpsynth.report.summary import Point, deltas_apart, exposures, utility, verdicts
 from dpsynth.report.tables import attack_grid, audit_grid, utility_grid
 
 
@@ -27,7 +27,7 @@ def write_report(store: str | Path, out: str | Path) -> Path:
     Raises:
         FileError: no store there, or the folder is not writable.
     """
-    rows, kept, folder = read(store), Store(store), Path(out)
+    rows, kept, folder = deltas_apart(read(store)), Store(store), Path(out)
     records = kept.records()
     points, audits, attacks = utility(rows), verdicts(rows), exposures(rows)
     datasets = list(dict.fromkeys(p.dataset for p in points))
@@ -39,10 +39,10 @@ def write_report(store: str | Path, out: str | Path) -> Path:
     }
     figures = {f"utility-{d}": utility_figure(points, d) for d in datasets}
     if audits:
-        grids["audit"] = audit_grid(audits)
+        grids["audit"] = audit_grid(audits, link=sources.link)
         figures["audit"] = audit_figure(audits)
     if attacks:
-        grids["attacks"] = attack_grid(attacks)
+        grids["attacks"] = attack_grid(attacks, link=sources.link)
     files = figure_files(figures)
     page = _page(
         experiment=kept.experiment(),

@@ -14,7 +14,7 @@ from dpsynth.report.files import write_files
 from dpsynth.report.pages import Sources, render
 from dpsynth.report.pareto import Offer, offers, pareto_figure
 from dpsynth.report.ranking import Pair, Ranking, Standing, metrics_of, rank
-from dpsynth.report.summary import Interval, shown_name
+from dpsynth.report.summary import Interval, deltas_apart, shown_name
 from dpsynth.report.tables import Grid
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def write_leaderboard(
     figures: dict[str, Figure] = {
         f"ranks-{r.metric}": critical_difference_figure(r) for r in found if len(r.ranked) > 1
     }
-    trade = offers(rows, found[0].metric)
+    trade = offers(deltas_apart(rows), found[0].metric)
     datasets = list(dict.fromkeys(o.dataset for o in trade if not isnan(o.seconds + o.utility)))
     figures |= {f"pareto-{d}": pareto_figure(trade, d, found[0].metric) for d in datasets}
     files = figure_files(figures)

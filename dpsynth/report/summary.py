@@ -88,6 +88,16 @@ class Point:
         return gap > 0 if self.higher_is_better else gap < 0
 
 
+def deltas_apart(rows: "DataFrame") -> "DataFrame":
+    """Return `rows` with the delta in each generator's label where there are several.
+
+    Figures and tables have a place for epsilon alone, and no mean may be over two guarantees.
+    """
+    if rows["delta"].nunique() < 2:
+        return rows
+    return rows.assign(generator=rows["generator"] + rows["delta"].map(", delta {:g}".format))
+
+
 def utility(rows: "DataFrame") -> list[Point]:
     """Return one point for each data set, metric, generator and epsilon, in the order of rows."""
     chosen = rows[(rows["kind"] == "utility") & rows["value"].notna()]
@@ -131,7 +141,11 @@ def shown_name(generator: str, unverified: set[str]) -> str:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The audit of one claim: what is promised, shown, and could have been shown at most."""
+    """The audit of one claim: what is promised, shown, and could have been shown at most.
+
+    Args:
+        cells: identity of the cell that audited it.
+    """
 
     generator: str
     epsilon: float
@@ -143,6 +157,7 @@ class Verdict:
     smallest_detectable_inflation: float
     runs: int
     violated: bool
+    cells: tuple[str, ...]
 
 
 def verdicts(rows: "DataFrame") -> list[Verdict]:
@@ -160,6 +175,7 @@ def verdicts(rows: "DataFrame") -> list[Verdict]:
             smallest_detectable_inflation=float(row["smallest_detectable_inflation"]),
             runs=int(row["runs"]),
             violated=bool(row["violated"]),
+            cells=(str(row["cell"]),),
         )
         for _, row in audits.iterrows()
     ]
@@ -171,13 +187,15 @@ class Exposure:
     """An attack on one generator at one budget, over seeds.
 
     Args:
-        attack, generator, epsilon: what was attacked, how.
+        dataset, attack, generator, epsilon: what was attacked, how.
         rate, baseline, control: success on used records, of guessing, and on unused records.
         risk: (rate - control) / (1 - control).
         p_value: the smallest over seeds, times the number of seeds (Bonferroni).
         alarm: whether it stays significant among all attacks of the report (Holm).
+        cells: identities of the cells behind it.
     """
 
+    dataset: str
     attack: str
     generator: str
     epsilon: float
@@ -187,6 +205,7 @@ class Exposure:
     risk: Interval
     p_value: float
     alarm: bool
+    cells: tuple[str, ...]
 
 
 def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
@@ -195,19 +214,21 @@ def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
     Reference: Holm 1979 (step-down rejection).
     """
     chosen = rows[(rows["kind"] == "attack") & rows["attack_rate"].notna()]
-    groups = list(chosen.groupby(["metric", "generator", "epsilon"], sort=False))
+    keys = ["dataset", "metric", "generator", "epsilon"]
+    groups = list(chosen.groupby(keys, sort=False))
     smallest = [min(1.0, float(g["p_value"].min()) * len(g)) for _, g in groups]
     alarmed = [p <= alpha for p in holm(smallest)]
     unverified = unverified_in(rows)
     found: list[Exposure] = []
     for (key, group), p_value, alarm in zip(groups, smallest, alarmed, strict=True):
-        attack, generator, epsilon = cast("tuple[str, str, float]", key)
+        dataset, attack, generator, epsilon = cast("tuple[str, str, str, float]", key)
         column = {
             name: over_seeds(group[name].to_numpy(dtype=np.float64)).within(least, 1.0)
             for name, least in _RATES.items()
         }
         found.append(
             Exposure(
+                dataset=str(dataset),
                 attack=str(attack),
                 generator=shown_name(str(generator), unverified),
                 epsilon=float(epsilon),
@@ -217,6 +238,7 @@ def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
                 risk=column["value"],
                 p_value=p_value,
                 alarm=alarm,
+                cells=tuple(str(cell) for cell in group["cell"]),
             )
         )
     return found

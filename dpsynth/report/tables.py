@@ -134,8 +134,15 @@ def utility_grid(
     )
 
 
-def audit_grid(verdicts: Sequence[Verdict]) -> Grid:
-    """Return the audits: claimed epsilon, empirical lower bound, largest measurable, and mu."""
+def audit_grid(
+    verdicts: Sequence[Verdict], *, link: Callable[[Sequence[str]], str] | None = None
+) -> Grid:
+    """Return the audits: claimed epsilon, empirical lower bound, largest measurable, and mu.
+
+    Args:
+        verdicts: one a row.
+        link: cells -> address of what stands behind a bound.
+    """
     runs = max((v.runs for v in verdicts), default=0)
     return Grid(
         caption=f"Audits of the claim on worst-case neighbours, at most {runs} runs a world.",
@@ -164,16 +171,26 @@ def audit_grid(verdicts: Sequence[Verdict]) -> Grid:
             )
             for v in verdicts
         ),
+        links={(i, 2): link(v.cells) for i, v in enumerate(verdicts)} if link else {},
     )
 
 
-def attack_grid(exposures: Sequence[Exposure]) -> Grid:
-    """Return the attacks: success on used records, of guessing, on unused records; the risk."""
+def attack_grid(
+    exposures: Sequence[Exposure], *, link: Callable[[Sequence[str]], str] | None = None
+) -> Grid:
+    """Return the attacks: success on used records, of guessing, on unused records; the risk.
+
+    Args:
+        exposures: one a row.
+        link: cells -> address of what stands behind a risk.
+    """
+    rates = ("attack", "baseline", "control", "risk", "alarm")
     return Grid(
         caption="Attacks on the releases: success rates, means over seeds.",
-        header=("attack", "generator", "epsilon", "attack", "baseline", "control", "risk", "alarm"),
+        header=("data set", "attack", "generator", "epsilon", *rates),
         rows=tuple(
             (
+                e.dataset,
                 e.attack,
                 e.generator,
                 f"{e.epsilon:g}",
@@ -185,6 +202,7 @@ def attack_grid(exposures: Sequence[Exposure]) -> Grid:
             )
             for e in exposures
         ),
+        links={(i, 7): link(e.cells) for i, e in enumerate(exposures)} if link else {},
     )
 
 

@@ -2,6 +2,7 @@
 """The report: means and intervals by hand, corrected alarms, one page from a store."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,8 @@ from jinja2 import Environment, PackageLoader
 from dpsynth.harness.row import Row
 from dpsynth.harness.store import Record, Store, to_frame
 from dpsynth.report.html import write_report
-from dpsynth.report.summary import exposures, over_seeds, utility, verdicts
-from dpsynth.report.tables import Grid, utility_grid
+from dpsynth.report.summary import deltas_apart, exposures, over_seeds, utility, verdicts
+from dpsynth.report.tables import Grid, attack_grid, utility_grid
 
 BASE = {
     "cell": "c",
@@ -113,6 +114,26 @@ def test_alarms_are_corrected_for_seeds_and_for_their_number() -> None:
     assert not found["c"].alarm
 
 
+def test_no_mean_is_over_two_data_sets() -> None:
+    rows = [replace(attack("a", 0, p), dataset=d, value=p) for d, p in (("d", 0.1), ("e", 0.5))]
+    found = exposures(to_frame(rows))
+    assert [(e.dataset, e.risk.value, e.risk.seeds) for e in found] == [
+        ("d", 0.1, 1),
+        ("e", 0.5, 1),
+    ]
+    assert [row[0] for row in attack_grid(found).rows] == ["d", "e"]
+
+
+def test_no_mean_is_over_two_guarantees() -> None:
+    rows = [replace(score("a", 1, 0, v), delta=d) for d, v in ((1e-9, 0.4), (1e-6, 0.2))]
+    assert deltas_apart(to_frame(rows[:1]))["generator"].tolist() == ["a"]
+    points = utility(deltas_apart(to_frame(rows)))
+    assert {p.generator: p.score.value for p in points} == {
+        "a, delta 1e-09": 0.4,
+        "a, delta 1e-06": 0.2,
+    }
+
+
 def test_intervals_of_rates_and_risks_end_where_these_do() -> None:
     rows = [replace(attack("a", s, 1.0), attack_rate=v, value=v) for s, v in enumerate((0.0, 0.9))]
     found = exposures(to_frame(rows))[0]
@@ -154,5 +175,14 @@ def test_the_page_says_what_the_store_holds(tmp_path, violated: bool) -> None:
     assert "it &lt;broke&gt;" in page
     assert "a&lt;b on tvd_1way (epsilon 1, 2)" in page
     assert "not covered by the privacy guarantee" in page
+    links = set(re.findall(r'href="cells.html#(\w+)"', page))
+    listed = (tmp_path / "out" / "cells.html").read_text()
+    assert links == set(re.findall(r'section id="(\w+)"', listed))
+    for table in ("utility-toy-tvd_1way", "attacks", "audit"):
+        linked = re.findall(
+            r"\\href\{cells.html\\#(\w+)\}\{\d", (tmp_path / "out" / f"{table}.tex").read_text()
+        )
+        assert linked, table
+        assert set(linked) <= links
     names = {p.name for p in (tmp_path / "out").iterdir()}
     assert {"utility-toy.png", "utility-toy.pdf", "audit.png", "audit.tex"} <= names
