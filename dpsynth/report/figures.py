@@ -23,6 +23,12 @@ TITLES = {
 }
 
 
+def look_of(k: int) -> dict[str, Any]:
+    """Return the colour and marker of the k-th generator; 64 can be told apart."""
+    # A ninth shares a colour with the first, and no marker.
+    return {"color": COLOURS[k % 8], "marker": MARKERS[(k + k // 8) % 8]}
+
+
 def utility_figure(
     points: Sequence[Point], dataset: str, *, panel: tuple[float, float] = (4.4, 3.4)
 ) -> "Figure":
@@ -58,11 +64,10 @@ def _panel(axis: "Axes", points: Sequence[Point], generators: Sequence[str]) -> 
         line = sorted((p for p in points if p.generator == name), key=lambda p: p.epsilon)
         if not line:
             continue
-        style: dict[str, Any] = {"color": COLOURS[i % 8], "label": name}
-        x = [p.epsilon for p in line]
-        axis.plot(x, [p.score.value for p in line], marker=MARKERS[i % 8], ms=4, lw=1.5, **style)
+        look, x = look_of(i), [p.epsilon for p in line]
+        axis.plot(x, [p.score.value for p in line], ms=4, lw=1.5, label=name, **look)
         lower, upper = [p.score.lower for p in line], [p.score.upper for p in line]
-        axis.fill_between(x, lower, upper, color=style["color"], alpha=0.18, lw=0)
+        axis.fill_between(x, lower, upper, color=look["color"], alpha=0.18, lw=0)
     axis.axhline(first.holdout, color="#444444", ls="--", lw=1, label="real hold-out, same size")
     axis.axhline(first.independent, color="#444444", ls=":", lw=1.3, label="independent, no noise")
     arrow = "higher is better" if first.higher_is_better else "lower is better"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
-from dpsynth.report.figures import COLOURS, MARKERS, TITLES
+from dpsynth.report.figures import TITLES, look_of
 from dpsynth.report.summary import shown_name, unverified_in
 
 if TYPE_CHECKING:
@@ -140,10 +140,9 @@ def _plain_decades(axis: "Axis") -> None:
 
 
 def _style(k: int, *, filled: bool) -> dict[str, Any]:
-    colour = COLOURS[k % 8]
-    marker = MARKERS[(k + k // 8) % 8]  # a ninth generator shares a colour, and no marker with it
-    face = colour if filled else "none"
-    return {"color": colour, "marker": marker, "mfc": face, "ls": "none", "ms": 7, "mew": 1.3}
+    look = look_of(k)
+    face = look["color"] if filled else "none"
+    return {**look, "mfc": face, "ls": "none", "ms": 7, "mew": 1.3}
 
 
 def _mark(axis: "Axes", name: str, k: int) -> "Line2D":

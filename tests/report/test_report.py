@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader
 
 from dpsynth.harness.row import Row
 from dpsynth.harness.store import Record, Store, to_frame
+from dpsynth.report.figures import utility_figure
 from dpsynth.report.html import write_report
 from dpsynth.report.summary import deltas_apart, exposures, over_seeds, utility, verdicts
 from dpsynth.report.tables import Grid, attack_grid, utility_grid
@@ -132,6 +133,15 @@ def test_no_mean_is_over_two_guarantees() -> None:
         "a, delta 1e-09": 0.4,
         "a, delta 1e-06": 0.2,
     }
+
+
+def test_every_generator_has_a_look_of_its_own() -> None:
+    points = [p for i in range(20) for p in utility(to_frame([score(f"g{i:02}", 1, 0, 0.1 + i)]))]
+    lines = [
+        line for line in utility_figure(points, "toy").axes[0].lines if line.get_marker() != "None"
+    ]
+    assert len(lines) == 20
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 20
 
 
 def test_intervals_of_rates_and_risks_end_where_these_do() -> None:
