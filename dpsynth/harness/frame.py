@@ -12,6 +12,7 @@ from dpsynth.harness.row import CLAIM, COLUMNS, Row
 if TYPE_CHECKING:
     import pyarrow as pa
     from pandas import DataFrame
+    from pyarrow.dataset import Dataset
 
 _DTYPES: dict[Any, str] = {
     float: "float64",
@@ -59,6 +60,17 @@ def write_parquet(rows: Iterable[Row], path: Path) -> None:
     with opened_atomically(path) as handle, pq.ParquetWriter(handle, _schema()) as writer:
         while part := list(islice(left, _AT_A_TIME)):
             writer.write_table(to_arrow(part))
+
+
+def parquet_dataset(path: Path) -> "Dataset":
+    """Return the rows that `write_parquet` wrote, not read yet; what an older file lacks is empty.
+
+    Args:
+        path: the file.
+    """
+    from pyarrow.dataset import dataset
+
+    return dataset(path, format="parquet", schema=_schema())
 
 
 def to_arrow(rows: Iterable[Row]) -> "pa.Table":

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any, final
 
 from dpsynth.atomic import write_atomically
 from dpsynth.errors import FileError
-from dpsynth.harness.frame import read_parquet, to_arrow, to_frame, write_parquet
+from dpsynth.harness.frame import (
+    parquet_dataset,
+    read_parquet,
+    to_arrow,
+    to_frame,
+    write_parquet,
+)
 from dpsynth.harness.lock import locked
 from dpsynth.harness.record import Record, Stored, decode, encode
 from dpsynth.harness.row import Row
@@ -178,11 +184,7 @@ class Store:
 
     def arrow(self) -> "Dataset | Table":
         """Return the rows of `frame` for Arrow's readers: those of the file are not read yet."""
-        if not self.compacted:
-            return to_arrow(self._rows())
-        from pyarrow.dataset import dataset
-
-        return dataset(self._parquet, format="parquet")
+        return parquet_dataset(self._parquet) if self.compacted else to_arrow(self._rows())
 
     def _json(self, name: str) -> dict[str, Any]:
         try:

@@ -14,6 +14,7 @@ import pytest
 
 from dpsynth.errors import FileError
 from dpsynth.harness.progress import Progress
+from dpsynth.harness.query import query
 from dpsynth.harness.store import Record, Store, read
 from dpsynth.harness.sweep import run_sweep
 from tests.harness.cells import make_cell, make_plan_of
@@ -133,6 +134,8 @@ def test_parquet_of_an_older_version_has_its_missing_columns_empty(store: Store)
     assert found[young].isna().all(axis=None)
     pd.testing.assert_frame_equal(found.drop(columns=young), expected.drop(columns=young))
     assert list(found.dtypes) == list(expected.dtypes)
+    asked = query(store, "SELECT count(*) AS n, count(violated) AS v FROM results")
+    assert asked.iloc[0].tolist() == [2, 0]
 
 
 def test_a_new_plan_hides_rows_of_other_cells(store: Store) -> None:
