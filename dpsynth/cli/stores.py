@@ -37,6 +37,7 @@ def status(store: str) -> None:
     click.echo(f"{name}: {counts['done']} of {len(cells)} cells are finished")
     rows = [["finished", counts["done"]], ["failed", len(failed)], ["damaged", damaged]]
     rows += [["not run yet", counts["-"] - damaged], ["imported", len(kept.imported())]]
+    rows += [["of other plans or versions, not in reports", kept.others()]]
     print_table(["cells", "count"], rows)
     for stored in failed:
         _show_failure(stored)

@@ -120,6 +120,11 @@ class Store:
                 if stored is not None:
                     yield stored
 
+    def others(self) -> int:
+        """Return how many cells here are neither of the plan nor imported."""
+        known = {*self.plan()["cells"], *self.imported()}
+        return len({file.stem for file in (self.path / "cells").glob("*.json")} - known)
+
     def locked(self) -> AbstractContextManager[None]:
         """Keep other writers out of this store.
 

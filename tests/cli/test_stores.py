@@ -22,7 +22,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """A store with a finished, a failed, a damaged and a missing cell."""
+    """A store with a finished, a failed, a damaged and a missing cell, and one of another plan."""
     store, cells = Store(tmp_path / "out"), [make_cell(seed=i) for i in range(4)]
     store.write_plan({"name": "half"}, [cell.id for cell in cells], [])
     row = cells[0].row(kind="utility", metric="m", value=0.25)
@@ -31,6 +31,7 @@ def store(tmp_path: Path) -> Store:
         failure(cells[1], "timeout", "fit", "too slow", seconds={"fit": 90.0}, peak_rss_mb=1.0)
     )
     (store.path / "cells" / f"{cells[2].id}.json").write_text("{")
+    store.write(failure(make_cell("old"), "crash", "fit", "", seconds={}, peak_rss_mb=None))
     return store
 
 
@@ -39,7 +40,8 @@ def test_status_counts_and_names_what_failed(say, store: Store) -> None:
     assert code == 0
     assert "half: 1 of 4 cells are finished" in said
     numbers = {line.rsplit(maxsplit=1)[0].strip(): line.split()[-1] for line in said.splitlines()}
-    for name in ("finished", "failed", "damaged", "not run yet"):
+    others = "of other plans or versions, not in reports"
+    for name in ("finished", "failed", "damaged", "not run yet", others):
         assert numbers[name] == "1"
     assert "timeout in fit after 90 s: toy, ok, epsilon 1: too slow" in said
     assert "No sweep runs." in said
