@@ -132,11 +132,13 @@ def _panel(axis: "Axes", offers: Sequence[Offer], generators: Sequence[str], cos
 
 
 def _plain_decades(axis: "Axis") -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+    low, high = axis.get_view_interval()
+    decades = LogLocator(subs=(1.0, 2.0, 5.0), numticks=6)
+    axis.set_major_locator(decades if high > 8 * low else MaxNLocator(5))
+    axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _style(k: int, *, filled: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dpsynth.harness.row import Row
 from dpsynth.harness.store import UNVERIFIED, Record, Store, to_frame
 from dpsynth.report.critical_difference import cliques
 from dpsynth.report.leaderboard import rankings, write_leaderboard
-from dpsynth.report.pareto import offers
+from dpsynth.report.pareto import offers, pareto_figure
 from dpsynth.report.ranking import rank
 from dpsynth.report.tables import Grid
 from tests.report.scores import rows_of
@@ -118,6 +118,17 @@ def test_the_front_is_what_no_other_beats() -> None:
     assert "bad" not in {o.generator for o in found if o.on_front}  # "also good" has less risk
     assert {o.risk for o in found if o.generator == "bad"} == {0.2}
     assert all(np.isnan(o.seconds) for o in found)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_seconds_and_utility_can_be_read_off(scale: float) -> None:
+    rows = to_frame(rows_of(scores(seeds=1)))
+    rows.loc[rows["metric"] == "seconds fit", "value"] = [0.6, 0.7, 1.4 * scale] * 2
+    figure = pareto_figure(offers(rows, "tvd_2way"), "toy", "tvd_2way")
+    figure.draw_without_rendering()
+    for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
+        low, high = axis.get_view_interval()
+        assert sum(low <= tick <= high for tick in axis.get_majorticklocs()) >= 3
 
 
 @pytest.mark.parametrize(
