@@ -65,8 +65,12 @@ def _panel(axis: "Axes", points: Sequence[Point], generators: Sequence[str]) -> 
         if not line:
             continue
         look, x = look_of(i), [p.epsilon for p in line]
+        if len({p.epsilon for p in points}) == 1:  # a band has no width there: beside one another
+            x = [x[0] * 2 ** (0.05 * (i - (len(generators) - 1) / 2))]
         axis.plot(x, [p.score.value for p in line], ms=4, lw=1.5, label=name, **look)
         lower, upper = [p.score.lower for p in line], [p.score.upper for p in line]
+        if len(line) == 1:
+            axis.vlines(x, lower, upper, color=look["color"], alpha=0.5, lw=1.2)
         axis.fill_between(x, lower, upper, color=look["color"], alpha=0.18, lw=0)
     axis.axhline(first.holdout, color="#444444", ls="--", lw=1, label="real hold-out, same size")
     axis.axhline(first.independent, color="#444444", ls=":", lw=1.3, label="independent, no noise")

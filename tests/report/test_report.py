@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from jinja2 import Environment, PackageLoader
+from matplotlib.collections import LineCollection
 
 from dpsynth.harness.row import Row
 from dpsynth.harness.store import Record, Store, to_frame
@@ -142,6 +143,14 @@ def test_every_generator_has_a_look_of_its_own() -> None:
     ]
     assert len(lines) == 20
     assert len({(line.get_color(), line.get_marker()) for line in lines}) == 20
+
+
+def test_a_figure_of_one_budget_shows_intervals_beside_one_another() -> None:
+    points = [p for g in "ab" for p in utility(to_frame([score(g, 2, 0, 0.2)]))]
+    axis = utility_figure(points, "toy").axes[0]
+    ends = [c.get_segments()[0] for c in axis.collections if isinstance(c, LineCollection)]
+    assert [(end[0][1], end[1][1]) for end in ends] == [(0.0, 1.0)] * 2
+    assert ends[0][0][0] < 2 < ends[1][0][0]
 
 
 def test_intervals_of_rates_and_risks_end_where_these_do() -> None:
