@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dpsynth.report.summary import Point, Verdict
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -46,16 +49,38 @@ def utility_figure(
     generators = list(dict.fromkeys(p.generator for p in chosen))
     columns = min(3, max(1, len(metrics)))
     rows = -(-max(1, len(metrics)) // columns)
-    figure = Figure(figsize=(panel[0] * columns, panel[1] * rows + 0.7), layout="constrained")
+    figure = Figure(figsize=(panel[0] * columns, panel[1] * rows + 0.2), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis, metric in zip(axes, metrics, strict=False):
         _panel(axis, [p for p in chosen if p.metric == metric], generators)
     for axis in axes[len(metrics) :]:
         axis.set_visible(False)
     if metrics:
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+        legend_below(figure, axes[0].get_legend_handles_labels()[0])
     return figure
+
+
+def legend_below(figure: "Figure", handles: "Sequence[Artist]", *, size: float = 10) -> None:
+    """Put a legend below the panels, as wide as they are, and make the figure that much higher.
+
+    Args:
+        figure: what has the panels.
+        handles: what the legend explains, with their labels.
+        size: of its letters, in points.
+    """
+    lengths = [len(str(handle.get_label())) for handle in handles]
+    fitting = [c for c in range(1, 7) if _width(lengths, c, size) <= figure.get_figwidth()]
+    columns = max(fitting, default=1)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=size
+    )
+    figure.set_figheight(figure.get_figheight() + 0.02 * size * -(-len(handles) // columns))
+
+
+def _width(lengths: Sequence[int], columns: int, size: float) -> float:
+    """Return the inches that a legend takes, which fills column after column: key, gap and text."""
+    filled = np.array_split(lengths, min(columns, len(lengths)))
+    return size * sum(0.07 + 0.0075 * int(column.max()) for column in filled)
 
 
 def _panel(axis: "Axes", points: Sequence[Point], generators: Sequence[str]) -> None:
@@ -107,7 +132,7 @@ def audit_figure(verdicts: Sequence[Verdict]) -> "Figure":
     generators = list(dict.fromkeys(v.generator for v in verdicts))
     columns = min(3, max(1, len(generators)))
     rows = -(-max(1, len(generators)) // columns)
-    figure = Figure(figsize=(4.0 * columns, 2.9 * rows + 0.6), layout="constrained")
+    figure = Figure(figsize=(4.0 * columns, 2.9 * rows + 0.2), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     claims = sorted({v.epsilon for v in verdicts})
     for axis, name in zip(axes, generators, strict=False):
@@ -116,8 +141,7 @@ def audit_figure(verdicts: Sequence[Verdict]) -> "Figure":
     for axis in axes[len(generators) :]:
         axis.set_visible(False)
     if generators:
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+        legend_below(figure, axes[0].get_legend_handles_labels()[0])
     return figure
 
 

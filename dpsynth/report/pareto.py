@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
-from dpsynth.report.figures import TITLES, look_of
+from dpsynth.report.figures import TITLES, legend_below, look_of
 from dpsynth.report.summary import shown_name, unverified_in
 
 if TYPE_CHECKING:
@@ -95,10 +95,8 @@ def pareto_figure(offers: Sequence[Offer], dataset: str, metric: str) -> "Figure
     epsilons = sorted({o.epsilon for o in chosen})
     costs = [c for c in ("seconds", "risk") if not all(np.isnan(getattr(o, c)) for o in chosen)]
     shape = (max(1, len(costs)), len(epsilons))
-    lines = -(-len(generators) // 6)
-    figure = Figure(
-        figsize=(max(6.5, 3.1 * shape[1]), 2.9 * shape[0] + 0.3 * lines + 0.3), layout="constrained"
-    )
+    size = (max(6.5, 3.1 * shape[1]), 2.9 * shape[0] + 0.3)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(*shape, squeeze=False, sharey=True)
     for i, cost in enumerate(costs):
         for j, epsilon in enumerate(epsilons):
@@ -111,7 +109,7 @@ def pareto_figure(offers: Sequence[Offer], dataset: str, metric: str) -> "Figure
         _plain_decades(axes[0, 0].yaxis)
     if generators and costs:
         marks = [_mark(axes[0, 0], n, k) for k, n in enumerate(generators)]
-        figure.legend(handles=marks, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
+        legend_below(figure, marks, size=8)
     return figure
 
 

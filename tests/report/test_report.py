@@ -153,6 +153,28 @@ def test_a_figure_of_one_budget_shows_intervals_beside_one_another() -> None:
     assert ends[0][0][0] < 2 < ends[1][0][0]
 
 
+@pytest.mark.parametrize("metrics", [1, 3])
+@pytest.mark.parametrize(
+    "generators",
+    [["a"], ["independent", "mst"], ["a", "env:smartnoise/patectgan (not verified)"] * 4],
+)
+def test_a_legend_stays_on_its_figure(metrics: int, generators: list[str]) -> None:
+    rows = [
+        replace(score(f"{name}{i}", e, 0, 0.1 + i), metric=f"m{m}")
+        for i, name in enumerate(generators)
+        for m in range(metrics)
+        for e in (1, 2)
+    ]
+    figure = utility_figure(utility(to_frame(rows)), "toy")
+    figure.draw_without_rendering()
+    legend, whole = figure.legends[0].get_window_extent(), figure.bbox
+    assert whole.x0 <= legend.x0 <= legend.x1 <= whole.x1
+    assert whole.y0 <= legend.y0 <= legend.y1 <= whole.y1
+    panel = figure.axes[0].get_window_extent()
+    assert panel.height > 0.6 * 3.4 * figure.dpi
+    assert panel.y0 > legend.y1
+
+
 def test_intervals_of_rates_and_risks_end_where_these_do() -> None:
     rows = [replace(attack("a", s, 1.0), attack_rate=v, value=v) for s, v in enumerate((0.0, 0.9))]
     found = exposures(to_frame(rows))[0]
