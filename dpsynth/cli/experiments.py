@@ -1,6 +1,5 @@
 """The researcher's verbs: sweep, report."""
 
-import os
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -71,6 +70,7 @@ def run_experiment(
     if workers is not None and cluster is not None and not dry_run:
         rule = "left out with --cluster: the cluster says how many run at a time"
         raise InvalidValueError("--workers", workers, rule)
+    from dpsynth.harness.engine import cores
     from dpsynth.harness.progress import Progress
     from dpsynth.harness.store import Store
     from dpsynth.harness.sweep import look_at, make_plan, run_sweep
@@ -80,7 +80,7 @@ def run_experiment(
     outlook = look_at(plan, store)
     _announce(plan, outlook)
     if dry_run:
-        _foretell(outlook, store, workers or os.cpu_count() or 1, experiment.limits)
+        _foretell(outlook, store, workers or cores(), experiment.limits)
         return 0
     progress = Progress(sys.stderr)
     records: list[Record] = []

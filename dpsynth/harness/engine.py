@@ -32,6 +32,13 @@ def run_in_process(cell: Cell, watch: Stopwatch) -> CellResult:
     return run_cell(cell, stopwatch=watch)
 
 
+def cores() -> int:
+    """Return how many cores this process may use; a batch system may give it a few of many."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Engine(Protocol):
     """Runs cells somewhere, each in a process of its own."""
 

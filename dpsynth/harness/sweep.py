@@ -1,6 +1,5 @@
 """A sweep: plan the cells, leave out what is done, run the rest, keep every result at once."""
 
-import os
 from collections.abc import Generator as Stream
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 from dpsynth.errors import DpsynthError, InvalidValueError, ThirdPartyError
 from dpsynth.harness.cell import Cell, Fingerprint
 from dpsynth.harness.config import Choice, DatasetChoice, Experiment
-from dpsynth.harness.engine import Engine, LocalEngine, run_in_process
+from dpsynth.harness.engine import Engine, LocalEngine, cores, run_in_process
 from dpsynth.harness.fingerprint import code_hash, has_module, library_versions, load_dataset
 from dpsynth.harness.programs import Program, find_program, is_program
 from dpsynth.harness.record import Record
@@ -289,7 +288,7 @@ def _engine(
             owner=owner,
         )
     return LocalEngine(
-        workers=workers or os.cpu_count() or 1,
+        workers=workers or cores(),
         limits=limits,
         preload=preload,
         entered=progress.entered,

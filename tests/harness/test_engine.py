@@ -4,6 +4,8 @@ import errno
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from typing import Any
@@ -90,6 +92,16 @@ def test_leaving_early_ends_the_cells_that_run() -> None:
     assert next(running).status == "done"
     running.close()
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a process cannot be bound")
+def test_a_process_that_is_bound_to_one_core_has_one() -> None:
+    code = (
+        "import os; from dpsynth.harness.engine import cores;"
+        "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); print(cores())"
+    )
+    told = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
+    assert told.stdout == b"1\n"
 
 
 def test_a_process_that_cannot_be_started_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
