@@ -57,6 +57,25 @@ def over_seeds(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Interv
     return Interval(value=mean, lower=mean - half, upper=mean + half, seeds=n)
 
 
+def over_runs(group: "DataFrame", column: str, ends: tuple[str, str]) -> Interval:
+    """Return the mean over seeds of a number that has an interval of its own in each run.
+
+    Student's interval of runs that agree has no width, as of attacks that never succeed, and of one
+    run there is none: then it is the mean interval of the runs, which says too little rather
+    than too much.
+
+    Args:
+        group: rows of one generator at one budget, one a seed.
+        column: the number.
+        ends: columns of the ends of each run's interval.
+    """
+    found = over_seeds(group[column].to_numpy(dtype=np.float64))
+    if found.lower < found.upper:
+        return found
+    lower, upper = (float(group[end].mean()) for end in ends)
+    return replace(found, lower=lower, upper=upper)
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Point:
@@ -64,7 +83,7 @@ class Point:
 
     Args:
         dataset, metric, generator, epsilon: what was measured.
-        score: over seeds; with one seed, the interval is that of the single run.
+        score: over seeds, as of `over_runs`.
         holdout: what a same-size real hold-out scores.
         independent: what columns without dependence score.
         higher_is_better: the metric's direction.
@@ -106,12 +125,7 @@ def utility(rows: "DataFrame") -> list[Point]:
     points: list[Point] = []
     for key, group in chosen.groupby(keys, sort=False):
         dataset, metric, generator, epsilon = cast("tuple[str, str, str, float]", key)
-        score = over_seeds(group["value"].to_numpy(dtype=np.float64))
-        if score.seeds == 1:
-            only = group.iloc[0]
-            score = Interval(
-                value=score.value, lower=float(only["lower"]), upper=float(only["upper"]), seeds=1
-            )
+        score = over_runs(group, "value", ("lower", "upper"))
         points.append(
             Point(
                 dataset=str(dataset),
@@ -223,8 +237,8 @@ def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
     for (key, group), p_value, alarm in zip(groups, smallest, alarmed, strict=True):
         dataset, attack, generator, epsilon = cast("tuple[str, str, str, float]", key)
         column = {
-            name: over_seeds(group[name].to_numpy(dtype=np.float64)).within(least, 1.0)
-            for name, least in _RATES.items()
+            name: over_runs(group, name, ends).within(least, 1.0)
+            for name, (ends, least) in _RATES.items()
         }
         found.append(
             Exposure(
@@ -244,5 +258,11 @@ def exposures(rows: "DataFrame", *, alpha: float = ALPHA) -> list[Exposure]:
     return found
 
 
-# Each with its least; the most is 1. A risk is below 0 where unused records fare worse.
-_RATES = {"attack_rate": 0.0, "baseline_rate": 0.0, "control_rate": 0.0, "value": float("-inf")}
+# Each with the ends of its interval and its least; the most is 1. A risk is below 0 where unused
+# records fare worse.
+_RATES = {
+    "attack_rate": (("attack_lower", "attack_upper"), 0.0),
+    "baseline_rate": (("baseline_lower", "baseline_upper"), 0.0),
+    "control_rate": (("control_lower", "control_upper"), 0.0),
+    "value": (("lower", "upper"), float("-inf")),
+}

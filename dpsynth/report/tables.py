@@ -186,7 +186,7 @@ def attack_grid(
     """
     rates = ("attack", "baseline", "control", "risk", "alarm")
     return Grid(
-        caption="Attacks on the releases: success rates, means over seeds.",
+        caption="Attacks on the releases: success rates, means over seeds; 95% intervals of risks.",
         header=("data set", "attack", "generator", "epsilon", *rates),
         rows=tuple(
             (

@@ -153,6 +153,17 @@ def test_a_figure_of_one_budget_shows_intervals_beside_one_another() -> None:
     assert ends[0][0][0] < 2 < ends[1][0][0]
 
 
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_runs_that_agree_have_the_interval_of_one(seeds: int) -> None:
+    ends = {"lower": 0.0, "upper": 0.07, "attack_lower": 0.0, "attack_upper": 0.09}
+    rows = [replace(attack("a", s, 1.0), attack_rate=0.0, **ends) for s in range(seeds)]
+    (found,) = exposures(to_frame(rows))
+    assert (found.risk.lower, found.risk.upper) == pytest.approx((0.0, 0.07))
+    assert (found.rate.lower, found.rate.upper) == pytest.approx((0.0, 0.09))
+    (point,) = utility(to_frame([score("a", 1, s, 0.25) for s in range(seeds)]))
+    assert (point.score.lower, point.score.upper, point.score.seeds) == (0.0, 1.0, seeds)
+
+
 @pytest.mark.parametrize("metrics", [1, 3])
 @pytest.mark.parametrize(
     "generators",
