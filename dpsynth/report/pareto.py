@@ -45,21 +45,23 @@ class Offer:
 
 def offers(rows: "DataFrame", metric: str) -> list[Offer]:
     """Return every generator at every budget on every data set, in the order of rows."""
-    keys = ["dataset", "epsilon", "generator"]
+    keys = ["dataset", "epsilon", "delta", "generator"]
     scores = rows[(rows["kind"] == "utility") & (rows["metric"] == metric) & rows["value"].notna()]
     fits = rows[(rows["kind"] == "run") & (rows["metric"] == "seconds fit")]
     seconds = fits.groupby(keys)["value"].mean()
     attacks = rows[(rows["kind"] == "attack") & rows["value"].notna()]
     risks = attacks.groupby([*keys, "metric"])["value"].mean().groupby(keys).max()
     unverified = unverified_in(rows)
-    found: list[tuple[tuple[str, float, str], bool, list[float]]] = []
+    found: list[tuple[tuple[str, float, float, str], bool, list[float]]] = []
     for key, group in scores.groupby(keys, sort=False):
         costs = [float(costs_of.get(key, np.nan)) for costs_of in (seconds, risks)]
         higher = bool(group["higher_is_better"].iloc[0])
-        found.append((cast("tuple[str, float, str]", key), higher, [group["value"].mean(), *costs]))
+        found.append(
+            (cast("tuple[str, float, float, str]", key), higher, [group["value"].mean(), *costs])
+        )
     losses = [[-v[0] if higher else v[0], *v[1:]] for _, higher, v in found]
     rivals = [
-        np.array([loss for (k, _, _), loss in zip(found, losses, strict=True) if k[:2] == key[:2]])
+        np.array([loss for (k, _, _), loss in zip(found, losses, strict=True) if k[:3] == key[:3]])
         for key, _, _ in found
     ]
     return [
@@ -73,7 +75,7 @@ def offers(rows: "DataFrame", metric: str) -> list[Offer]:
             risk=risk,
             on_front=not _dominated(np.array(loss), others),
         )
-        for ((dataset, epsilon, generator), higher, (value, secs, risk)), loss, others in zip(
+        for ((dataset, epsilon, _, generator), higher, (value, secs, risk)), loss, others in zip(
             found, losses, rivals, strict=True
         )
     ]

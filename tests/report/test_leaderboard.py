@@ -1,6 +1,7 @@
 """The leaderboard of a store: the page, links to cells, the front, what bars join."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,14 @@ def test_the_front_is_what_no_other_beats() -> None:
     assert "bad" not in {o.generator for o in found if o.on_front}  # "also good" has less risk
     assert {o.risk for o in found if o.generator == "bad"} == {0.2}
     assert all(np.isnan(o.seconds) for o in found)
+
+
+def test_a_weaker_guarantee_beats_nobody() -> None:
+    strong = rows_of({("toy", "a", 1.0, 0): 0.4})
+    weak = [replace(row, delta=1e-5) for row in rows_of({("toy", "b", 1.0, 0): 0.1})]
+    assert [o.on_front for o in offers(to_frame([*strong, *weak]), "tvd_2way")] == [True, True]
+    same = rows_of({("toy", "b", 1.0, 0): 0.1})
+    assert [o.on_front for o in offers(to_frame([*strong, *same]), "tvd_2way")] == [False, True]
 
 
 @pytest.mark.parametrize("scale", [1.0, 30.0])
