@@ -95,7 +95,8 @@ def _connect(grid: NDArray[np.int64], deltas: Floats, interval: float) -> Any:
     """
     from dp_accounting.pld.pld_pmf import DensePLDPmf
 
-    deltas = np.minimum.accumulate(np.clip(deltas, 0.0, 1.0))
+    # Rounding may leave a divergence below the next: raised to it, which charges more.
+    deltas = np.maximum.accumulate(np.clip(deltas, 0.0, 1.0)[::-1])[::-1]
     falls = -np.diff(deltas)
     masses = np.append(0.0, falls) * exp(interval) - np.append(falls, 0.0)
     masses /= expm1(interval)

@@ -94,6 +94,15 @@ def test_dots_are_connected_as_by_the_library() -> None:
             assert ours.get_delta_for_epsilon(epsilon) == pytest.approx(expected, abs=1e-9)
 
 
+def test_a_divergence_below_the_next_is_raised_to_it() -> None:
+    low, high = (
+        _connect(np.arange(4), np.array([0.5, of, 0.2, 0.1]), 0.1).get_delta_for_epsilon(0.1)
+        for of in (0.1, 0.2)
+    )
+    assert low == pytest.approx(high)
+    assert high >= 0.2
+
+
 @pytest.mark.parametrize("multiplier", [0.1, 1.0, 30.0])
 def test_a_gaussian_step_obeys_its_exact_divergence(multiplier: float) -> None:
     mu = 1.0 / multiplier
