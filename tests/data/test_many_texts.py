@@ -49,6 +49,16 @@ print(found, time.process_time() - start, resident_mb(os.getpid()), sep="|")
 """
 
 
+@pytest.fixture(scope="module")
+def ten_million(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("texts") / "d.csv"
+    with path.open("w") as file:
+        file.write("a\n")
+        for start in range(0, 10**7, 10**6):
+            file.writelines(f"name{i}\n" for i in range(start, start + 10**6))
+    return path
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "said", "seconds"),
@@ -57,13 +67,10 @@ print(found, time.process_time() - start, resident_mb(os.getpid()), sep="|")
         ("other", "[9999999, 1]", 60),
     ],
 )
-def test_ten_million_distinct_texts(tmp_path: Path, rule: str, said: str, seconds: float) -> None:
-    path = tmp_path / "d.csv"
-    with path.open("w") as file:
-        file.write("a\n")
-        for start in range(0, 10**7, 10**6):
-            file.writelines(f"name{i}\n" for i in range(start, start + 10**6))
-    command = [sys.executable, "-c", MEASURED, str(path), rule]
+def test_ten_million_distinct_texts(
+    ten_million: Path, rule: str, said: str, seconds: float
+) -> None:
+    command = [sys.executable, "-c", MEASURED, str(ten_million), rule]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found, taken, held = done.stdout.strip().split("|")
     assert found == said
