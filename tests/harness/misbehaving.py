@@ -65,10 +65,10 @@ def halting(cell: Cell, watch: Stopwatch) -> CellResult:
 
 
 def lingering(cell: Cell, watch: Stopwatch) -> CellResult:
-    """A cell that leaves a mark, as those by lot do, and takes a second."""
+    """A cell that leaves a mark, as those by lot do, and takes half a second."""
     leave_mark(cell)
     watch.enter("fit")
-    time.sleep(1.0)
+    time.sleep(0.5)
     return CellResult(rows=(cell.row(kind="utility", metric="m", value=1.0),), receipt=None)
 
 
