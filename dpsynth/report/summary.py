@@ -40,10 +40,10 @@ class Interval:
 
     def text(self, digits: int = 3) -> str:
         """Return "value [lower, upper]", without the interval where there is none."""
-        shown = f"{self.value:.{digits}f}"
+        shown = f"{self.value:z.{digits}f}"
         if np.isnan(self.lower):
             return shown
-        return f"{shown} [{self.lower:.{digits}f}, {self.upper:.{digits}f}]"
+        return f"{shown} [{self.lower:z.{digits}f}, {self.upper:z.{digits}f}]"
 
 
 def over_seeds(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Interval:

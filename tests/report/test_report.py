@@ -14,7 +14,14 @@ from dpsynth.harness.row import Row
 from dpsynth.harness.store import Record, Store, to_frame
 from dpsynth.report.figures import utility_figure
 from dpsynth.report.html import write_report
-from dpsynth.report.summary import deltas_apart, exposures, over_seeds, utility, verdicts
+from dpsynth.report.summary import (
+    Interval,
+    deltas_apart,
+    exposures,
+    over_seeds,
+    utility,
+    verdicts,
+)
 from dpsynth.report.tables import Grid, attack_grid, utility_grid
 
 BASE = {
@@ -151,6 +158,11 @@ def test_a_figure_of_one_budget_shows_intervals_beside_one_another() -> None:
     ends = [c.get_segments()[0] for c in axis.collections if isinstance(c, LineCollection)]
     assert [(end[0][1], end[1][1]) for end in ends] == [(0.0, 1.0)] * 2
     assert ends[0][0][0] < 2 < ends[1][0][0]
+
+
+def test_nothing_below_zero_by_less_than_is_shown_has_a_sign() -> None:
+    found = Interval(value=-0.0001, lower=-0.02, upper=-0.0004, seeds=3)
+    assert found.text() == "0.000 [-0.020, 0.000]"
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
