@@ -9,13 +9,13 @@ STORE/lock              held by the process that writes
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from dpsynth.atomic import write_atomically
-from dpsynth.errors import FileError
+from dpsynth.errors import FileError, InvalidValueError
 from dpsynth.harness.frame import (
     parquet_dataset,
     read_parquet,
@@ -148,10 +148,22 @@ class Store:
         folder = self.path / "imported"
         return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
 
-    def check_imported(self) -> None:
-        """Raise FileError where another version of this package wrote an imported cell."""
+    def check_imported(self, generators: Collection[str]) -> None:
+        """Refuse a plan beside imported cells that it would mix up with its own, or cannot read.
+
+        Args:
+            generators: labels of the plan's generators.
+
+        Raises:
+            InvalidValueError: imported records are called as one of them is.
+            FileError: another version of this package wrote an imported cell.
+        """
         for cell in self.imported():
-            self.read_cell(cell)
+            record = self.read_cell(cell)
+            label = record.settings["generator"]["label"] if record is not None else None
+            if label in generators:
+                rule = "labels that no imported records of this store have (use 'label')"
+                raise InvalidValueError("generators", label, rule)
 
     def plan(self) -> dict[str, Any]:
         """Return the last plan: "cells" and "skipped" (title, reason).

@@ -244,10 +244,11 @@ def run_sweep(
     Raises:
         FileError: the store cannot be written, another process does, or an imported cell of it is
             of another version of this package; what it holds stays valid.
+        InvalidValueError: a generator has the label of imported records.
         MissingExtraError, ClusterError: the cluster cannot be used; likewise.
     """
     with store.locked():
-        store.check_imported()
+        store.check_imported([g.label for g in plan.experiment.generators])
         outlook = look_at(plan, store)
         skipped = [(s.title, s.reason) for s in plan.skipped]
         store.write_plan(to_plain(plan.experiment), [cell.id for cell in plan.cells], skipped)

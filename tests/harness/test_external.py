@@ -1,5 +1,6 @@
 """Releases of others: judged like a store's own, marked, kept, or refused in a sentence."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,14 @@ import pandas as pd
 import pytest
 
 from dpsynth.data.files import save_file
-from dpsynth.errors import DpsynthError
+from dpsynth.errors import DpsynthError, InvalidValueError
 from dpsynth.harness.cell import run_cell
 from dpsynth.harness.config import Experiment
 from dpsynth.harness.external import Claim, Judge
+from dpsynth.harness.progress import Progress
 from dpsynth.harness.release import generation_seed, split
 from dpsynth.harness.store import UNVERIFIED, Store, read
-from dpsynth.harness.sweep import Plan, make_plan, to_plain
+from dpsynth.harness.sweep import Plan, make_plan, run_sweep, to_plain
 from dpsynth.report.html import write_report
 from dpsynth.synthesis import build_generator, synthesize
 from tests.tables import coded_table, dependent_codes
@@ -145,3 +147,17 @@ def test_other_records_than_the_stores_are_refused(
         judge.judge(tmp_path / "made.csv", claim(seed=1))
     for name in others:
         judge.split(name, 0)
+
+
+def test_a_later_plan_may_not_call_a_generator_as_imported_records_are(
+    store: Store, tmp_path: Path
+) -> None:
+    save_file(TABLE, tmp_path / "made.csv")
+    Judge(store, folder=tmp_path).judge(tmp_path / "made.csv", claim())
+    before = store.plan()
+    path = tmp_path / "experiment.toml"
+    path.write_text(EXPERIMENT.replace('["independent"]\ne', '[{name="mst", label="theirs"}]\ne'))
+    wanted = make_plan(Experiment.load(path))
+    with pytest.raises(InvalidValueError, match="'theirs'"):
+        next(run_sweep(wanted, store, progress=Progress(io.StringIO())))
+    assert store.plan() == before
