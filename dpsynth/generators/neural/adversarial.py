@@ -100,6 +100,16 @@ class Game:
         wanted = (_UNCERTAINTY * max(noise, 1e-9)) ** -2
         return int(min(self.replay_batch, max(-(-self.batch // 2), wanted)))
 
+    def lacking(self, noise: float) -> float:
+        """Return the length of the noise that is added to a step of the critic, in clipping norms.
+
+        The transcript has what was told by then: it is the critics that shall differ.
+
+        Args:
+            noise: of what the critic was told, as `noise_told` returns it.
+        """
+        return sqrt(max(0.0, self.critic_noise**2 - noise**2))
+
 
 def game_of(generator: Generator) -> Game:
     """Return the game that hyperparameters describe.
@@ -191,10 +201,8 @@ def play(
     session = private.dpsgd(plan, checked, rows=rows)
     public = GhostClippedSum(module=critic, loss=loss, norm=norm)
     draws = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    judging = torch.optim.Adam(critic.parameters(), lr=game.critic_rate, betas=_BETAS)
-    making = torch.optim.Adam(maker.parameters(), lr=free.learning_rate, betas=_BETAS)
+    judging, making = _adam(critic, game.critic_rate), _adam(maker, free.learning_rate)
     noise = noise_told(plan, critic, rows=rows)
-    lacking = norm * sqrt(max(0.0, game.critic_noise**2 - noise**2))
     reporter = Reporter(private.ledger, plan.steps, shown=not session.keeps)
     average = WeightAverage(maker, decay=free.average_decay)
     transcript = Transcript(critic, steps=plan.steps)
@@ -206,8 +214,7 @@ def play(
         transcript.note()
         reporter.report(step + 1, lambda: (session.trial_loss(), gradient_norm(critic)))
         _take_off(critic, public(players.fakes(game.batch, draws), draws), of=game.batch)
-        if lacking > 0.0:  # the transcript has what was told; it is the critics that shall differ
-            _disturb(critic, lacking, draws)
+        _disturb(critic, norm * game.lacking(noise), draws)
         judging.step()
         scale_down(critic, game.spectral_norm)
         if (step + 1) % game.critic_steps == 0:
@@ -229,6 +236,13 @@ def play(
     )
 
 
+def _adam(network: "nn.Module", rate: float) -> "torch.optim.Adam":
+    """Return an optimiser as GANs are usually trained with."""
+    import torch
+
+    return torch.optim.Adam(network.parameters(), lr=rate, betas=_BETAS)
+
+
 def _take_off(critic: "nn.Module", gradients: "Sequence[Tensor]", *, of: int) -> None:
     """Take the mean of the gradients of so many fakes off the records', which a session has set."""
     for parameter, total in zip(critic.parameters(), gradients, strict=True):
@@ -240,6 +254,8 @@ def _disturb(critic: "nn.Module", length: float, draws: "torch.Generator") -> No
     """Add noise of a root mean square length to the critic's gradient: post-processing."""
     import torch
 
+    if length == 0.0:
+        return
     parameters = list(critic.parameters())
     each = length / sqrt(sum(parameter.numel() for parameter in parameters))
     for parameter in parameters:
