@@ -98,7 +98,7 @@ class DpGan(Generator):
     Accounting: Poisson sampling, composed with marginals and choices by privacy loss distributions.
     Cost: the whole budget.
 
-    Defaults were chosen on simulated mixtures of products, those of replays and choices with
+    Defaults were chosen on simulated mixtures of products, those of noise, replays and choices with
     `uci_adult` in view (`docs/research/neural_gans.md`).
 
     Args:
@@ -142,7 +142,7 @@ class DpGan(Generator):
     clipping_norm: float = 0.5
     critic_rate: float = 0.005
     learning_rate: float = 0.002
-    critic_noise: float = 0.0
+    critic_noise: float = 0.2
     critic_steps: int = 1
     hidden: int = 64
     latent: int = 8
