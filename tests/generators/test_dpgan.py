@@ -12,10 +12,7 @@ from dpsynth.curator.best_fit import BestFitQuery  # noqa: E402
 from dpsynth.curator.sgd import SgdPlan  # noqa: E402
 from dpsynth.errors import InvalidValueError  # noqa: E402
 from dpsynth.generators.baselines.independent import Independent  # noqa: E402
-from dpsynth.generators.neural.adversarial import (  # noqa: E402
-    scale_down,
-    stack,
-)
+from dpsynth.generators.neural.adversarial import scale_down, stack  # noqa: E402
 from dpsynth.generators.neural.decoder_model import DecoderModel  # noqa: E402
 from dpsynth.generators.neural.dpgan import DpGan  # noqa: E402
 from dpsynth.generators.neural.gumbel import largest, perturbed, straight_through  # noqa: E402

@@ -47,12 +47,8 @@ def shift_to(
         domain: the attributes and their numbers of codes.
         rounds: how often the shift is corrected.
     """
-    wanted = np.split(shares, np.cumsum(domain.shape)[:-1])
-    found = [
-        _shift(part, share, rounds)
-        for part, share in zip(parts(logits, domain), wanted, strict=True)
-    ]
-    return np.concatenate(found)
+    columns = zip(parts(logits, domain), parts(shares, domain), strict=True)
+    return np.concatenate([_shift(part, share, rounds) for part, share in columns])
 
 
 def _shift(

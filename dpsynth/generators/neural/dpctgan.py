@@ -23,12 +23,7 @@ from dpsynth.generators.base import (
     check_positive,
     check_shares,
 )
-from dpsynth.generators.neural.adversarial import (
-    Judge,
-    game_of,
-    play,
-    stack,
-)
+from dpsynth.generators.neural.adversarial import Judge, game_of, play, stack
 from dpsynth.generators.neural.calibrating import shift_to
 from dpsynth.generators.neural.gumbel import largest, perturbed, straight_through
 from dpsynth.generators.neural.modes import Modes

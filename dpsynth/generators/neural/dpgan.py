@@ -20,13 +20,7 @@ from dpsynth.generators.base import (
     check_positive,
     check_shares,
 )
-from dpsynth.generators.neural.adversarial import (
-    Judge,
-    Rematch,
-    game_of,
-    play,
-    stack,
-)
+from dpsynth.generators.neural.adversarial import Judge, Rematch, game_of, play, stack
 from dpsynth.generators.neural.choosing import Choices, tied
 from dpsynth.generators.neural.decoder_model import DecoderModel
 from dpsynth.generators.neural.gumbel import largest, perturbed, straight_through
