@@ -9,7 +9,6 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.curator.counting import CellCounter
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import InvalidValueError
@@ -23,6 +22,7 @@ from dpsynth.generators.marginal.one_ways import (
     measure_one_ways,
     measure_one_ways_by_size,
 )
+from dpsynth.generators.marginal.prediction import predicted
 from dpsynth.generators.marginal.prospects import most_dependence, worth_asking
 from dpsynth.generators.marginal.purchase import bought_in_groups, relative_noise
 from dpsynth.generators.marginal.rare_codes import MergedData, independent, likely_counts
@@ -30,10 +30,9 @@ from dpsynth.generators.marginal.resolution import Groups, Resolved, coarser
 from dpsynth.generators.marginal.shortlist import Shortlist, covering, shortlist
 from dpsynth.generators.marginal.spanning_tree import spend_rest
 from dpsynth.generators.marginal.workload import affordable, all_k_ways, smallest
-from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
+from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
 
-_PREDICTION_ROWS = 200_000
 _STEPS = 300
 
 
@@ -281,7 +280,7 @@ class TwoStage(Generator):
             candidates = worth_asking(most, lambda n: private.sigma_for(share, queries=n))
         if not candidates:
             return []
-        expected, blur = _predicted(model, candidates, rng=rng)
+        expected, blur = predicted(model, candidates, rng=rng)
         errors, doubt = private.fit_errors(
             candidates,
             expected.__getitem__,
@@ -375,26 +374,3 @@ class TwoStage(Generator):
 def _likely(private: PrivateData, ones: Sequence[NoisyMarginal]) -> dict[str, NDArray[np.float64]]:
     """Return the likely counts of all attributes, which sum to what is known of the records."""
     return likely_counts(ones, private.schema, total=total_of(private, ones))
-
-
-def _predicted(
-    model: GraphicalModel, cliques: list[Clique], *, rng: np.random.Generator
-) -> tuple[Mapping[Clique, NDArray[np.float64]], Mapping[Clique, float]]:
-    """Return expected counts, and the L1 error that they have for being counted in a sample.
-
-    Pairs are exact. Triples are counted in a public sample of the model, which takes a fraction of
-    the time of eliminating variables for each.
-    """
-    exact = model.pairs([c for c in cliques if len(c) == 2])
-    expected: dict[Clique, NDArray[np.float64]] = {c: exact[c] for c in cliques if c in exact}
-    blur = dict.fromkeys(cliques, 0.0)
-    if len(expected) == len(cliques):
-        return expected, blur
-    sample = CellCounter(model.sample(_PREDICTION_ROWS, rng=rng), model.domain)
-    scale = model.total / sample.rows
-    for clique in cliques:
-        if clique in expected:
-            continue
-        counts = expected[clique] = np.asarray(sample.count_anew(clique) * scale, dtype=np.float64)
-        blur[clique] = float(MEAN_SIZE * np.sqrt(counts * scale).sum())
-    return expected, blur
