@@ -25,13 +25,18 @@ TABLE = planted_table()
 DOMAIN = Domain(sizes={"a": 4, "b": 4, "c": 4})
 
 
+def staged(**parameters: Any) -> TwoStage:
+    """Return the mechanism with its stages, however small the joint table is."""
+    return TwoStage(largest_joint=1, **parameters)
+
+
 def measured(seen) -> list[tuple[str, ...]]:
     kinds = MarginalQuery | InteractionQuery
     return [o.query.clique for o in seen if isinstance(o.query, kinds)]
 
 
 def test_the_planted_pairs_are_bought_in_the_first_stage() -> None:
-    _, _, seen = fit(TwoStage(first_share=0.6), TABLE, epsilon=1.0)
+    _, _, seen = fit(staged(first_share=0.6), TABLE, epsilon=1.0)
     stages = [i for i, o in enumerate(seen) if isinstance(o.query, FitErrorsQuery)]
     assert len(stages) == 2
     bought = measured(seen[stages[0] : stages[1]])
@@ -46,7 +51,7 @@ def test_pairs_of_columns_that_hardly_vary_are_not_asked_where_noise_hides_them(
     table = coded_table(codes, (4, 4, 4, 2, 2, 2))
     asked: list[tuple[tuple[str, ...], ...]] = []
     for epsilon in (0.03, 10.0):
-        _, _, seen = fit(TwoStage(), table, epsilon=epsilon)
+        _, _, seen = fit(staged(), table, epsilon=epsilon)
         asked.append(next(o.query for o in seen if isinstance(o.query, FitErrorsQuery)).candidates)
         assert ("c0", "c1") in measured(seen)
     assert set(combinations(("c0", "c1", "c2"), 2)) <= set(asked[0])
@@ -61,7 +66,7 @@ def test_a_single_stage_pays_more_for_its_errors_where_they_are_noisy(
     codes = np.random.default_rng(4).integers(0, 4, (5000, 5))
     codes[:, 1] = codes[:, 0]
     # One-ways get .3 and no more, so that what the stage has is known.
-    generator = TwoStage(drowned_triples=1e-9, drowned_pairs=1e9, most_one_way_share=0.3)
+    generator = staged(drowned_triples=1e-9, drowned_pairs=1e9, most_one_way_share=0.3)
     _, private, seen = fit(generator, coded_table(codes, (4,) * 5), epsilon=epsilon)
     spent_on = spent(private, seen, FitErrorsQuery) / 0.7
     if share is None:
@@ -75,14 +80,14 @@ def test_a_triple_whose_pairs_show_nothing_is_found() -> None:
     codes = rng.integers(0, 2, (5000, 5))
     codes[:, 2] = codes[:, 0] ^ codes[:, 1]
     table = coded_table(codes, (2,) * 5)
-    model, _, seen = fit(TwoStage(), table, epsilon=2.0)
+    model, _, seen = fit(staged(), table, epsilon=2.0)
     assert ("c0", "c1", "c2") in measured(seen)
     assert isinstance(model, GraphicalSyntheticModel)
     joint = model.model.marginal(("c0", "c1", "c2")) / model.total
     odd = sum(joint[i, j, 1 - (i ^ j)] for i in (0, 1) for j in (0, 1))
     assert odd < 0.05
     # Negative control: pairs alone leave the half of it that chance gives.
-    blind, _, _ = fit(TwoStage(most_sets=1), table, epsilon=2.0)
+    blind, _, _ = fit(staged(most_sets=1), table, epsilon=2.0)
     assert isinstance(blind, GraphicalSyntheticModel)
     missed = blind.model.marginal(("c0", "c1", "c2")) / blind.total
     assert sum(missed[i, j, 1 - (i ^ j)] for i in (0, 1) for j in (0, 1)) > 0.4
@@ -90,7 +95,7 @@ def test_a_triple_whose_pairs_show_nothing_is_found() -> None:
 
 def test_everything_is_spent_and_the_shares_are_kept() -> None:
     for epsilon in (0.01, 1.0, 50.0):
-        _, private, _ = fit(TwoStage(), TABLE, epsilon=epsilon)
+        _, private, _ = fit(staged(), TABLE, epsilon=epsilon)
         assert private.remaining < 1e-5 * private.ledger.capacity
     costs = {entry.label: entry.cost for entry in private.ledger.entries}
     rest = private.ledger.capacity * 0.7
@@ -101,7 +106,7 @@ def test_what_no_stage_wants_goes_to_the_one_way_marginals() -> None:
     # Every combination once: exactly independent, and 256 cells of a pair cost more in noise than
     # noisy 1-ways can err. Cells of few records are made to cost their whole noise too.
     codes = np.indices((16,) * 3).reshape(3, -1).T
-    drowned = TwoStage(kappa=1e9, one_way_error=0.99)
+    drowned = staged(kappa=1e9, one_way_error=0.99)
     _, private, seen = fit(drowned, coded_table(codes, (16,) * 3), epsilon=0.5)
     assert measured(seen) == [("c0",), ("c1",), ("c2",)] * 2
     assert private.remaining < 1e-5 * private.ledger.capacity
@@ -133,7 +138,7 @@ def test_noise_decides_how_much_goes_to_one_ways_and_how_many_stages_there_are(
 
 def test_attributes_of_many_codes_get_less_noise() -> None:
     table = coded_table(np.zeros((500, 3), dtype=int), (2, 16, 54))
-    _, _, seen = fit(TwoStage(), table, epsilon=1.0)
+    _, _, seen = fit(staged(), table, epsilon=1.0)
     sigmas = [o.event.sigma for o in seen[:3] if isinstance(o.event, GaussianEvent)]
     # Precisions in proportion to 2, 16, 54 to the power 2/3.
     assert (sigmas[0] / sigmas[2]) ** 2 == pytest.approx(27 ** (2 / 3), rel=0.03)
@@ -172,7 +177,7 @@ def test_a_label_gets_the_marginals_that_predict_it() -> None:
         found = [measured(fit(generator, table, epsilon=0.6, seed=s)[2]) for s in range(6)]
         return sum(any({"c0", "c3"} <= set(clique) for clique in one) for one in found)
 
-    assert bought(TwoStage()) < bought(TwoStage(label="c3", label_weight=4.0))
+    assert bought(staged()) < bought(staged(label="c3", label_weight=4.0))
 
 
 def test_an_unknown_label_is_refused_before_anything_is_spent() -> None:

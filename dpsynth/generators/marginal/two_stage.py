@@ -29,6 +29,7 @@ from dpsynth.generators.marginal.rare_codes import MergedData, independent, like
 from dpsynth.generators.marginal.resolution import Groups, Resolved, coarser
 from dpsynth.generators.marginal.shortlist import Shortlist, covering, shortlist
 from dpsynth.generators.marginal.spanning_tree import spend_rest
+from dpsynth.generators.marginal.whole import fitted_whole, measured_whole
 from dpsynth.generators.marginal.workload import affordable, all_k_ways, smallest
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
@@ -77,6 +78,9 @@ class TwoStage(Generator):
     make of the noisy ones (`likely_counts`). All of it follows from public sigmas and from
     answers that were paid for.
 
+    A table whose joint table is small has no stages: all its pairs and triples are measured, each
+    with the precision that it is worth, and fitted under a prior of their effects (`whole`).
+
     With a `label`, marginals that hold it count `label_weight` times their gain when lists are
     made, so that classifiers learn more from the table and marginals fit less well on average.
 
@@ -84,7 +88,8 @@ class TwoStage(Generator):
     `InteractionQuery` for larger measurements (`MarginalQuery` under pure epsilon),
     `FitErrorsQuery` for the errors. Each purchase is a charge of its own; models, lists and shares
     are post-processing.
-    Cost: the whole budget: `one_way_share` or more, then `first_share` of the rest, then the
+    Cost: the whole budget: of a table measured whole, `whole.FIRST_SHARE` for one-way marginals,
+    then all the rest; of others `one_way_share` or more, then `first_share` of the rest, then the
     remainder; of each stage, `error_share` for the errors, or up to `most_error_share`. A stage
     that lists nothing leaves its measurements' part to what follows, in the end to the one-way
     marginals.
@@ -107,6 +112,8 @@ class TwoStage(Generator):
             included; the first stage may use a quarter.
         largest_marginal: most cells of a triple.
         most_sets: tables with more triples than this score pairs only.
+        largest_joint: a table whose joint table has at most as many cells, and at most an eighth of
+            the largest tree's, is measured whole; 1: none is.
         label: the attribute that will be predicted from the others; None: none in particular.
         label_weight: what a gain counts in its marginals, at least 1.
 
@@ -133,6 +140,7 @@ class TwoStage(Generator):
     largest_tree: int = 2**20
     largest_marginal: int = 20_000
     most_sets: int = 2500
+    largest_joint: int = 2**17
     label: str | None = None
     label_weight: float = 2.0
 
@@ -156,7 +164,7 @@ class TwoStage(Generator):
                 raise InvalidValueError(field, getattr(self, field), "a finite number above 0")
         if not 1 <= self.label_weight < inf:
             raise InvalidValueError("label_weight", self.label_weight, "a finite number from 1")
-        check_counts(self, "largest_tree", "largest_marginal", "most_sets")
+        check_counts(self, "largest_tree", "largest_marginal", "most_sets", "largest_joint")
 
     def fit(self, private: PrivateData, *, rng: np.random.Generator) -> GraphicalSyntheticModel:
         attributes = informative(private.domain)
@@ -169,7 +177,11 @@ class TwoStage(Generator):
         room = self.largest_tree - sum(private.domain.shape)
         affordable(private.domain, all_k_ways(attributes, 2), most_cells=room)
         budget = private.remaining
-        ones = measure_one_ways_by_size(private, amount=budget * self.one_way_share)
+        ones, rest = ([], []) if hurried() else self._whole(private)
+        if rest:
+            return fitted_whole(private, [*ones, *rest])
+        amount = budget * self.one_way_share - (budget - private.remaining)
+        ones += measure_one_ways_by_size(private, amount=amount, before=ones)
         return self.continued(private, ones, budget=budget, rng=rng)
 
     def continued(
@@ -216,6 +228,16 @@ class TwoStage(Generator):
                 model = fitted(data.view, measured, start=model, steps=_STEPS)
         model = data.refined(model) if found else independent(private, likely)
         return GraphicalSyntheticModel.of(private, model, [*ones, *found])
+
+    def _whole(self, private: PrivateData) -> tuple[list[NoisyMarginal], list[NoisyMarginal]]:
+        """Return one-way marginals, and what was bought of everything else where that is better."""
+        return measured_whole(
+            private,
+            most_cells=self.largest_joint,
+            largest_tree=self.largest_tree,
+            label=self.label,
+            label_weight=self.label_weight,
+        )
 
     def _topped_up(
         self, private: PrivateData, measured: list[NoisyMarginal], budget: float

@@ -124,7 +124,9 @@ class Anchored(Generator):
             steps=self.steps,
             clipping_norm=self.clipping_norm,
         )
-        bought = TwoStage().fit(private.allot(part, label=_LABEL), rng=rng)
+        bought = TwoStage(largest_joint=1).fit(  # a tree, for the chain
+            private.allot(part, label=_LABEL), rng=rng
+        )
         margins = chain_of(private.domain, bought.model)
         chain = Chain(links=tuple(margin.link for margin in margins))
         laws = [bought.marginal((a,)) / bought.total for a in private.domain.attributes]

@@ -1,0 +1,226 @@
+"""Where all columns' joint table is small: every pair and triple measured, and none scored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb, isqrt, prod, sqrt
+from typing import Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.curator.private_data import PrivateData
+from dpsynth.data.domain import Clique, Domain
+from dpsynth.generators.graphical import GraphicalSyntheticModel, total_of
+from dpsynth.generators.limits import fit_until
+from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
+from dpsynth.generators.marginal.purchase import bought, relative_noise
+from dpsynth.pgm.effects import Effects
+from dpsynth.pgm.evidence import zero_weights
+from dpsynth.pgm.log_linear import log_linear
+from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
+from dpsynth.pgm.model import GraphicalModel
+
+Array = NDArray[np.float64]
+
+FIRST_SHARE = 0.08
+"""Part of the budget for one-way marginals that tell the number of records; they are topped up."""
+_SCALE = 0.4
+"""Deviation of the coefficients of pairs and triples that a purchase is planned for."""
+_DROWNED = 0.1
+_LEAST_SHARE = 1e-9
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """All pairs and triples of a small domain, and how much of a budget each should have.
+
+    A fit whose effects have a prior (`log_linear`) needs no list of what is worth its noise: what a
+    measurement cannot show stays near independence. So nothing is spent on choosing. Precisions are
+    those of least expected squared error of all triples, each an L1 norm, if log-probabilities have
+    effects with coefficients of deviation tau and attributes are nearly uniform: an effect of M
+    cells in c triples gets, for each cell, in parts of all records,
+        max(0, level M sqrt(c) - (M / tau)^2).
+    So triples of many cells are given up where the budget is small. Attributes and pairs have no
+    second term: a pair that is never measured may be the one that matters. The interactions of a
+    triple show its pairs too; what pairs lack beyond that is bought for themselves.
+
+    Args:
+        domain: of the records.
+        cliques: what may be measured: all attributes and pairs, and as many triples as there is
+            room for.
+        label: effects that hold it count more.
+        label_weight: how much more.
+    """
+
+    domain: Domain
+    cliques: tuple[Clique, ...]
+    label: str | None = None
+    label_weight: float = 1.0
+
+    @classmethod
+    def of(
+        cls,
+        domain: Domain,
+        *,
+        most_cells: int,
+        most_effects: int,
+        label: str | None = None,
+        label_weight: float = 1.0,
+    ) -> Self | None:
+        """Return what to measure; None where the joint table or its pairs are too large.
+
+        Args:
+            domain: of the records.
+            most_cells: of the joint table.
+            most_effects: most coefficients of effects; triples have what pairs leave.
+            label, label_weight: as of the class.
+        """
+        attributes = informative(domain)
+        if len(attributes) < 2 or prod(domain.shape) > most_cells:
+            return None
+
+        def degrees(clique: Clique) -> int:
+            return prod(domain.sizes[a] - 1 for a in clique)
+
+        cliques = [*((a,) for a in attributes), *combinations(attributes, 2)]
+        used = sum(degrees(c) for c in cliques)
+        if used > most_effects:
+            return None
+        for clique in sorted(combinations(attributes, 3), key=degrees):
+            used += degrees(clique)
+            if used > most_effects:
+                break
+            cliques.append(clique)
+        return cls(domain=domain, cliques=tuple(cliques), label=label, label_weight=label_weight)
+
+    def measured(self, private: PrivateData, ones: Sequence[NoisyMarginal]) -> list[NoisyMarginal]:
+        """Return what all that is left buys beside `ones`.
+
+        Where noise would be more than `_DROWNED` of the mean pair that is nothing, and costs
+        nothing: then it is better to choose, and to merge and group codes.
+
+        Args:
+            private: the one door to the records.
+            ones: one-way marginals that were bought before.
+        """
+        amount, total = private.remaining, total_of(private, ones)
+        whole = private.sigma_for(amount) ** -2  # the precision of one marginal for all of it
+        had = [sum(m.sigma**-2 for m in ones if m.clique == c) for c in self.cliques]
+        shapes = [tuple(self.domain.sizes[a] for a in c) for c in self.cliques]
+        costs = np.array([relative_noise(private, of) ** 2 for of in shapes]) / whole
+
+        def shares(level: float) -> Array:
+            return np.maximum(self._beyond(self._wanted(level)) / total**2 - had, 0.0) * costs
+
+        low, high = 0.0, 1.0
+        while shares(high).sum() < 1:
+            low, high = high, 2 * high
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if shares(middle).sum() < 1 else (low, middle)
+        if self._noise_of_pairs(low) > _DROWNED:
+            return []
+        chosen = [
+            (c, s) for c, s in zip(self.cliques, shares(low), strict=True) if s > _LEAST_SHARE
+        ]
+        sigmas = [private.sigma_for(amount * share) for _, share in chosen]
+        return bought(private, [c for c, _ in chosen], sigmas)
+
+    def _wanted(self, level: float) -> dict[Clique, float]:
+        """Return the precision that each effect should have: of cells, as parts of all records."""
+        number = len(informative(self.domain))
+        found: dict[Clique, float] = {}
+        for clique in self.cliques:
+            order, cells = len(clique), self.domain.cells_of(clique)
+            triples = comb(number - order, 3 - order) if number > 2 else 1
+            worth = triples * (self.label_weight if self.label in clique else 1.0)
+            known = (cells / _SCALE) ** 2 if order > 2 else 0.0
+            found[clique] = max(0.0, level * cells * sqrt(worth) - known)
+        return found
+
+    def _beyond(self, wanted: dict[Clique, float]) -> Array:
+        """Return what of it is left to buy where triples are bought: they show their pairs too."""
+        shown = dict.fromkeys(self.cliques, 0.0)
+        for clique in self.cliques:
+            for left_out in clique if len(clique) == 3 else ():
+                pair = tuple(a for a in clique if a != left_out)
+                shown[pair] += wanted[clique] / self.domain.sizes[left_out]
+        return np.array([max(0.0, wanted[c] - shown[c]) for c in self.cliques])
+
+    def _noise_of_pairs(self, level: float) -> float:
+        """Return the mean total variation of pairs that the noise of their effects is."""
+        wanted = self._wanted(level)
+        found: list[float] = []
+        for pair in (c for c in self.cliques if len(c) == 2):
+            cells = self.domain.cells_of(pair)
+            effects = prod(self.domain.sizes[a] - 1 for a in pair)
+            found.append(0.5 * MEAN_SIZE * sqrt(cells * effects / wanted[pair]))
+        return sum(found) / len(found)
+
+
+def measured_whole(
+    private: PrivateData,
+    *,
+    most_cells: int,
+    largest_tree: int,
+    label: str | None,
+    label_weight: float,
+) -> tuple[list[NoisyMarginal], list[NoisyMarginal]]:
+    """Return one-way marginals, and what was bought of everything beside them for all of a budget.
+
+    Without the second nothing but the first was bought, for `FIRST_SHARE` of the budget; without
+    either nothing at all: the domain is not small, or noise is not Gaussian.
+
+    Args:
+        private: the one door to the records.
+        most_cells: of a joint table.
+        largest_tree: cells that a fit may have room for; effects have matrices of their own.
+        label, label_weight: as of `Whole`.
+    """
+    whole = Whole.of(
+        private.domain,
+        most_cells=min(most_cells, largest_tree // 8),
+        most_effects=2 * isqrt(largest_tree),
+        label=label,
+        label_weight=label_weight,
+    )
+    # Laplace noise of interactions is no smaller than that of marginals, and adds up otherwise.
+    if whole is None or relative_noise(private, (2, 2)) == 1.0:
+        return [], []
+    ones = measure_one_ways(private, amount=private.remaining * FIRST_SHARE)
+    return ones, whole.measured(private, ones)
+
+
+def fitted_whole(
+    private: PrivateData, measured: Sequence[NoisyMarginal]
+) -> GraphicalSyntheticModel:
+    """Return the model of one joint table that its noisy marginals make most probable.
+
+    Args:
+        private: for its public facts.
+        measured: one-way marginals, and what was bought of pairs and triples.
+    """
+    domain, total = private.domain, total_of(private, measured)
+    weights = log_linear(
+        domain,
+        Effects.of(domain, measured, total=total),
+        total=total,
+        allowed=_allowed(private) if private.impossible else None,
+        until=fit_until(last=True),
+    )
+    model = GraphicalModel(
+        domain=domain, total=total, cliques=(domain.attributes,), potentials=(weights,)
+    )
+    return GraphicalSyntheticModel.of(private, model, measured)
+
+
+def _allowed(private: PrivateData) -> NDArray[np.bool_]:
+    """Return which cells of the joint table no constraint rules out."""
+    domain, found = private.domain, np.ones(private.domain.shape, dtype=np.bool_)
+    cliques, weights = zero_weights(domain, private.impossible)
+    for clique, of in zip(cliques, weights, strict=True):
+        shape = [size if a in clique else 1 for a, size in domain.sizes.items()]
+        found &= np.isfinite(of).reshape(shape)
+    return found

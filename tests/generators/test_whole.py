@@ -1,0 +1,171 @@
+"""Small joint tables: everything is measured, by what it is worth, and nothing is chosen."""
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import dpsynth
+from dpsynth.curator.interactions import InteractionQuery
+from dpsynth.curator.queries import FitErrorsQuery, MarginalQuery
+from dpsynth.data.domain import Domain
+from dpsynth.data.table import Table
+from dpsynth.generators.graphical import GraphicalSyntheticModel
+from dpsynth.generators.marginal.two_stage import TwoStage
+from dpsynth.generators.marginal.whole import FIRST_SHARE, Whole
+from dpsynth.pgm.effects import Effects
+from tests.generators.planted import fit
+from tests.tables import coded_table
+
+BINARY = Domain(sizes={f"c{i}": 2 for i in range(8)})
+
+
+def whole_of(domain: Domain, **parameters: Any) -> Whole | None:
+    return Whole.of(domain, **{"most_cells": 2**17, "most_effects": 2048, **parameters})
+
+
+def correlated(rows: int, *, seed: int) -> NDArray[np.int64]:
+    """Ten answers that follow two traits, and one that is the parity of the first two."""
+    rng = np.random.default_rng(seed)
+    traits = rng.normal(size=(rows, 2))
+    loadings = np.random.default_rng(99).normal(size=(2, 10))
+    codes = (traits @ loadings + rng.normal(size=(rows, 10)) > 0.7).astype(np.int64)
+    parity = codes[:, 0] ^ codes[:, 1] ^ (rng.random(rows) < 0.05)
+    return np.column_stack([codes, parity])
+
+
+def table_of(rows: int, *, seed: int = 1) -> Table:
+    return coded_table(correlated(rows, seed=seed), (2,) * 11)
+
+
+def error(model: Any, codes: NDArray[np.int64]) -> float:
+    """Mean total variation of all triples of a model's expected counts."""
+    assert isinstance(model, GraphicalSyntheticModel)
+    found: list[float] = []
+    for axes in combinations(range(codes.shape[1]), 3):
+        real = np.zeros((2, 2, 2))
+        np.add.at(real, tuple(codes[:, axes].T), 1 / len(codes))
+        made = model.model.marginal(tuple(f"c{i}" for i in axes))
+        found.append(0.5 * float(np.abs(made / made.sum() - real).sum()))
+    return float(np.mean(found))
+
+
+def test_everything_is_measured_nothing_is_scored_and_all_is_spent() -> None:
+    model, private, seen = fit(TwoStage(), table_of(5000), epsilon=1.0)
+    assert isinstance(model, GraphicalSyntheticModel)
+    assert not any(isinstance(o.query, FitErrorsQuery) for o in seen)
+    assert private.remaining < 1e-5 * private.ledger.capacity
+    names = private.domain.attributes
+    bought = [o for o in seen if isinstance(o.query, MarginalQuery | InteractionQuery)]
+    charged = [
+        o.query.clique for o in bought if isinstance(o.query, MarginalQuery | InteractionQuery)
+    ]
+    assert sorted(charged) == sorted(m.clique for m in model.measurements)
+    effects = Effects.of(private.domain, model.measurements, total=None).effects
+    assert all(pair in effects for pair in combinations(names, 2))
+    assert model.model.cliques == (names,)
+    spent = sum(private.ledger.accountant.cost(o.event) for o in bought[: len(names)])
+    assert spent == pytest.approx(FIRST_SHARE * private.ledger.capacity, rel=1e-6)
+
+
+@pytest.mark.parametrize("epsilon", [0.3, 1.0, 5.0])
+def test_it_errs_less_than_stages_do(epsilon: float) -> None:
+    """Four splits of noise (seeds 0 to 3) on 10,000 records; means of all triples."""
+    codes = correlated(10_000, seed=2)
+    table = coded_table(codes, (2,) * 11)
+    means = []
+    for generator in (TwoStage(), TwoStage(largest_joint=1)):
+        fits = [fit(generator, table, epsilon=epsilon, seed=s)[0] for s in range(4)]
+        means.append(np.mean([error(model, codes) for model in fits]))
+    assert means[0] < 0.95 * means[1]
+
+
+def test_a_triple_whose_pairs_show_nothing_is_found() -> None:
+    rng = np.random.default_rng(3)
+    codes = rng.integers(0, 2, (5000, 5))
+    codes[:, 2] = codes[:, 0] ^ codes[:, 1]
+    model, _, _ = fit(TwoStage(), coded_table(codes, (2,) * 5), epsilon=2.0)
+    assert isinstance(model, GraphicalSyntheticModel)
+    joint = model.model.marginal(("c0", "c1", "c2")) / model.total
+    assert sum(joint[i, j, 1 - (i ^ j)] for i in (0, 1) for j in (0, 1)) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("generator", "epsilon"),
+    [
+        pytest.param(TwoStage(largest_joint=2**10), 1.0, id="a joint table too large"),
+        pytest.param(TwoStage(largest_tree=2**12), 1.0, id="little room"),
+        pytest.param(TwoStage(), 0.002, id="noise that drowns pairs"),
+    ],
+)
+def test_others_have_stages(generator: TwoStage, epsilon: float) -> None:
+    model, private, _ = fit(generator, table_of(2000), epsilon=epsilon)
+    assert isinstance(model, GraphicalSyntheticModel)
+    assert model.model.cliques != (private.domain.attributes,)
+    assert private.remaining < 1e-5 * private.ledger.capacity
+
+
+def test_pure_epsilon_has_stages() -> None:
+    made = dpsynth.synthesize(table_of(2000), epsilon=1.0, delta=0.0, accountant="pure", seed=1)
+    assert isinstance(made.model, GraphicalSyntheticModel)
+    assert made.model.model.cliques != (made.model.schema.names,)
+
+
+def test_large_tables_and_large_pairs_are_not_small() -> None:
+    assert whole_of(BINARY) is not None
+    assert whole_of(BINARY, most_cells=255) is None
+    assert whole_of(BINARY, most_effects=8 + 28) is not None
+    assert whole_of(BINARY, most_effects=8 + 27) is None
+    assert whole_of(Domain(sizes={"a": 5, "b": 1})) is None
+
+
+def test_triples_have_the_room_that_pairs_leave_smaller_ones_first() -> None:
+    domain = Domain(sizes={"a": 2, "b": 4, "c": 2, "d": 3})
+    assert [len(c) for c in _found(domain, 2048)].count(3) == 4
+    pairs = 1 + 3 + 1 + 2 + (3 + 1 + 2 + 3 + 6 + 2)
+    room = pairs + 2 + 3  # of (a, c, d) and (a, b, c)
+    assert [c for c in _found(domain, room) if len(c) == 3] == [("a", "c", "d"), ("a", "b", "c")]
+
+
+def _found(domain: Domain, most_effects: int) -> tuple[tuple[str, ...], ...]:
+    whole = whole_of(domain, most_effects=most_effects)
+    assert whole is not None
+    return whole.cliques
+
+
+def test_larger_budgets_buy_triples_and_a_label_gets_more() -> None:
+    whole, labelled = whole_of(BINARY), whole_of(BINARY, label="c3", label_weight=4.0)
+    assert whole is not None
+    assert labelled is not None
+    small, large = whole._wanted(10.0), whole._wanted(1000.0)  # pyright: ignore[reportPrivateUsage]
+    assert all(p == 0 for c, p in small.items() if len(c) == 3)
+    assert all(p > 0 for c, p in small.items() if len(c) < 3)
+    assert all(p > 0 for p in large.values())
+    with_label = labelled._wanted(10.0)  # pyright: ignore[reportPrivateUsage]
+    assert with_label["c0", "c3"] == pytest.approx(2 * with_label["c0", "c1"])
+
+
+def test_what_triples_show_of_pairs_is_not_bought_twice() -> None:
+    """The precision of each effect, by least squares, is what was wanted, or more."""
+    _, private, _ = fit(TwoStage(), table_of(20_000), epsilon=3.0)
+    whole = whole_of(private.domain)
+    assert whole is not None
+    wanted = whole._wanted(2000.0)  # pyright: ignore[reportPrivateUsage]
+    bought = dict(zip(whole.cliques, whole._beyond(wanted), strict=True))  # pyright: ignore[reportPrivateUsage]
+    triples = {c: p for c, p in bought.items() if len(c) == 3}
+    for pair in combinations(private.domain.attributes, 2):
+        shown = sum(p / 2 for c, p in triples.items() if set(pair) <= set(c))
+        assert bought[pair] + shown == pytest.approx(max(wanted[pair], shown))
+
+
+def test_a_fit_is_the_same_for_a_seed_and_can_be_saved() -> None:
+    table = table_of(3000)
+    first, second = (fit(TwoStage(), table, epsilon=1.0, seed=7)[0] for _ in range(2))
+    assert isinstance(first, GraphicalSyntheticModel)
+    assert isinstance(second, GraphicalSyntheticModel)
+    assert (first.model.potentials[0] == second.model.potentials[0]).all()
+    again = GraphicalSyntheticModel.from_arrays(table.schema, first.arrays())
+    drawn = [m.sample_codes(500, rng=np.random.default_rng(4)) for m in (first, again)]
+    assert (drawn[0] == drawn[1]).all()
