@@ -18,12 +18,13 @@ Array = NDArray[np.float64]
 
 _SCALES: Mapping[int, float] = {2: 0.4, 3: 0.085}
 """By the number of attributes, the deviation of an effect's coefficients that a fit begins with."""
-_FREE = 0.1
-"""Deviation to the power -2 of the coefficients of single attributes: as good as none."""
+_FREE, _WEAK = 0.1, 0.25
+"""Precisions of the coefficients of single attributes, and of others where a fit begins: none to
+speak of. Begun from independence, it would take codes that always come together for rare ones."""
 _DEGREES = 4.0
-_ROUNDS = 4
+_KEPT_ROUNDS, _LEARNING_ROUNDS = 2, 4
 _NEWTON_STEPS = 12
-_MOST_FACTORS = 12
+_MOST_FACTORS = 40
 _ENOUGH = 0.01
 _LEAST_SHARE = 1e-3
 """Of what a code would have if all were alike: noise below it says no less where a fit begins."""
@@ -75,9 +76,13 @@ def log_linear(
     prior = _Prior(basis=basis)
     search.move(basis.coefficients(_independent(domain, effects, sets, total)))
     search.factorise(prior.precisions)
-    for _ in range(_ROUNDS):
+    search.descend(prior.precisions)
+    prior.weigh(search.point, np.zeros_like(search.point))
+    search.shrink(prior.precisions)
+    for count in range(_KEPT_ROUNDS + _LEARNING_ROUNDS):
         search.descend(prior.precisions)
-        prior.learn(search.point, search.variances())
+        learn = prior.weigh if count < _KEPT_ROUNDS else prior.learn
+        learn(search.point, search.variances())
         search.shrink(prior.precisions)
     search.descend(prior.precisions)
     return search.weights
@@ -110,25 +115,41 @@ class _Prior:
     def __post_init__(self) -> None:
         self._orders = np.array([len(axes) for axes in self.basis.sets])
         self._sizes = np.bincount(self.basis.owners, minlength=len(self._orders))
-        self._weights = np.array([_FREE if o == 1 else self.scales[o] ** -2 for o in self._orders])
+        self._weights = np.where(self._orders == 1, _FREE, _WEAK)
 
     @property
     def precisions(self) -> Array:
         """The precision of each coefficient, as if its law were a normal one."""
         return self._weights[self.basis.owners]
 
+    def weigh(self, point: Array, variances: Array) -> None:
+        """Take the precisions that coefficients of these sizes have at the present scales."""
+        squares = self._squares(point, variances)
+        for order in self.scales:
+            of = (self._orders == order) & (self._sizes > 0)
+            self._weights[of] = self._expected(order, self._sizes[of], squares[of])
+
     def learn(self, point: Array, variances: Array) -> None:
-        """Learn the scales from coefficients and the variances that noise leaves them."""
-        squares = np.bincount(self.basis.owners, point**2 + variances, len(self._orders))
+        """Learn the scales from coefficients and the variances that noise leaves them; weigh."""
+        squares = self._squares(point, variances)
         for order in self.scales:
             of = (self._orders == order) & (self._sizes > 0)
             if not of.any():
                 continue
             sizes, own = self._sizes[of], squares[of]
             for _ in range(10):
-                weights = (_DEGREES + sizes) / (_DEGREES * self.scales[order] ** 2 + own)
+                weights = self._expected(order, sizes, own)
                 self.scales[order] *= float(np.sqrt((weights * own).sum() / sizes.sum()))
-            self._weights[of] = (_DEGREES + sizes) / (_DEGREES * self.scales[order] ** 2 + own)
+        self.weigh(point, variances)
+
+    def _squares(self, point: Array, variances: Array) -> Array:
+        """Return the expected squared length of each effect."""
+        found = np.bincount(self.basis.owners, point**2 + variances, len(self._orders))
+        return np.asarray(found, dtype=np.float64)
+
+    def _expected(self, order: int, sizes: NDArray[np.intp], squares: Array) -> Array:
+        """Return the expected precisions of effects of so many attributes: t laws are mixtures."""
+        return (_DEGREES + sizes) / (_DEGREES * self.scales[order] ** 2 + squares)
 
 
 @final
