@@ -100,6 +100,8 @@ def test_a_triple_whose_pairs_show_nothing_is_found() -> None:
         pytest.param(TwoStage(largest_joint=2**10), 1.0, id="a joint table too large"),
         pytest.param(TwoStage(largest_tree=2**12), 1.0, id="little room"),
         pytest.param(TwoStage(), 0.002, id="noise that drowns pairs"),
+        pytest.param(TwoStage(one_way_share=0.08), 0.002, id="no more for one-ways"),
+        pytest.param(TwoStage(one_way_share=0.01), 0.002, id="less for one-ways"),
     ],
 )
 def test_others_have_stages(generator: TwoStage, epsilon: float) -> None:

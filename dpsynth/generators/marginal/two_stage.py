@@ -181,7 +181,8 @@ class TwoStage(Generator):
         if rest:
             return fitted_whole(private, [*ones, *rest])
         amount = budget * self.one_way_share - (budget - private.remaining)
-        ones += measure_one_ways_by_size(private, amount=amount, before=ones)
+        if amount > 1e-6 * budget:  # what was bought first may be all of it
+            ones += measure_one_ways_by_size(private, amount=amount, before=ones)
         return self.continued(private, ones, budget=budget, rng=rng)
 
     def continued(
