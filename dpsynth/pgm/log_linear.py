@@ -23,6 +23,7 @@ _FREE, _WEAK = 0.1, 0.25
 speak of. Begun from independence, it would take codes that always come together for rare ones."""
 _DEGREES = 4.0
 _KEPT_ROUNDS, _LEARNING_ROUNDS = 2, 4
+_SCALE_STEPS = 10
 _NEWTON_STEPS = 12
 _MOST_FACTORS = 40
 _ENOUGH = 0.01
@@ -77,15 +78,14 @@ def log_linear(
     search.move(basis.coefficients(_independent(domain, effects, sets, total)))
     search.factorise(prior.precisions)
     search.descend(prior.precisions)
-    prior.weigh(search.point, np.zeros_like(search.point))
+    prior.weigh(search.at.point, np.zeros(len(basis.owners)), learn=False)
     search.shrink(prior.precisions)
     for count in range(_KEPT_ROUNDS + _LEARNING_ROUNDS):
         search.descend(prior.precisions)
-        learn = prior.weigh if count < _KEPT_ROUNDS else prior.learn
-        learn(search.point, search.variances())
+        prior.weigh(search.at.point, search.variances(), learn=count >= _KEPT_ROUNDS)
         search.shrink(prior.precisions)
     search.descend(prior.precisions)
-    return search.weights
+    return search.at.weights
 
 
 def _independent(
@@ -122,34 +122,37 @@ class _Prior:
         """The precision of each coefficient, as if its law were a normal one."""
         return self._weights[self.basis.owners]
 
-    def weigh(self, point: Array, variances: Array) -> None:
-        """Take the precisions that coefficients of these sizes have at the present scales."""
-        squares = self._squares(point, variances)
-        for order in self.scales:
-            of = (self._orders == order) & (self._sizes > 0)
-            self._weights[of] = self._expected(order, self._sizes[of], squares[of])
+    def weigh(self, point: Array, variances: Array, *, learn: bool) -> None:
+        """Take the precisions that coefficients of these sizes have.
 
-    def learn(self, point: Array, variances: Array) -> None:
-        """Learn the scales from coefficients and the variances that noise leaves them; weigh."""
-        squares = self._squares(point, variances)
+        Args:
+            point: the coefficients.
+            variances: what noise leaves of them.
+            learn: the scales first; else they stay as they are.
+        """
+        squares = np.bincount(self.basis.owners, point**2 + variances, len(self._orders))
         for order in self.scales:
             of = (self._orders == order) & (self._sizes > 0)
-            if not of.any():
-                continue
-            sizes, own = self._sizes[of], squares[of]
-            for _ in range(10):
-                weights = self._expected(order, sizes, own)
+            sizes, own = self._sizes[of], squares[of].astype(np.float64)
+            for _ in range(_SCALE_STEPS if learn and of.any() else 0):
+                weights = self._mean_precisions(order, sizes, own)
                 self.scales[order] *= float(np.sqrt((weights * own).sum() / sizes.sum()))
-        self.weigh(point, variances)
+            self._weights[of] = self._mean_precisions(order, sizes, own)
 
-    def _squares(self, point: Array, variances: Array) -> Array:
-        """Return the expected squared length of each effect."""
-        found = np.bincount(self.basis.owners, point**2 + variances, len(self._orders))
-        return np.asarray(found, dtype=np.float64)
-
-    def _expected(self, order: int, sizes: NDArray[np.intp], squares: Array) -> Array:
+    def _mean_precisions(self, order: int, sizes: NDArray[np.intp], squares: Array) -> Array:
         """Return the expected precisions of effects of so many attributes: t laws are mixtures."""
         return (_DEGREES + sizes) / (_DEGREES * self.scales[order] ** 2 + squares)
+
+
+@final
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Place:
+    """Coefficients, and the law that they give: its log-weights, probabilities, expected values."""
+
+    point: Array
+    weights: Array
+    law: Array
+    expected: Array
 
 
 @final
@@ -180,26 +183,25 @@ class _Search:
 
     def move(self, point: Array) -> None:
         """Go to these coefficients."""
-        self.point = point
-        self.weights, self._law, self._expected = self._at(point)
+        self.at = self._place(point)
 
-    def _at(self, point: Array) -> tuple[Array, Array, Array]:
-        """Return log-weights, probabilities, and the expected values of all functions."""
+    def _place(self, point: Array) -> _Place:
         weights = self.basis.sums(point)
         if self.allowed is not None:
             weights = np.where(self.allowed, weights, -np.inf)
         weights -= weights.max()
         law = np.exp(weights)
         law /= law.sum()
-        return weights, law, self.total * self.basis.expectations(law)
+        expected = self.total * self.basis.expectations(law)
+        return _Place(point=point, weights=weights, law=law, expected=expected)
 
-    def _value(self, point: Array, expected: Array, prior: Array) -> float:
-        left = expected - self.targets
-        return 0.5 * float((self.precisions * left**2).sum() + (prior * point**2).sum())
+    def _value(self, at: _Place, prior: Array) -> float:
+        left = at.expected - self.targets
+        return 0.5 * float((self.precisions * left**2).sum() + (prior * at.point**2).sum())
 
     def factorise(self, prior: Array) -> None:
         """Work out the second derivatives at the point, but for those of the covariances."""
-        covariances = self.total * self.basis.covariances(self._law)
+        covariances = self.total * self.basis.covariances(self.at.law)
         self._curvature = (covariances * self.precisions) @ covariances
         self._factors += 1
         self.shrink(prior)
@@ -217,7 +219,7 @@ class _Search:
         from scipy.linalg import solve_triangular
 
         inverse = solve_triangular(
-            self._factor[0], np.eye(len(self.point)), lower=True, check_finite=False
+            self._factor[0], np.eye(len(self.targets)), lower=True, check_finite=False
         )
         return np.asarray((inverse**2).sum(axis=0))
 
@@ -229,14 +231,14 @@ class _Search:
     def _carried(self, direction: Array) -> Array:
         """Return the change of all expected values along a direction of the coefficients."""
         change = self.basis.sums(direction)
-        change -= float((self._law * change).sum())
-        return self.total * self.basis.expectations(self._law * change)
+        change -= float((self.at.law * change).sum())
+        return self.total * self.basis.expectations(self.at.law * change)
 
     def descend(self, prior: Array) -> None:
         """Go to the least value under a normal prior of these precisions."""
         for _ in range(_NEWTON_STEPS):
-            left = self.precisions * (self._expected - self.targets)
-            step, steps = self._step(self._carried(left) + prior * self.point, prior)
+            left = self.precisions * (self.at.expected - self.targets)
+            step, steps = self._step(self._carried(left) + prior * self.at.point, prior)
             length, gained = self._along(step, prior)
             if gained < _ENOUGH or monotonic() > self.until:
                 return
@@ -246,14 +248,12 @@ class _Search:
 
     def _along(self, step: Array, prior: Array) -> tuple[float, float]:
         """Go along a step as far as the value falls; return which part of it, and the gain."""
-        before, length = self._value(self.point, self._expected, prior), 1.0
+        before, length = self._value(self.at, prior), 1.0
         while length > 1e-3:
-            point = self.point + length * step
-            weights, law, expected = self._at(point)
-            gained = before - self._value(point, expected, prior)
+            after = self._place(self.at.point + length * step)
+            gained = before - self._value(after, prior)
             if gained > 0:
-                self.point, self.weights = point, weights
-                self._law, self._expected = law, expected
+                self.at = after
                 return length, gained
             length *= 0.4
         return 0.0, 0.0

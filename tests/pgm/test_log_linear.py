@@ -99,7 +99,7 @@ def test_scales_are_learnt_from_coefficients_and_what_noise_leaves_of_them() -> 
         prior = _Prior(basis=basis)
         for _ in range(20):
             unknown = np.full(435, (1 - known**2) * deviation**2)
-            prior.learn(known * deviation * draws, unknown)
+            prior.weigh(known * deviation * draws, unknown, learn=True)
         scales.append(prior.scales[2])
     assert scales[1] / scales[0] == pytest.approx(16, rel=0.02)
     assert 0.6 < scales[1] / 0.8 < 1.0
@@ -111,7 +111,7 @@ def test_a_large_effect_is_drawn_back_less_than_small_ones() -> None:
     basis = Characters(shape=(2,) * 8, sets=tuple(combinations(range(8), 2)))
     prior, point = _Prior(basis=basis), np.full(28, 0.1)
     point[7] = 2.0
-    prior.learn(point, np.zeros(28))
+    prior.weigh(point, np.zeros(28), learn=True)
     assert prior.precisions[7] < 0.1 * np.delete(prior.precisions, 7).min()
 
 
@@ -132,7 +132,7 @@ def test_it_errs_less_than_least_squares_and_than_independence() -> None:
 
 
 def test_the_value_is_least_where_it_stops() -> None:
-    """No small step in any of 40 directions lowers what is minimised, at the scales learnt."""
+    """No small step in any of 40 directions lowers what is minimised, where a fit begins."""
     joint = table(0.5)
     effects = measured(joint, sigma=30.0, rng=np.random.default_rng(5))
     sets = [s for s in effects.effects if s]
@@ -154,12 +154,12 @@ def test_the_value_is_least_where_it_stops() -> None:
         chi = (precisions * (expected - targets) ** 2).sum()
         return float(0.5 * (chi + (prior * point**2).sum()))
 
-    least, rng = value(search.point), np.random.default_rng(6)
+    least, rng = value(search.at.point), np.random.default_rng(6)
     assert least < value(np.zeros(len(targets))) - 10
     curvature = np.diag(search._curvature) + prior
     for _ in range(40):
         step = rng.normal(size=len(targets)) / np.sqrt(curvature)
-        assert value(search.point + 0.3 * step) > least - 0.02
+        assert value(search.at.point + 0.3 * step) > least - 0.02
 
 
 def test_impossible_cells_have_no_records() -> None:

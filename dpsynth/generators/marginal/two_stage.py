@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import comb, inf
+from math import comb, inf, isqrt
 from typing import ClassVar, final
 
 import numpy as np
@@ -29,7 +29,7 @@ from dpsynth.generators.marginal.rare_codes import MergedData, independent, like
 from dpsynth.generators.marginal.resolution import Groups, Resolved, coarser
 from dpsynth.generators.marginal.shortlist import Shortlist, covering, shortlist
 from dpsynth.generators.marginal.spanning_tree import spend_rest
-from dpsynth.generators.marginal.whole import fitted_whole, measured_whole
+from dpsynth.generators.marginal.whole import Whole, fitted_whole
 from dpsynth.generators.marginal.workload import affordable, all_k_ways, smallest
 from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
@@ -177,7 +177,8 @@ class TwoStage(Generator):
         room = self.largest_tree - sum(private.domain.shape)
         affordable(private.domain, all_k_ways(attributes, 2), most_cells=room)
         budget = private.remaining
-        ones, rest = ([], []) if hurried() else self._whole(private)
+        whole = None if hurried() else self._whole(private.domain)
+        ones, rest = whole.bought(private) if whole else ([], [])
         if rest:
             return fitted_whole(private, [*ones, *rest])
         amount = budget * self.one_way_share - (budget - private.remaining)
@@ -230,12 +231,12 @@ class TwoStage(Generator):
         model = data.refined(model) if found else independent(private, likely)
         return GraphicalSyntheticModel.of(private, model, [*ones, *found])
 
-    def _whole(self, private: PrivateData) -> tuple[list[NoisyMarginal], list[NoisyMarginal]]:
-        """Return one-way marginals, and what was bought of everything else where that is better."""
-        return measured_whole(
-            private,
-            most_cells=self.largest_joint,
-            largest_tree=self.largest_tree,
+    def _whole(self, domain: Domain) -> Whole | None:
+        """Return what to measure if everything can be; None where the joint table is too large."""
+        return Whole.of(
+            domain,
+            most_cells=min(self.largest_joint, self.largest_tree // 8),
+            most_effects=2 * isqrt(self.largest_tree),  # a fit holds matrices of them
             label=self.label,
             label_weight=self.label_weight,
         )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import comb, isqrt, prod, sqrt
+from math import comb, prod, sqrt
 from typing import Self, final
 
 import numpy as np
@@ -17,6 +17,7 @@ from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
 from dpsynth.generators.marginal.purchase import bought, relative_noise
 from dpsynth.pgm.effects import Effects
 from dpsynth.pgm.evidence import zero_weights
+from dpsynth.pgm.inference import fold
 from dpsynth.pgm.log_linear import log_linear
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
@@ -28,7 +29,9 @@ FIRST_SHARE = 0.08
 _SCALE = 0.4
 """Deviation of the coefficients of pairs and triples that a purchase is planned for."""
 _DROWNED = 0.1
+"""Largest total variation by noise, of pairs in the mean, with which everything is measured."""
 _LEAST_SHARE = 1e-9
+"""Part of what is left below which a clique is not bought: rounding, beside what others show."""
 
 
 @final
@@ -95,16 +98,22 @@ class Whole:
             cliques.append(clique)
         return cls(domain=domain, cliques=tuple(cliques), label=label, label_weight=label_weight)
 
-    def measured(self, private: PrivateData, ones: Sequence[NoisyMarginal]) -> list[NoisyMarginal]:
-        """Return what all that is left buys beside `ones`.
+    def bought(self, private: PrivateData) -> tuple[list[NoisyMarginal], list[NoisyMarginal]]:
+        """Return one-way marginals that are bought first, and what all the rest buys beside them.
 
-        Where noise would be more than `_DROWNED` of the mean pair that is nothing, and costs
-        nothing: then it is better to choose, and to merge and group codes.
+        Where noise would be more than `_DROWNED` of the mean pair nothing is bought beside them: it
+        is better then to choose, and to merge and group codes. Under pure epsilon nothing is bought
+        at all: Laplace noise of interactions is no smaller than that of marginals.
 
         Args:
             private: the one door to the records.
-            ones: one-way marginals that were bought before.
         """
+        if relative_noise(private, (2, 2)) == 1.0:
+            return [], []
+        ones = measure_one_ways(private, amount=private.remaining * FIRST_SHARE)
+        return ones, self._beside(private, ones)
+
+    def _beside(self, private: PrivateData, ones: Sequence[NoisyMarginal]) -> list[NoisyMarginal]:
         amount, total = private.remaining, total_of(private, ones)
         whole = private.sigma_for(amount) ** -2  # the precision of one marginal for all of it
         had = [sum(m.sigma**-2 for m in ones if m.clique == c) for c in self.cliques]
@@ -160,39 +169,6 @@ class Whole:
         return sum(found) / len(found)
 
 
-def measured_whole(
-    private: PrivateData,
-    *,
-    most_cells: int,
-    largest_tree: int,
-    label: str | None,
-    label_weight: float,
-) -> tuple[list[NoisyMarginal], list[NoisyMarginal]]:
-    """Return one-way marginals, and what was bought of everything beside them for all of a budget.
-
-    Without the second nothing but the first was bought, for `FIRST_SHARE` of the budget; without
-    either nothing at all: the domain is not small, or noise is not Gaussian.
-
-    Args:
-        private: the one door to the records.
-        most_cells: of a joint table.
-        largest_tree: cells that a fit may have room for; effects have matrices of their own.
-        label, label_weight: as of `Whole`.
-    """
-    whole = Whole.of(
-        private.domain,
-        most_cells=min(most_cells, largest_tree // 8),
-        most_effects=2 * isqrt(largest_tree),
-        label=label,
-        label_weight=label_weight,
-    )
-    # Laplace noise of interactions is no smaller than that of marginals, and adds up otherwise.
-    if whole is None or relative_noise(private, (2, 2)) == 1.0:
-        return [], []
-    ones = measure_one_ways(private, amount=private.remaining * FIRST_SHARE)
-    return ones, whole.measured(private, ones)
-
-
 def fitted_whole(
     private: PrivateData, measured: Sequence[NoisyMarginal]
 ) -> GraphicalSyntheticModel:
@@ -218,9 +194,6 @@ def fitted_whole(
 
 def _allowed(private: PrivateData) -> NDArray[np.bool_]:
     """Return which cells of the joint table no constraint rules out."""
-    domain, found = private.domain, np.ones(private.domain.shape, dtype=np.bool_)
-    cliques, weights = zero_weights(domain, private.impossible)
-    for clique, of in zip(cliques, weights, strict=True):
-        shape = [size if a in clique else 1 for a, size in domain.sizes.items()]
-        found &= np.isfinite(of).reshape(shape)
-    return found
+    cliques, weights = zero_weights(private.domain, private.impossible)
+    (joint,) = fold(private.domain, (private.domain.attributes,), cliques, weights)
+    return np.isfinite(joint)
