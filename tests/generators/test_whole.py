@@ -18,6 +18,7 @@ from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.generators.marginal.whole import FIRST_SHARE, Whole
 from dpsynth.pgm.effects import Effects
 from dpsynth.pgm.estimation import estimate_total
+from dpsynth.pgm.measurement import beyond_one_ways
 from tests.generators.planted import fit
 from tests.tables import coded_table
 
@@ -167,6 +168,38 @@ def test_every_effect_has_the_precision_that_one_level_gives_it() -> None:
     found = [of for own in levels.values() for of in own]
     assert len(found) == 11 + 55 + 165
     assert max(found) < 1.01 * min(found)
+
+
+def test_the_noise_of_pairs_is_what_their_noise_is() -> None:
+    """Mean total variation of 2,000 draws of the interactions' noise (seed 5), to 3%."""
+    whole = whole_of(Domain(sizes={"a": 2, "b": 3, "c": 5}))
+    assert whole is not None
+    wanted = whole._wanted(3000.0)  # pyright: ignore[reportPrivateUsage]
+    rng, found = np.random.default_rng(5), list[float]()
+    for pair in (("a", "b"), ("a", "c"), ("b", "c")):
+        shape = [whole.domain.sizes[a] for a in pair]
+        draws = rng.normal(size=(2000, *shape)) / sqrt(wanted[pair])
+        found.append(float(np.mean([0.5 * np.abs(beyond_one_ways(d)).sum() for d in draws])))
+    stated = whole._noise_of_pairs(3000.0)  # pyright: ignore[reportPrivateUsage]
+    assert stated == pytest.approx(np.mean(found), rel=0.03)
+
+
+def test_stages_that_follow_have_what_one_way_marginals_leave() -> None:
+    """What was bought to see whether all can be measured is part of their share."""
+    generator = TwoStage(one_way_share=0.3, most_one_way_share=0.3, drowned_pairs=1e9)
+    _, private, seen = fit(generator, table_of(2000), epsilon=0.08)
+    errors = next(i for i, o in enumerate(seen) if isinstance(o.query, FitErrorsQuery))
+    before = sum(private.ledger.accountant.cost(o.event) for o in seen[:errors])
+    assert before == pytest.approx(0.3 * private.ledger.capacity, rel=1e-6)
+
+
+@pytest.mark.parametrize(("cells", "triples"), [(2**20, 2), (2**17, 0), (2**16, None)])
+def test_a_smaller_tree_leaves_room_for_fewer_effects(cells: int, triples: int | None) -> None:
+    """36 coefficients of attributes, 486 of pairs, 729 of each triple; 10,000 cells."""
+    domain = Domain(sizes=dict.fromkeys("abcd", 10))
+    whole = TwoStage(largest_tree=cells)._whole(domain)  # pyright: ignore[reportPrivateUsage]
+    found = None if whole is None else sum(len(c) == 3 for c in whole.cliques)
+    assert found == triples
 
 
 def test_rare_codes_that_always_come_together_are_not_taken_for_rarer() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import dpsynth.pgm.log_linear as log_linear_module
 from dpsynth.data.domain import Domain
 from dpsynth.pgm.characters import Characters
 from dpsynth.pgm.effects import Effects
@@ -131,6 +132,20 @@ def test_it_errs_less_than_least_squares_and_than_independence() -> None:
     assert np.mean(fitted) < 0.5 * 2 * dependence(joint / TOTAL)
 
 
+def test_learning_the_scales_leaves_less_dependence_where_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same ten draws of noise of 4% of the records, with scales learnt and with those kept."""
+    joint = table(0.0)
+    drawn = [measured(joint, sigma=200.0, rng=np.random.default_rng(s)) for s in range(10)]
+    found: list[float] = []
+    for rounds in (log_linear_module._LEARNING_ROUNDS, 0):
+        monkeypatch.setattr(log_linear_module, "_LEARNING_ROUNDS", rounds)
+        laws = [law_of(log_linear(DOMAIN, effects, total=TOTAL)) for effects in drawn]
+        found.append(float(np.mean([dependence(law) for law in laws])))
+    assert found[0] < 0.8 * found[1]
+
+
 def test_the_value_is_least_where_it_stops() -> None:
     """No small step in any of 40 directions lowers what is minimised, where a fit begins."""
     joint = table(0.5)
@@ -157,6 +172,8 @@ def test_the_value_is_least_where_it_stops() -> None:
     least, rng = value(search.at.point), np.random.default_rng(6)
     assert least < value(np.zeros(len(targets))) - 10
     curvature = np.diag(search._curvature) + prior
+    inverse = np.linalg.inv(search._curvature + np.diag(prior))
+    assert search.variances() == pytest.approx(np.diag(inverse), rel=1e-6)
     for _ in range(40):
         step = rng.normal(size=len(targets)) / np.sqrt(curvature)
         assert value(search.at.point + 0.3 * step) > least - 0.02
