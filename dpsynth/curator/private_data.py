@@ -201,8 +201,8 @@ class PrivateData:
     def interactions(
         self, cliques: Sequence[Sequence[str]], *, sigmas: Sequence[float]
     ) -> list[NoisyMarginal]:
-        """Return what cliques hold beyond their one-way marginals (`InteractionQuery`), charged
-        together or not at all, with `interaction_noise`. Arguments and errors: `marginals`."""
+        """Return what cliques hold beyond their margins (`InteractionQuery`), charged together or
+        not at all, with `interaction_noise`. Arguments and errors: `marginals`."""
         return measured_interactions(self._answering, cliques, sigmas=sigmas)
 
     def interaction_noise(self, shape: tuple[int, ...]) -> float:

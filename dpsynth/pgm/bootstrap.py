@@ -7,7 +7,7 @@ import numpy as np
 
 from dpsynth.pgm.estimation import estimate
 from dpsynth.pgm.independent_rows import cell_of, independent_rows
-from dpsynth.pgm.measurement import NoisyMarginal, beyond_one_ways
+from dpsynth.pgm.measurement import NoisyMarginal, beyond_margins
 from dpsynth.pgm.model import GraphicalModel
 
 STEPS = 150
@@ -77,6 +77,6 @@ def _measured_again(
     counts = np.bincount(cell if cells is None else cells[cell], minlength=int(np.prod(shape)))
     values = counts.reshape(shape).transpose(np.argsort(order)).astype(np.float64)
     if measurement.centred:
-        values = beyond_one_ways(values)
+        values = beyond_margins(values)
     noise = rng.normal(scale=measurement.sigma, size=values.shape)
     return replace(measurement, values=values + noise)

@@ -71,7 +71,7 @@ class Effects:
             clique = domain.canonical(measurement.clique)
             values = measurement.values.transpose([measurement.clique.index(a) for a in clique])
             for subset in subsets(clique):
-                if measurement.centred and len(subset) < 2:
+                if len(subset) < measurement.least_told:
                     continue  # nothing is known of them
                 gone = tuple(i for i, a in enumerate(clique) if a not in subset)
                 cells = prod(values.shape[i] for i in gone)

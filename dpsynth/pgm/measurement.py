@@ -28,8 +28,8 @@ class NoisyMarginal:
         groups: where codes were counted in groups: for each axis the group of each code of the
             attribute, from 0 with none left out, or None for an axis of single codes. Empty: all
             are.
-        centred: the values are what the counts hold beyond their one-way marginals
-            (`beyond_one_ways`), which they say nothing of.
+        centred: the values are what the counts hold beyond their margins (`beyond_margins`),
+            which they say nothing of.
     """
 
     clique: Clique
@@ -45,6 +45,11 @@ class NoisyMarginal:
             )
         if not (isfinite(self.sigma) and self.sigma > 0):
             raise InvalidValueError("sigma", self.sigma, "a finite number above 0")
+
+    @property
+    def least_told(self) -> int:
+        """The size of the smallest sets of attributes whose effects the values show."""
+        return min(2, len(self.clique)) if self.centred else 0
 
     @property
     def grouped(self) -> bool:
@@ -80,13 +85,15 @@ class NoisyMarginal:
         return np.ravel_multi_index(np.ix_(*axes), shape).ravel()
 
 
-def beyond_one_ways(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `values` less what their one-way marginals say of them: an orthogonal projection.
+def beyond_margins(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `values` less what their margins say of them: an orthogonal projection.
 
-    What is left sums to 0 along any axes that leave one: it is made of the interactions of two
-    attributes and more.
+    One axis: less their mean. More: less what their one-way marginals say; what is left sums to 0
+    along any axes that leave one, and is made of the interactions of two attributes and more.
     """
     mean = values.mean()
+    if values.ndim == 1:
+        return values - mean
     found = values + (values.ndim - 1) * mean
     for axis in range(values.ndim):
         others = tuple(i for i in range(values.ndim) if i != axis)

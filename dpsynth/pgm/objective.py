@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dpsynth.data.domain import Clique
 from dpsynth.pgm.inference import Arrays, Oracle
 from dpsynth.pgm.junction_tree import JunctionTree
-from dpsynth.pgm.measurement import NoisyMarginal, beyond_one_ways
+from dpsynth.pgm.measurement import NoisyMarginal, beyond_margins
 
 Array = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ class Objective:
         sizes: number of cells of each measurement.
         cells: for each measurement the own cell that each cell of its clique is counted in, where
             codes were measured in groups; None where they are the same.
-        shapes: of each measurement whose one-way marginals are taken off (`beyond_one_ways`); None
+        shapes: of each measurement whose margins are taken off (`beyond_margins`); None
             of the others.
     """
 
@@ -78,7 +78,7 @@ class Objective:
             order = [measurement.clique.index(a) for a in key]
             values = measurement.values.transpose(order)
             if measurement.centred:
-                values = beyond_one_ways(values)
+                values = beyond_margins(values)
             groups = tuple(measurement.groups[i] for i in order) if measurement.groups else ()
             grouped = any(g is not None for g in groups)
             view = key, (groups if grouped else (), measurement.centred)
@@ -175,5 +175,5 @@ def _counted(marginal: Array, cells: NDArray[np.intp] | None, size: int) -> Arra
 
 
 def _beyond(flat: Array, shape: tuple[int, ...] | None) -> Array:
-    """Return what a measurement's cells hold beyond their one-way marginals, if that is asked."""
-    return flat if shape is None else beyond_one_ways(flat.reshape(shape)).ravel()
+    """Return what a measurement's cells hold beyond their margins, if that is asked."""
+    return flat if shape is None else beyond_margins(flat.reshape(shape)).ravel()

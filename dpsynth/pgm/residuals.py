@@ -84,7 +84,7 @@ class Residuals:
             clique = domain.canonical(measurement.clique)
             counts = measurement.values.transpose([measurement.clique.index(a) for a in clique])
             for subset, residual in decompose(clique, counts).items():
-                if measurement.centred and len(subset) < 2:
+                if len(subset) < measurement.least_told:
                     continue  # nothing is known of them
                 summed = counts.size // residual.size
                 precision = 1.0 / (measurement.sigma**2 * summed)

@@ -15,7 +15,7 @@ from dpsynth.pgm.bounded_interval import bounded_interval
 from dpsynth.pgm.effects import Effects
 from dpsynth.pgm.independent_rows import Codes, frequencies, independent_rows
 from dpsynth.pgm.inference import Arrays, Oracle
-from dpsynth.pgm.measurement import NoisyMarginal, beyond_one_ways
+from dpsynth.pgm.measurement import NoisyMarginal, beyond_margins
 from dpsynth.pgm.model import GraphicalModel
 from dpsynth.pgm.pairs import pair_marginals
 from dpsynth.pgm.queries import marginal_of
@@ -378,7 +378,7 @@ def shared_out(model: GraphicalModel, measurement: NoisyMarginal) -> NoisyMargin
     values = measurement.values.transpose(order)
     if measurement.centred:  # what it does not show is as the model has it
         whole = sums.reshape(values.shape).astype(np.float64)
-        values = values + whole - beyond_one_ways(whole)
+        values = values + whole - beyond_margins(whole)
     spread = values.ravel()[cells] * shares
     sigma = measurement.sigma * sqrt(sums.size / counts.size)
     return NoisyMarginal(

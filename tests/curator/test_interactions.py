@@ -1,4 +1,4 @@
-"""What cliques hold beyond one-way marginals: exact, of the stated sensitivity, and charged for."""
+"""What cliques hold beyond their margins: exact, of the stated sensitivity, and charged for."""
 
 from itertools import combinations, product
 
@@ -12,13 +12,14 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.queries import MarginalQuery
 from dpsynth.data.domain import Domain
 from dpsynth.errors import InvalidValueError
-from dpsynth.pgm.measurement import beyond_one_ways
+from dpsynth.pgm.measurement import beyond_margins
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.noise import ReleaseNoise, ResearchNoise
 from tests.curator.test_curator_queries import DOMAIN, SIZES, budget_for, change, neighbours
 from tests.tables import coded_table
 
-CLIQUES = (*combinations(DOMAIN.attributes, 2), DOMAIN.attributes, ("c", "a"))
+SINGLE = tuple((a,) for a in DOMAIN.attributes)
+CLIQUES = (*SINGLE, *combinations(DOMAIN.attributes, 2), DOMAIN.attributes, ("c", "a"))
 
 
 def query(clique: tuple[str, ...]) -> InteractionQuery:
@@ -31,20 +32,22 @@ def test_it_is_the_projection_of_the_counts_in_integers(clique: tuple[str, ...])
     counts = MarginalQuery(clique=clique).exact(codes, DOMAIN)
     found = query(clique).exact(codes, DOMAIN)
     assert found.dtype == np.int64
-    assert found / counts.size == pytest.approx(beyond_one_ways(counts.astype(float)))
-    for axis in range(len(clique)):  # nothing is left of one-way marginals
+    assert found / counts.size == pytest.approx(beyond_margins(counts.astype(float)))
+    for axis in range(len(clique)):  # nothing is left of the margins
         others = tuple(i for i in range(len(clique)) if i != axis)
-        assert (found.sum(axis=others) == 0).all()
+        assert (found.sum(axis=others or None) == 0).all()
 
 
-def test_beyond_one_ways_is_an_orthogonal_projection() -> None:
+def test_beyond_margins_is_an_orthogonal_projection() -> None:
     rng = np.random.default_rng(2)
     one, other = rng.normal(size=(2, 3, 4, 5))
-    first, second = beyond_one_ways(one), beyond_one_ways(other)
-    assert beyond_one_ways(first) == pytest.approx(first)
+    first, second = beyond_margins(one), beyond_margins(other)
+    assert beyond_margins(first) == pytest.approx(first)
     assert (first * other).sum() == pytest.approx((one * second).sum())
     pair = rng.normal(size=(3, 1))  # no interaction with what has one code
-    assert beyond_one_ways(pair) == pytest.approx(np.zeros((3, 1)))
+    assert beyond_margins(pair) == pytest.approx(np.zeros((3, 1)))
+    single = rng.normal(size=7)
+    assert beyond_margins(single) == pytest.approx(single - single.mean())
 
 
 @given(pair=neighbours())
@@ -81,9 +84,11 @@ def test_the_worst_neighbours_reach_it(
 def test_small_tables_have_least_to_hide() -> None:
     add, replace = (budget_for(relation, 1) for relation in Neighbouring)
     assert relative_sensitivity((2, 2), add) == pytest.approx(0.5)
+    assert relative_sensitivity((2,), add) == pytest.approx(0.5**0.5)
     assert relative_sensitivity((2, 2, 2), add) == pytest.approx(0.5**0.5)
     assert relative_sensitivity((10, 10), add) == pytest.approx(0.9)
     assert relative_sensitivity((2, 2), replace) == pytest.approx(0.5**0.5)
+    assert relative_sensitivity((2,), replace) == 1.0  # a row that moves leaves the total alone
 
 
 @given(shape=st.lists(st.integers(2, 9), min_size=2, max_size=4))
@@ -96,7 +101,7 @@ def test_noise_is_never_more_than_a_marginals(shape: list[int]) -> None:
     ("clique", "shape", "rule"),
     [
         (("a", "b"), (2, 4), "the domain's"),
-        (("a",), (2,), "at least two attributes"),
+        (("one",), (1,), "at least two attributes"),
         (("a", "one"), (2, 1), "at least two attributes"),
         (("wide", "wider"), (2048, 1024), f"at most {CELL_CEILING} cells"),
     ],

@@ -18,7 +18,7 @@ from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.generators.marginal.whole import FIRST_SHARE, Whole
 from dpsynth.pgm.effects import Effects
 from dpsynth.pgm.estimation import estimate_total
-from dpsynth.pgm.measurement import beyond_one_ways
+from dpsynth.pgm.measurement import beyond_margins
 from tests.generators.planted import fit
 from tests.tables import coded_table
 
@@ -179,7 +179,7 @@ def test_the_noise_of_pairs_is_what_their_noise_is() -> None:
     for pair in (("a", "b"), ("a", "c"), ("b", "c")):
         shape = [whole.domain.sizes[a] for a in pair]
         draws = rng.normal(size=(2000, *shape)) / sqrt(wanted[pair])
-        found.append(float(np.mean([0.5 * np.abs(beyond_one_ways(d)).sum() for d in draws])))
+        found.append(float(np.mean([0.5 * np.abs(beyond_margins(d)).sum() for d in draws])))
     stated = whole._noise_of_pairs(3000.0)  # pyright: ignore[reportPrivateUsage]
     assert stated == pytest.approx(np.mean(found), rel=0.03)
 

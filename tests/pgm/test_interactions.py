@@ -10,12 +10,13 @@ from dpsynth.pgm.estimation import estimate, estimate_total
 from dpsynth.pgm.junction_tree import JunctionTree
 from dpsynth.pgm.measurement import (
     NoisyMarginal,
-    beyond_one_ways,
+    beyond_margins,
     measurement_arrays,
     measurements_from,
 )
 from dpsynth.pgm.objective import Objective
 from dpsynth.pgm.refinement import Refinement, refined
+from dpsynth.pgm.residuals import Residuals
 from dpsynth.pgm.uncertainty import Uncertainty, shared_out
 
 DOMAIN = Domain(sizes={"a": 6, "b": 4, "c": 2})
@@ -38,7 +39,7 @@ def ones(table: np.ndarray, *, sigma: float = 0.5) -> list[NoisyMarginal]:
 def interactions(
     values: np.ndarray, clique: tuple[str, ...], *, sigma: float = 0.5, groups: tuple = ()
 ) -> NoisyMarginal:
-    centred = beyond_one_ways(values)
+    centred = beyond_margins(values)
     return NoisyMarginal(clique=clique, values=centred, sigma=sigma, groups=groups, centred=True)
 
 
@@ -53,6 +54,22 @@ def test_with_one_ways_they_are_the_marginal() -> None:
     assert model.marginal(("a", "b", "c")) == pytest.approx(table, abs=0.5)
 
 
+def test_with_the_number_of_records_those_of_one_attribute_are_its_marginal() -> None:
+    table = truth(4)
+    singles = [interactions(m.values, m.clique) for m in ones(table)]
+    model = estimate(DOMAIN, singles, total=table.sum(), steps=1000)
+    effects = Effects.of(DOMAIN, singles, total=table.sum())
+    residuals = Residuals.estimate(DOMAIN, singles)
+    for whole in ones(table):
+        assert model.marginal(whole.clique) == pytest.approx(whole.values, abs=0.5)
+        assert effects.marginal(whole.clique) == pytest.approx(whole.values)
+        assert residuals.values[whole.clique] == pytest.approx(
+            Residuals.estimate(DOMAIN, [whole]).values[whole.clique]
+        )
+    assert () not in Effects.of(DOMAIN, singles, total=None).effects
+    assert () not in residuals.values
+
+
 def test_they_say_nothing_of_one_ways() -> None:
     """The same answer fits beside other one-ways, which stay what they are."""
     table, other = truth(1), truth(2)
@@ -60,7 +77,7 @@ def test_they_say_nothing_of_one_ways() -> None:
     model = estimate(DOMAIN, shown, total=other.sum(), steps=1000)
     found = model.marginal(("a", "b"))
     assert found.sum(axis=1) == pytest.approx(other.sum(axis=(1, 2)), abs=0.5)
-    assert beyond_one_ways(found) == pytest.approx(shown[-1].values, abs=0.5)
+    assert beyond_margins(found) == pytest.approx(shown[-1].values, abs=0.5)
 
 
 def test_in_groups_and_beside_the_marginal_of_the_same_clique() -> None:

@@ -16,7 +16,7 @@ from dpsynth.pgm.log_linear import (
     _Search,  # pyright: ignore[reportPrivateUsage]
     log_linear,
 )
-from dpsynth.pgm.measurement import NoisyMarginal, beyond_one_ways
+from dpsynth.pgm.measurement import NoisyMarginal, beyond_margins
 
 Array = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ def measured(joint: Array, *, sigma: float, rng: np.random.Generator) -> Effects
             own = sigma if k > 1 else 0.1 * sigma
             values = counts + own * rng.normal(size=counts.shape)
             if k > 1:
-                values = beyond_one_ways(values)
+                values = beyond_margins(values)
             found.append(NoisyMarginal(clique=clique, values=values, sigma=own, centred=k > 1))
     return Effects.of(DOMAIN, found, total=TOTAL)
 

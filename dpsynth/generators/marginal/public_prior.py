@@ -21,7 +21,7 @@ from dpsynth.generators.marginal.rare_codes import independent, pooled_one_ways
 from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.generators.marginal.workload import affordable
 from dpsynth.pgm.estimation import estimate
-from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal, beyond_one_ways
+from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal, beyond_margins
 from dpsynth.pgm.model import GraphicalModel
 
 _CHANCE = 1.2
@@ -265,7 +265,7 @@ def _shrunk(model: GraphicalModel, answer: NoisyMarginal) -> NoisyMarginal | Non
     values, expected = answer.values, model.marginal(answer.clique)
     free = values.size
     if answer.centred:
-        values, expected = beyond_one_ways(values), beyond_one_ways(expected)
+        values, expected = beyond_margins(values), beyond_margins(expected)
         free = int(np.prod([n - 1 for n in values.shape]))
     apart = values - expected
     noise = answer.sigma**2 * (free + _DOUBT * sqrt(2 * free))
