@@ -16,13 +16,14 @@ def relative_noise(private: PrivateData, shape: tuple[int, ...]) -> float:
     """Return the noise of what is bought of a clique, in that of a marginal of the same cost.
 
     Interactions are bought (`InteractionQuery`) where they have less: one-way marginals are known
-    from measurements of their own, and what a larger marginal says of them is paid for twice.
+    from measurements of their own, and what a larger marginal says of them is paid for twice. So is
+    the number of records in a one-way marginal, where it is known.
 
     Args:
         private: its accountant and relation decide.
         shape: numbers of codes.
     """
-    if sum(n > 1 for n in shape) < 2 or prod(shape) > CELL_CEILING:
+    if sum(n > 1 for n in shape) < max(1, min(2, len(shape))) or prod(shape) > CELL_CEILING:
         return 1.0
     return min(1.0, private.interaction_noise(shape))
 

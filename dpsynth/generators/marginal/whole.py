@@ -1,9 +1,9 @@
 """Where all columns' joint table is small: every pair and triple measured, and none scored."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import comb, prod, sqrt
+from math import comb, inf, prod, sqrt
 from typing import Self, final
 
 import numpy as np
@@ -28,6 +28,7 @@ FIRST_SHARE = 0.08
 """Part of the budget for one-way marginals that tell the number of records; they are topped up."""
 _SCALE = 0.4
 """Deviation of the coefficients of pairs and triples that a purchase is planned for."""
+_CELLS_OF_TOTAL = 2
 _DROWNED = 0.1
 """Largest total variation by noise, of pairs in the mean, with which everything is measured."""
 _LEAST_SHARE = 1e-9
@@ -47,12 +48,14 @@ class Whole:
         max(0, level M sqrt(c) - (M / tau)^2).
     So triples of many cells are given up where the budget is small. Attributes and pairs have no
     second term: a pair that is never measured may be the one that matters. The interactions of a
-    triple show its pairs too; what pairs lack beyond that is bought for themselves.
+    triple show its pairs too; what pairs lack beyond that is bought for themselves. The number of
+    records counts as an effect of two cells: an error of it moves each table by as large a part of
+    its distance from a uniform one, which is below 2 in L1 norm.
 
     Args:
         domain: of the records.
-        cliques: what may be measured: all attributes and pairs, and as many triples as there is
-            room for.
+        cliques: what may be measured: none (the number of records), all attributes and pairs, and
+            as many triples as there is room for.
         label: effects that hold it count more.
         label_weight: how much more.
     """
@@ -87,8 +90,8 @@ class Whole:
         def degrees(clique: Clique) -> int:
             return prod(domain.sizes[a] - 1 for a in clique)
 
-        cliques = [*((a,) for a in attributes), *combinations(attributes, 2)]
-        used = sum(degrees(c) for c in cliques)
+        cliques = [(), *((a,) for a in attributes), *combinations(attributes, 2)]
+        used = sum(degrees(c) for c in cliques if c)
         if used > most_effects:
             return None
         for clique in sorted(combinations(attributes, 3), key=degrees):
@@ -117,6 +120,7 @@ class Whole:
         amount, total = private.remaining, total_of(private, ones)
         whole = private.sigma_for(amount) ** -2  # the precision of one marginal for all of it
         had = [sum(m.sigma**-2 for m in ones if m.clique == c) for c in self.cliques]
+        had[0] = inf if private.public_rows else sum(m.sigma**-2 / m.values.size for m in ones)
         shapes = [tuple(self.domain.sizes[a] for a in c) for c in self.cliques]
         costs = np.array([relative_noise(private, of) ** 2 for of in shapes]) / whole
 
@@ -131,18 +135,37 @@ class Whole:
             low, high = (middle, high) if shares(middle).sum() < 1 else (low, middle)
         if self._noise_of_pairs(low) > _DROWNED:
             return []
-        chosen = [
-            (c, s) for c, s in zip(self.cliques, shares(low), strict=True) if s > _LEAST_SHARE
-        ]
-        sigmas = [private.sigma_for(amount * share) for _, share in chosen]
-        return bought(private, [c for c, _ in chosen], sigmas)
+        return self._bought_for(private, dict(zip(self.cliques, amount * shares(low), strict=True)))
+
+    def _bought_for(
+        self, private: PrivateData, amounts: Mapping[Clique, float]
+    ) -> list[NoisyMarginal]:
+        """Return what is bought, each for its amount.
+
+        Attributes are bought by what they hold beyond the number of records, and that number by
+        buying a part of their precision as marginals: n codes cost n / (n - 1) as much so, and show
+        it for the difference. It never takes more than all of them: level sqrt(C(d, 3)) times 2 is
+        below the d level sqrt(C(d - 1, 2)) that d attributes show of it.
+        """
+        least = _LEAST_SHARE * sum(amounts.values())
+        sizes = self.domain.sizes
+        codes = {c: sizes[c[0]] for c, a in amounts.items() if len(c) == 1 and a > least}
+        most = sum(amounts[c] / (n - 1) for c, n in codes.items())
+        part = min(1.0, amounts[()] / most) if amounts[()] > least else 0.0
+        wholes = {c: part * amounts[c] * n / (n - 1) for c, n in codes.items() if part > 0}
+        others = {c: a * (1.0 - part if c in codes else 1.0) for c, a in amounts.items() if c}
+        others = {c: a for c, a in others.items() if a > least}
+        found: list[NoisyMarginal] = []
+        if wholes:
+            found += private.marginals(list(wholes), sigmas=_sigmas(private, wholes))
+        return found + bought(private, list(others), _sigmas(private, others))
 
     def _wanted(self, level: float) -> dict[Clique, float]:
         """Return the precision that each effect should have: of cells, as parts of all records."""
         number = len(informative(self.domain))
         found: dict[Clique, float] = {}
         for clique in self.cliques:
-            order, cells = len(clique), self.domain.cells_of(clique)
+            order, cells = len(clique), self.domain.cells_of(clique) if clique else _CELLS_OF_TOTAL
             triples = comb(number - order, 3 - order) if number > 2 else 1
             worth = triples * (self.label_weight if self.label in clique else 1.0)
             known = (cells / _SCALE) ** 2 if order > 2 else 0.0
@@ -167,6 +190,10 @@ class Whole:
             effects = prod(self.domain.sizes[a] - 1 for a in pair)
             found.append(0.5 * MEAN_SIZE * sqrt(cells * effects / wanted[pair]))
         return sum(found) / len(found)
+
+
+def _sigmas(private: PrivateData, amounts: Mapping[Clique, float]) -> list[float]:
+    return [private.sigma_for(amount) for amount in amounts.values()]
 
 
 def fitted_whole(
