@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.pgm.effect_covariances import EffectCovariances
 from dpsynth.pgm.inference import Arrays, Calibration, Oracle, split
 from dpsynth.threads import one_thread
 
@@ -80,9 +81,28 @@ class Tangent:
         """Return the covariance matrix of the cells' indicators, times `direction`."""
         return self.project(self.changes(direction))
 
+    @cached_property
+    def _covariances(self) -> EffectCovariances | None:
+        return EffectCovariances.of(self.oracle, self.marginals)
+
     @one_thread()
     def solve(self, change: Array, *, tolerance: float, steps: int) -> Array:
-        """Return the direction whose `covariance` is `change`, by conjugate gradients.
+        """Return the direction whose `covariance` is `change`.
+
+        Exactly where the tree is one clique and `EffectCovariances` are few, otherwise by conjugate
+        gradients.
+
+        Args:
+            change: consistent over the cliques; each clique's part sums to 0.
+            tolerance: stop where the scaled residual has fallen to this share.
+            steps: largest number of steps.
+        """
+        if self._covariances is not None:
+            return self._covariances.solve(change)
+        return self.descended(change, tolerance=tolerance, steps=steps)
+
+    def descended(self, change: Array, *, tolerance: float, steps: int) -> Array:
+        """Return what `solve` does, by conjugate gradients on any tree.
 
         Cells are scaled by their probabilities, which those that the fit all but excludes need.
 
