@@ -17,16 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
+from dpsynth.pgm.effects import centred
 from dpsynth.pgm.measurement import NoisyMarginal
 
 Array = NDArray[np.float64]
-
-
-def centred(values: Array) -> Array:
-    """Return `values` less their mean along every axis: the part that no smaller marginal shows."""
-    for axis in range(values.ndim):
-        values = values - values.mean(axis=axis, keepdims=True)
-    return values
 
 
 def decompose(clique: Clique, values: Array) -> dict[Clique, Array]:

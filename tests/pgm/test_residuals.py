@@ -7,8 +7,9 @@ import pytest
 
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.errors import UnknownNameError
+from dpsynth.pgm.effects import centred
 from dpsynth.pgm.measurement import NoisyMarginal
-from dpsynth.pgm.residuals import Residuals, centred, decompose
+from dpsynth.pgm.residuals import Residuals, decompose
 from tests.pgm.brute_force import measure, table_marginal
 
 DOMAIN = Domain(sizes={"a": 2, "b": 3, "c": 4, "e": 1})

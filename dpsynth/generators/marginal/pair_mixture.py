@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
+from dpsynth.pgm.effects import centred
 from dpsynth.pgm.mixture_fitting import PairTargets, fit_components, near_equal, near_rows
 from dpsynth.pgm.model import GraphicalModel
 from dpsynth.pgm.one_hot import OneHot
 from dpsynth.pgm.product_mixture import ProductMixture
-from dpsynth.pgm.residuals import Residuals, centred
+from dpsynth.pgm.residuals import Residuals
 
 Array = NDArray[np.float64]
 

@@ -21,10 +21,11 @@ from dpsynth.generators.marginal.purchase import bought, relative_noise
 from dpsynth.generators.marginal.tree_size import tree_fits
 from dpsynth.generators.marginal.workload import record_skipped
 from dpsynth.generators.mixture import MixtureSyntheticModel
+from dpsynth.pgm.effects import centred
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
 from dpsynth.pgm.product_mixture import ProductMixture
-from dpsynth.pgm.residuals import Residuals, centred
+from dpsynth.pgm.residuals import Residuals
 
 Array = NDArray[np.float64]
 
