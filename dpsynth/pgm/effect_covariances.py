@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique
 from dpsynth.pgm.characters import Characters
-from dpsynth.pgm.effects import centred, subsets
+from dpsynth.pgm.effects import subsets
 from dpsynth.pgm.inference import Arrays, Oracle, split
 
 Array = NDArray[np.float64]
@@ -77,7 +77,7 @@ class EffectCovariances:
         values: list[Array] = []
         for of, host in self.hosts.items():
             gone = tuple(i for i, a in enumerate(cliques[host]) if a not in of)
-            values.append(centred(parts[host].sum(axis=gone)))
+            values.append(parts[host].sum(axis=gone))
         found = cho_solve((self.factor, True), self.basis.coefficients(values))
         direction = np.zeros_like(change)
         parts = split(domain, cliques, direction)  # views
