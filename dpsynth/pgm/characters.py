@@ -90,6 +90,18 @@ class Characters:
             found.append(factors[own] * np.where(sines[own], -transform.imag, transform.real))
         return np.concatenate(found) if found else np.empty(0)
 
+    def tables(self, coefficients: Array) -> list[Array]:
+        """Return each effect over its own attributes' codes: what `coefficients` takes."""
+        frequencies, sines, factors = self._waves
+        waves = factors * coefficients * np.where(sines, -1j, 1)
+        found: list[Array] = []
+        for index, axes in enumerate(self.sets):
+            own = self.owners == index
+            spectrum = np.zeros([self.shape[i] for i in axes], dtype=np.complex128)
+            np.add.at(spectrum, tuple(frequencies[own][:, axes].T), waves[own])
+            found.append(_sums(spectrum))
+        return found
+
     def sums(self, coefficients: Array) -> Array:
         """Return for each cell of the domain the sum of the functions, times their coefficients."""
         _, sines, factors = self._waves

@@ -46,9 +46,11 @@ class EffectCovariances:
         from scipy.linalg import LinAlgError, cholesky
 
         domain = oracle.tree.domain
-        if len(oracle.tree.cliques) > 1:
+        cells = [domain.cells_of(clique) for clique in oracle.cliques]
+        # All effects of a clique have one coefficient fewer than it has cells.
+        if len(oracle.tree.cliques) > 1 or max(cells, default=0) > _MOST_COEFFICIENTS + 1:
             return None
-        order = sorted(range(len(oracle.cliques)), key=lambda i: domain.cells_of(oracle.cliques[i]))
+        order = sorted(range(len(cells)), key=cells.__getitem__)
         hosts: dict[Clique, int] = {}
         for index in order:
             for of in subsets(oracle.cliques[index]):
@@ -81,9 +83,6 @@ class EffectCovariances:
         found = cho_solve((self.factor, True), self.basis.coefficients(values))
         direction = np.zeros_like(change)
         parts = split(domain, cliques, direction)  # views
-        for index, (of, host) in enumerate(self.hosts.items()):
-            shape = tuple(domain.sizes[a] for a in of)
-            alone = Characters(shape=shape, sets=(tuple(range(len(of))),))
-            table = alone.sums(found[self.basis.owners == index])
+        for (of, host), table in zip(self.hosts.items(), self.basis.tables(found), strict=True):
             parts[host] += table.reshape([domain.sizes[a] if a in of else 1 for a in cliques[host]])
         return direction

@@ -62,6 +62,17 @@ def test_coefficients_of_a_law_s_effects_are_its_expectations(shape: tuple[int, 
     assert np.abs(basis.coefficients(effects) - basis.expectations(law)).max() < 1e-12
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_tables_of_coefficients_are_the_effects_that_they_were_taken_of(
+    shape: tuple[int, ...],
+) -> None:
+    basis, rng = basis_of(shape), np.random.default_rng(4)
+    effects = [centred(rng.normal(size=[shape[i] for i in axes])) for axes in basis.sets]
+    found = basis.tables(basis.coefficients(effects))
+    for table, effect in zip(found, effects, strict=True):
+        np.testing.assert_allclose(table, effect, atol=1e-12)
+
+
 def test_no_sets_have_no_functions() -> None:
     basis = Characters(shape=(2, 3), sets=())
     assert basis.coefficients([]).shape == basis.owners.shape == (0,)
