@@ -57,7 +57,7 @@ class InteractionQuery(AdditiveQuery):
         sizes = tuple(domain.sizes[a] for a in self.clique)
         if self.shape != sizes:
             raise InvalidValueError("shape", self.shape, f"{sizes}, the domain's")
-        if sum(size > 1 for size in self.shape) < min(2, len(self.shape)):
+        if not has_interactions(self.shape):
             rule = "at least two attributes of more than one code, or a single one"
             raise InvalidValueError("clique", self.clique, rule)
         if prod(self.shape) > CELL_CEILING:
@@ -83,6 +83,11 @@ class InteractionQuery(AdditiveQuery):
 
     def l1_sensitivity(self, budget: Budget) -> float:
         return sqrt(prod(self.shape)) * self.sensitivity(budget)
+
+
+def has_interactions(shape: tuple[int, ...]) -> bool:
+    """Return whether a clique of so many codes holds anything beyond its margins."""
+    return sum(n > 1 for n in shape) >= (1 if len(shape) == 1 else 2)
 
 
 def relative_sensitivity(shape: tuple[int, ...], budget: Budget) -> float:

@@ -11,7 +11,7 @@ from dpsynth.curator.interactions import CELL_CEILING, InteractionQuery, relativ
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.curator.queries import MarginalQuery
 from dpsynth.data.domain import Domain
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import BudgetExceededError, InvalidValueError
 from dpsynth.pgm.measurement import beyond_margins
 from dpsynth.privacy.budget import Budget, Neighbouring
 from dpsynth.privacy.noise import ReleaseNoise, ResearchNoise
@@ -129,16 +129,19 @@ def door(accountant: str = "gdp", *, release: bool = False) -> PrivateData:
     )
 
 
+@pytest.mark.parametrize("clique", [("c0",), ("c0", "c1")])
 @pytest.mark.parametrize("accountant", ["gdp", "zcdp", "pure"])
-def test_interactions_cost_what_a_marginal_of_the_ratio_s_noise_costs(accountant: str) -> None:
+def test_interactions_cost_what_a_marginal_of_the_ratio_s_noise_costs(
+    accountant: str, clique: tuple[str, ...]
+) -> None:
     private = door(accountant)
     half = private.remaining / 2
-    ratio = private.interaction_noise((4, 3))
+    ratio = private.interaction_noise((4, 3)[: len(clique)])
     assert (ratio < 1) == (accountant != "pure")
     sigma = private.sigma_for(half) * ratio
-    (found,) = private.interactions([("c0", "c1")], sigmas=[sigma])
+    (found,) = private.interactions([clique], sigmas=[sigma])
     assert private.remaining == pytest.approx(half)
-    assert (found.clique, found.sigma, found.centred) == (("c0", "c1"), sigma, True)
+    assert (found.clique, found.sigma, found.centred) == (clique, sigma, True)
 
 
 def test_all_are_charged_together_or_not_at_all() -> None:
@@ -151,6 +154,25 @@ def test_all_are_charged_together_or_not_at_all() -> None:
     private.interactions(cliques[:1], sigmas=[40.0])
     labels = [entry.label for entry in private.receipt().entries]
     assert labels == ["2 interactions", "interactions c0,c1"]
+
+
+@pytest.mark.parametrize("clique", [("c0",), ("c0", "c1")])
+def test_nothing_is_drawn_when_the_budget_is_gone(clique: tuple[str, ...]) -> None:
+    rng = np.random.default_rng(0)
+    codes = np.random.default_rng(3).integers(0, (4, 3, 2), (400, 3))
+    private = PrivateData(
+        coded_table(codes, (4, 3, 2)),
+        Budget(epsilon=1.0, delta=1e-9),
+        noise=ResearchNoise(rng=rng),
+        accountant="gdp",
+    )
+    sigma = private.sigma_for(private.remaining) * private.interaction_noise((4, 3))
+    private.interactions([("c0", "c1")], sigmas=[sigma])
+    entries, state = private.receipt().entries, rng.bit_generator.state
+    with pytest.raises(BudgetExceededError):
+        private.interactions([clique], sigmas=[10 * sigma])
+    assert private.receipt().entries == entries
+    assert rng.bit_generator.state == state
 
 
 @pytest.mark.statistical

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 
-from dpsynth.curator.interactions import CELL_CEILING
+from dpsynth.curator.interactions import CELL_CEILING, has_interactions
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique
 from dpsynth.generators.marginal.resolution import Groups
@@ -23,7 +23,7 @@ def relative_noise(private: PrivateData, shape: tuple[int, ...]) -> float:
         private: its accountant and relation decide.
         shape: numbers of codes.
     """
-    if sum(n > 1 for n in shape) < max(1, min(2, len(shape))) or prod(shape) > CELL_CEILING:
+    if not has_interactions(shape) or prod(shape) > CELL_CEILING:
         return 1.0
     return min(1.0, private.interaction_noise(shape))
 
