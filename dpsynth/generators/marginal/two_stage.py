@@ -85,9 +85,9 @@ class TwoStage(Generator):
     made, so that classifiers learn more from the table and marginals fit less well on average.
 
     Relation: both. Sensitivities and proofs: `MarginalQuery` for one-way marginals,
-    `InteractionQuery` for larger measurements (`MarginalQuery` under pure epsilon),
-    `FitErrorsQuery` for the errors. Each purchase is a charge of its own; models, lists and shares
-    are post-processing.
+    `InteractionQuery` for larger measurements, and for attributes where all is measured
+    (`MarginalQuery` under pure epsilon), `FitErrorsQuery` for the errors. Each purchase is a charge
+    of its own; models, lists and shares are post-processing.
     Cost: the whole budget: of a table measured whole, `whole.FIRST_SHARE` for one-way marginals,
     then all the rest; of others `one_way_share` or more, then `first_share` of the rest, then the
     remainder; of each stage, `error_share` for the errors, or up to `most_error_share`. A stage

@@ -120,7 +120,8 @@ class Whole:
         amount, total = private.remaining, total_of(private, ones)
         whole = private.sigma_for(amount) ** -2  # the precision of one marginal for all of it
         had = [sum(m.sigma**-2 for m in ones if m.clique == c) for c in self.cliques]
-        had[0] = inf if private.public_rows else sum(m.sigma**-2 / m.values.size for m in ones)
+        told = sum(m.sigma**-2 / m.values.size for m in ones)
+        had[0] = told if private.public_rows is None else inf
         shapes = [tuple(self.domain.sizes[a] for a in c) for c in self.cliques]
         costs = np.array([relative_noise(private, of) ** 2 for of in shapes]) / whole
 
@@ -148,17 +149,16 @@ class Whole:
         below the d level sqrt(C(d - 1, 2)) that d attributes show of it.
         """
         least = _LEAST_SHARE * sum(amounts.values())
-        sizes = self.domain.sizes
-        codes = {c: sizes[c[0]] for c, a in amounts.items() if len(c) == 1 and a > least}
+        codes = {c: self.domain.sizes[c[0]] for c in amounts if len(c) == 1}
         most = sum(amounts[c] / (n - 1) for c, n in codes.items())
-        part = min(1.0, amounts[()] / most) if amounts[()] > least else 0.0
-        wholes = {c: part * amounts[c] * n / (n - 1) for c, n in codes.items() if part > 0}
-        others = {c: a * (1.0 - part if c in codes else 1.0) for c, a in amounts.items() if c}
-        others = {c: a for c, a in others.items() if a > least}
+        part = min(1.0, amounts[()] / most) if most > least else 0.0
+        wholes = {c: part * amounts[c] * n / (n - 1) for c, n in codes.items()}
+        beyond = {c: a * (1.0 - part) if c in codes else a for c, a in amounts.items() if c}
+        wholes, beyond = ({c: a for c, a in of.items() if a > least} for of in (wholes, beyond))
         found: list[NoisyMarginal] = []
         if wholes:
             found += private.marginals(list(wholes), sigmas=_sigmas(private, wholes))
-        return found + bought(private, list(others), _sigmas(private, others))
+        return found + bought(private, list(beyond), _sigmas(private, beyond))
 
     def _wanted(self, level: float) -> dict[Clique, float]:
         """Return the precision that each effect should have: of cells, as parts of all records."""
@@ -203,7 +203,7 @@ def fitted_whole(
 
     Args:
         private: for its public facts.
-        measured: one-way marginals, and what was bought of pairs and triples.
+        measured: one-way marginals, and what was bought beside them.
     """
     domain, total = private.domain, total_of(private, measured)
     weights = log_linear(
