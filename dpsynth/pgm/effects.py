@@ -44,7 +44,7 @@ class Effects:
         effects: by attributes in the domain's order; every subset of a measured clique.
 
     Reference: Scheffe 1959, chapter 4 (effects of complete layouts); Xiao et al. 2023, section 4
-        (independent residuals of marginals).
+        (independent residuals of marginals); Mullins et al. 2024 (GReM-MLE: their weighted means).
     """
 
     domain: Domain

@@ -17,9 +17,9 @@ from dpsynth.generators.marginal import residual
 from dpsynth.generators.marginal.pair_list import NoiseCosts, choose_pairs, dependence, unexplained
 from dpsynth.generators.marginal.residual import Residual
 from dpsynth.generators.mixture import MixtureSyntheticModel
+from dpsynth.pgm.effects import Effects
 from dpsynth.pgm.junction_tree import JunctionTree
 from dpsynth.pgm.measurement import NoisyMarginal
-from dpsynth.pgm.residuals import Residuals
 from tests.generators.planted import PLANTED, fit, pair_error, planted_table
 from tests.tables import coded_table
 
@@ -40,11 +40,11 @@ def alike_table(columns: int, n: int, *, sizes: int = 3) -> Table:
 def test_what_is_measured_is_what_is_charged(monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[NoisyMarginal] = []
 
-    def noted(domain: Any, measurements: list[NoisyMarginal]) -> Residuals:
+    def noted(domain: Any, measurements: list[NoisyMarginal], *, total: None) -> Effects:
         used.extend(measurements)
-        return Residuals.estimate(domain, measurements)
+        return Effects.of(domain, measurements, total=total)
 
-    monkeypatch.setattr(residual, "Residuals", type("Noted", (), {"estimate": staticmethod(noted)}))
+    monkeypatch.setattr(residual, "Effects", type("Noted", (), {"of": staticmethod(noted)}))
     _, private, seen = fit(SMALL, TABLE, epsilon=5.0)
     asked = [o for o in seen if isinstance(o.query, BOUGHT)]
     assert [m.clique for m in used] == [o.query.clique for o in asked]  # pyright: ignore[reportAttributeAccessIssue]
@@ -201,7 +201,7 @@ def test_its_forest_closes_no_ring_that_makes_too_large_a_tree(monkeypatch) -> N
     domain = Domain(sizes={f"c{i}": 40 for i in range(6)})
     tied = tuple(pairwise(domain.attributes))
     ends = NoisyMarginal(clique=("c0", "c5"), values=50.0 * np.eye(40), sigma=1.0)
-    estimates = Residuals.estimate(domain, [ends])
+    estimates = Effects.of(domain, [ends], total=None)
     grown = JunctionTree.build(domain, [*tied, ends.clique]).cells
     for most, forest in ((grown, [ends.clique]), (grown - 1, [])):
         monkeypatch.setattr(residual, "_LARGEST_TREE", most)

@@ -16,7 +16,6 @@ from dpsynth.pgm.measurement import (
 )
 from dpsynth.pgm.objective import Objective
 from dpsynth.pgm.refinement import Refinement, refined
-from dpsynth.pgm.residuals import Residuals
 from dpsynth.pgm.uncertainty import Uncertainty, shared_out
 
 DOMAIN = Domain(sizes={"a": 6, "b": 4, "c": 2})
@@ -59,15 +58,10 @@ def test_with_the_number_of_records_those_of_one_attribute_are_its_marginal() ->
     singles = [interactions(m.values, m.clique) for m in ones(table)]
     model = estimate(DOMAIN, singles, total=table.sum(), steps=1000)
     effects = Effects.of(DOMAIN, singles, total=table.sum())
-    residuals = Residuals.estimate(DOMAIN, singles)
     for whole in ones(table):
         assert model.marginal(whole.clique) == pytest.approx(whole.values, abs=0.5)
         assert effects.marginal(whole.clique) == pytest.approx(whole.values)
-        assert residuals.values[whole.clique] == pytest.approx(
-            Residuals.estimate(DOMAIN, [whole]).values[whole.clique]
-        )
     assert () not in Effects.of(DOMAIN, singles, total=None).effects
-    assert () not in residuals.values
 
 
 def test_they_say_nothing_of_one_ways() -> None:

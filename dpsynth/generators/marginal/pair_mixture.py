@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
-from dpsynth.pgm.effects import centred
+from dpsynth.pgm.effects import Effects, centred
 from dpsynth.pgm.mixture_fitting import PairTargets, fit_components, near_equal, near_rows
 from dpsynth.pgm.model import GraphicalModel
 from dpsynth.pgm.one_hot import OneHot
 from dpsynth.pgm.product_mixture import ProductMixture
-from dpsynth.pgm.residuals import Residuals
 
 Array = NDArray[np.float64]
 
@@ -64,10 +63,10 @@ class PairEvidence:
     layout: OneHot
     forest: GraphicalModel
     believed: Array
-    estimates: Residuals
+    estimates: Effects
 
     @classmethod
-    def of(cls, domain: Domain, forest: GraphicalModel, estimates: Residuals) -> "PairEvidence":
+    def of(cls, domain: Domain, forest: GraphicalModel, estimates: Effects) -> "PairEvidence":
         """Return the evidence on the attributes of `domain`."""
         layout = OneHot(domain=domain)
         believed = np.zeros((layout.width, layout.width))
@@ -93,13 +92,13 @@ class PairEvidence:
 
         Weights are reciprocal variances, and a small part of their mean elsewhere.
         """
-        precisions = [1.0 / self.estimates.variances[pair] for pair in pairs]
+        precisions = [1.0 / self.estimates.effects[pair].variance for pair in pairs]
         targets = self.believed.copy()
         weights = np.full_like(targets, _HEARSAY * float(np.mean(precisions)))
         for pair, precision in zip(pairs, precisions, strict=True):
             first, second = self.block(pair)
             expected = targets[first, second]
-            counts = self.estimates.values[pair] + expected - centred(expected)
+            counts = self.estimates.effects[pair].values + expected - centred(expected)
             targets[first, second], targets[second, first] = counts, counts.T
             weights[first, second] = weights[second, first] = precision
         return self._targets(targets, weights)
@@ -110,7 +109,7 @@ class PairEvidence:
         What the forest misses beyond noise, in the pairs that it was not fitted to, is its variance
         (empirical Bayes).
         """
-        variances = [self.estimates.variances[pair] for pair in pairs]
+        variances = [self.estimates.effects[pair].variance for pair in pairs]
         doubt = max(self.misfit(pairs).spread, _LEAST_DOUBT * float(np.mean(variances)))
         targets, weights = self.believed.copy(), np.full_like(self.believed, 1.0 / doubt)
         inside = set(self.forest.cliques)
@@ -120,7 +119,7 @@ class PairEvidence:
             weights[first, second] = weights[second, first] = precision
             if pair not in inside:
                 expected = targets[first, second]
-                missed = self.estimates.values[pair] - centred(expected)
+                missed = self.estimates.effects[pair].values - centred(expected)
                 counts = expected + missed / (variance * precision)
                 targets[first, second], targets[second, first] = counts, counts.T
         return self._targets(targets, weights)
@@ -134,9 +133,13 @@ class PairEvidence:
                 expected = self.believed[self.block(pair)]
                 product = np.outer(expected.sum(axis=1), expected.sum(axis=0)) / expected.sum()
                 cells = prod(n - 1 for n in expected.shape)
-                missed += float(((self.estimates.values[pair] - centred(expected)) ** 2).sum())
-                alone += float(((self.estimates.values[pair] - centred(product)) ** 2).sum())
-                noise += cells * self.estimates.variances[pair]
+                missed += float(
+                    ((self.estimates.effects[pair].values - centred(expected)) ** 2).sum()
+                )
+                alone += float(
+                    ((self.estimates.effects[pair].values - centred(product)) ** 2).sum()
+                )
+                noise += cells * self.estimates.effects[pair].variance
                 outside, freedom = outside + 1, freedom + cells
         if alone <= noise:
             return Misfit(pairs=outside, explained=1.0, spread=0.0)
@@ -154,8 +157,8 @@ class PairEvidence:
         missed, freedom = 0.0, 0
         for pair in pairs:
             counts = expected[self.block(pair)]
-            gap = self.estimates.values[pair] - centred(counts)
-            missed += float((gap**2).sum()) / self.estimates.variances[pair]
+            gap = self.estimates.effects[pair].values - centred(counts)
+            missed += float((gap**2).sum()) / self.estimates.effects[pair].variance
             freedom += prod(n - 1 for n in counts.shape)
         return missed / freedom
 

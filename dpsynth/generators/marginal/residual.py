@@ -1,4 +1,4 @@
-"""Residual: many pairs measured, combined by their residuals, sampled from a product mixture."""
+"""Residual: many pairs measured, combined by their effects, sampled from a product mixture."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +21,10 @@ from dpsynth.generators.marginal.purchase import bought, relative_noise
 from dpsynth.generators.marginal.tree_size import tree_fits
 from dpsynth.generators.marginal.workload import record_skipped
 from dpsynth.generators.mixture import MixtureSyntheticModel
-from dpsynth.pgm.effects import centred
+from dpsynth.pgm.effects import Effects, centred
 from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
 from dpsynth.pgm.product_mixture import ProductMixture
-from dpsynth.pgm.residuals import Residuals
 
 Array = NDArray[np.float64]
 
@@ -42,7 +41,7 @@ class Residual(Generator):
 
     For tables of many columns. All pairs' errors against independence are bought as one noisy
     vector; the pairs to measure are chosen by gain against noise, with no junction tree to hold
-    them. Least squares on residuals makes one estimate of all that overlaps, in closed form. A
+    them. Least squares on their effects makes one estimate of all that overlaps, in closed form. A
     spanning forest of the strongest pairs gives a first model; a mixture of product distributions,
     which answers all pairs by one matrix product, is fitted to it and to the measured pairs.
 
@@ -97,7 +96,7 @@ class Residual(Generator):
             measured += self._pairs(private, measured, paired)
         if private.remaining > 1e-6 * private.ledger.capacity:
             measured += measure_one_ways(private, amount=private.remaining)
-        estimates = Residuals.estimate(private.domain, measured)
+        estimates = Effects.of(private.domain, measured, total=None)
         pairs = [m.clique for m in measured if len(m.clique) == 2]
         singles = _consistent(estimates, [(a,) for a in informative(private.domain)])
         columns = fitted(private, singles)
@@ -182,16 +181,17 @@ def _largest(columns: GraphicalModel, pairs: Sequence[Clique]) -> Array:
     return np.array([2.0 * columns.total * np.sqrt(moved[a] * moved[b]) for a, b in pairs])
 
 
-def _consistent(estimates: Residuals, cliques: Sequence[Clique]) -> list[NoisyMarginal]:
-    """Return what `estimates` say of `cliques`, each with the noise of its own residual."""
+def _consistent(estimates: Effects, cliques: Sequence[Clique]) -> list[NoisyMarginal]:
+    """Return what `estimates` say of `cliques`, each with the noise of its own effect."""
+    sigmas = [estimates.effects[c].variance ** 0.5 for c in cliques]
     return [
-        NoisyMarginal(clique=c, values=estimates.marginal(c), sigma=estimates.variances[c] ** 0.5)
-        for c in cliques
+        NoisyMarginal(clique=c, values=estimates.marginal(c), sigma=sigma)
+        for c, sigma in zip(cliques, sigmas, strict=True)
     ]
 
 
 def _forest(
-    estimates: Residuals, pairs: Sequence[Clique], *, tied: tuple[Clique, ...]
+    estimates: Effects, pairs: Sequence[Clique], *, tied: tuple[Clique, ...]
 ) -> list[Clique]:
     """Return the pairs of a spanning forest of most dependence beyond noise, none without any.
 
@@ -202,7 +202,7 @@ def _forest(
     for pair in dict.fromkeys(pairs):
         beyond = _beyond_independence(estimates, pair)
         freedom = prod(n - 1 for n in beyond.shape)
-        signal = float((beyond**2).sum()) - freedom * estimates.variances[pair]
+        signal = float((beyond**2).sum()) - freedom * estimates.effects[pair].variance
         strength[pair] = signal * beyond.size
     home = {a: a for pair in pairs for a in pair}
     forest: list[Clique] = []
@@ -216,11 +216,11 @@ def _forest(
     return forest
 
 
-def _beyond_independence(estimates: Residuals, pair: Clique) -> Array:
-    """Return the residual of a pair less that of the product of its columns."""
+def _beyond_independence(estimates: Effects, pair: Clique) -> Array:
+    """Return the effect of a pair less that of the product of its columns."""
     first, second = (estimates.marginal((a,)) for a in pair)
     total = max(float(estimates.marginal(())), 1.0)
-    return estimates.values[pair] - centred(np.multiply.outer(first, second) / total)
+    return estimates.effects[pair].values - centred(np.multiply.outer(first, second) / total)
 
 
 def _released(
