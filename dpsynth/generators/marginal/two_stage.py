@@ -15,6 +15,7 @@ from dpsynth.errors import InvalidValueError
 from dpsynth.generators.base import Generator, SyntheticModel, check_counts, check_shares
 from dpsynth.generators.graphical import GraphicalSyntheticModel, fitted, total_of
 from dpsynth.generators.limits import hurried
+from dpsynth.generators.marginal.coarse_tree import coarse_tree
 from dpsynth.generators.marginal.grown_tree import error_left, hosted_shortlist
 from dpsynth.generators.marginal.noise_cost import noise_cost
 from dpsynth.generators.marginal.one_ways import (
@@ -74,9 +75,10 @@ class TwoStage(Generator):
     groups where these show most of a dependence for less noise (`resolution`); and of it only what
     one-way marginals do not say, which has less noise for the same cost (`purchase`). A stage
     whose errors would be noisier than a part of the number of records is left out, and its budget
-    goes to what is left; where none is left, columns are independent, with the counts that priors
-    make of the noisy ones (`likely_counts`). All of it follows from public sigmas and from
-    answers that were paid for.
+    goes to what is left; where none is left, a tree of pairs is picked one by one and measured in
+    two or three groups of codes (`coarse_tree`), or, if that would be noise too, columns are
+    independent, with the counts that priors make of the noisy ones (`likely_counts`). All of it
+    follows from public sigmas and from answers that were paid for.
 
     A table whose joint table is small has no stages: all its pairs and triples are measured, each
     with the precision that it is worth, and fitted under a prior of their effects (`whole`).
@@ -86,13 +88,13 @@ class TwoStage(Generator):
 
     Relation: both. Sensitivities and proofs: `MarginalQuery` for one-way marginals,
     `InteractionQuery` for larger measurements, and for attributes where all is measured
-    (`MarginalQuery` under pure epsilon), `FitErrorsQuery` for the errors. Each purchase is a charge
-    of its own; models, lists and shares are post-processing.
+    (`MarginalQuery` under pure epsilon), `FitErrorsQuery` for errors, `WorstFitQuery` for picks.
+    Each purchase is a charge of its own; models, lists and shares are post-processing.
     Cost: the whole budget: of a table measured whole, `whole.FIRST_SHARE` for one-way marginals,
     then all the rest; of others `one_way_share` or more, then `first_share` of the rest, then the
     remainder; of each stage, `error_share` for the errors, or up to `most_error_share`. A stage
     that lists nothing leaves its measurements' part to what follows, in the end to the one-way
-    marginals.
+    marginals. Where there is no stage, half of what is left is for picks, half for what they pick.
 
     Args:
         one_way_share: part of the budget for one-way marginals.
@@ -195,11 +197,10 @@ class TwoStage(Generator):
         rng: np.random.Generator,
     ) -> GraphicalSyntheticModel:
         """Return what `fit` does once one-way marginals were bought for their share of `budget`."""
-        attributes = informative(private.domain)
         ones, likely = self._topped_up(private, ones, budget)
-        total = total_of(private, ones)
+        total, number = total_of(private, ones), len(informative(private.domain))
         plan = self._plan(private, total)
-        least = self.merge_below * private.sigma_for(private.remaining, queries=len(attributes))
+        least = self.merge_below * private.sigma_for(private.remaining, queries=number)
         data = MergedData.of(
             private, likely, least=least, keep=self.label, most_cells=self.largest_tree // 2
         )
@@ -220,14 +221,17 @@ class TwoStage(Generator):
             found += bought
             measured = [*data.one_ways(ones, likely, found), *found]
             model = fitted(data.view, measured, start=model, steps=_STEPS)
-        if private.remaining > 1e-6 * private.ledger.capacity:
+        if not plan and not hurried():
+            found += coarse_tree(data.view, model, data.columns, room=room)
+        more = private.remaining > 1e-6 * private.ledger.capacity
+        if more:
             ones += measure_one_ways_by_size(
                 private, amount=private.remaining, before=ones, total=total
             )
-            likely = _likely(private, ones)
-            if found:
-                measured = [*data.one_ways(ones, likely, found), *found]
-                model = fitted(data.view, measured, start=model, steps=_STEPS)
+            likely = likely_counts(ones, private.schema, total=total_of(private, ones))
+        if found and (more or not plan):
+            measured = [*data.one_ways(ones, likely, found), *found]
+            model = fitted(data.view, measured, start=model, steps=_STEPS)
         model = data.refined(model) if found else independent(private, likely)
         return GraphicalSyntheticModel.of(private, model, [*ones, *found])
 
@@ -247,7 +251,7 @@ class TwoStage(Generator):
         """Return one-way marginals and their likely counts, after a second purchase where the first
         is poor: twice measured is as good as measured once for the price of both."""
         total = total_of(private, measured)
-        counts = _likely(private, measured)
+        counts = likely_counts(measured, private.schema, total=total)
         costs = [noise_cost(counts[m.clique[0]], sigma=m.sigma, kappa=self.kappa) for m in measured]
         error = sum(costs) / len(costs) / (2 * total)
         wanted = self.one_way_share * (error / self.one_way_error) ** 2
@@ -256,7 +260,7 @@ class TwoStage(Generator):
             measured = measured + measure_one_ways_by_size(
                 private, amount=budget * more, before=measured, total=total
             )
-            counts = _likely(private, measured)
+            counts = likely_counts(measured, private.schema, total=total_of(private, measured))
         return measured, counts
 
     def _plan(self, private: PrivateData, total: float) -> list[_Stage]:
@@ -342,7 +346,8 @@ class TwoStage(Generator):
     ) -> Shortlist | None:
         """Return what to measure, for pairs the better of two lists; None where nothing gains."""
         most = room if sets > 2 else max(1, self.largest_tree // 4)  # at least half is room
-        weighted = self._weighted(gains)
+        weight = self.label_weight
+        weighted = {c: gain * (weight if self.label in c else 1.0) for c, gain in gains.items()}
         ranked = shortlist(
             model.domain,
             weighted,
@@ -380,10 +385,6 @@ class TwoStage(Generator):
             largest_tree=most,
         )
 
-    def _weighted(self, gains: Mapping[Clique, float]) -> dict[Clique, float]:
-        weight = self.label_weight
-        return {c: gain * (weight if self.label in c else 1.0) for c, gain in gains.items()}
-
     def _candidates(self, domain: Domain, sets: int, largest_tree: int) -> list[Clique]:
         attributes = informative(domain)
         room = largest_tree - sum(domain.shape)  # beside one the tree holds every attribute alone
@@ -393,8 +394,3 @@ class TwoStage(Generator):
             return pairs
         most = min(room, self.largest_marginal)
         return pairs + smallest(domain, all_k_ways(attributes, 3), most_cells=most)
-
-
-def _likely(private: PrivateData, ones: Sequence[NoisyMarginal]) -> dict[str, NDArray[np.float64]]:
-    """Return the likely counts of all attributes, which sum to what is known of the records."""
-    return likely_counts(ones, private.schema, total=total_of(private, ones))
