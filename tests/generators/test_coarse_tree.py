@@ -12,7 +12,7 @@ from dpsynth.data.constraints import Within
 from dpsynth.data.table import Table
 from dpsynth.generators.base import SyntheticModel
 from dpsynth.generators.graphical import GraphicalSyntheticModel
-from dpsynth.generators.marginal import two_stage
+from dpsynth.generators.marginal import coarse_tree, two_stage
 from dpsynth.generators.marginal.tree_plan import merged
 from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.pgm.measurement import NoisyMarginal
@@ -92,7 +92,11 @@ def test_what_constraints_rule_out_stays_out() -> None:
     assert not drawn[low, 0].any()
 
 
-def test_nothing_is_picked_where_a_pick_is_noise_too() -> None:
-    _, private, seen = fit(TwoStage(), alike(600), epsilon=0.1)
+def test_nothing_is_picked_where_a_pick_is_noise_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scale of a pick is .39 of the records; the control allows that."""
+    _, private, seen = fit(TwoStage(), alike(600), epsilon=0.35)
     assert set(kinds(seen)) == {"MarginalQuery"}
     assert private.remaining < 1e-5 * private.ledger.capacity
+    monkeypatch.setattr(coarse_tree, "_DROWNED", 0.5)
+    _, _, seen = fit(TwoStage(), alike(600), epsilon=0.35)
+    assert kinds(seen)["WorstFitQuery"] == COLUMNS - 1

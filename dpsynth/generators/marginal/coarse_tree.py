@@ -74,11 +74,11 @@ def coarse_tree(
 def _groups(
     columns: Mapping[str, Column], counts: Mapping[str, Array], *, least: float
 ) -> dict[str, tuple[int, ...]]:
-    """Return groups of so many records for each attribute that has fewer, but more than one."""
+    """Return the groups of each attribute whose codes have fewer records than that."""
     found: dict[str, tuple[int, ...]] = {}
     for attribute, of in counts.items():
         groups = neighbour_groups(columns[attribute], of, least=least)
-        if 0 < groups.max() < len(of) - 1:
+        if groups.max() + 1 < len(of):
             found[attribute] = tuple(int(g) for g in groups)
     return found
 
