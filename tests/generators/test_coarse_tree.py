@@ -54,7 +54,7 @@ def pairs_of(model: SyntheticModel) -> list[NoisyMarginal]:
 def test_columns_of_a_small_wide_table_are_tied_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: the same budget and noise without a tree."""
     table = alike(600)
-    model, private, seen = fit(TwoStage(), table, epsilon=1.0)
+    model, private, seen = fit(TwoStage(label="c5"), table, epsilon=1.0)
     asked = kinds(seen)
     assert asked["WorstFitQuery"] == asked["InteractionQuery"] == COLUMNS - 1
     assert asked["FitErrorsQuery"] == 0
@@ -67,24 +67,29 @@ def test_columns_of_a_small_wide_table_are_tied_together(monkeypatch: pytest.Mon
     assert len(set(joined.values())) == 1  # all in one tree
     assert mean_correlation(model) > 0.25
     monkeypatch.setattr(two_stage, "coarse_tree", lambda *_, **__: [])
-    alone, _, _ = fit(TwoStage(), table, epsilon=1.0)
+    alone, _, _ = fit(TwoStage(label="c5"), table, epsilon=1.0)
     assert abs(mean_correlation(alone)) < 0.05
 
 
+def test_without_a_label_all_is_for_one_way_marginals() -> None:
+    _, _, seen = fit(TwoStage(), alike(600), epsilon=1.0)
+    assert set(kinds(seen)) == {"MarginalQuery"}
+
+
 def test_pairs_are_measured_in_two_or_three_groups() -> None:
-    model, _, _ = fit(TwoStage(), alike(600), epsilon=1.0)
+    model, _, _ = fit(TwoStage(label="c5"), alike(600), epsilon=1.0)
     assert {size for m in pairs_of(model) for size in m.values.shape} == {2, 3}
 
 
 def test_two_codes_are_no_groups() -> None:
-    model, _, seen = fit(TwoStage(largest_joint=1), alike(1200, codes=2), epsilon=0.3)
+    model, _, seen = fit(TwoStage(largest_joint=1, label="c5"), alike(1200, codes=2), epsilon=0.3)
     assert kinds(seen)["WorstFitQuery"] == len(pairs_of(model)) == COLUMNS - 1
     assert not any(m.grouped for m in pairs_of(model))
 
 
 def test_what_constraints_rule_out_stays_out() -> None:
     table = alike(600, rules=(Within(when={"c1": 0}, then={"c0": 0}),))
-    model, _, seen = fit(TwoStage(), table, epsilon=1.0)
+    model, _, seen = fit(TwoStage(label="c5"), table, epsilon=1.0)
     assert kinds(seen)["WorstFitQuery"] > COLUMNS // 2
     drawn = model.sample_codes(5000, rng=np.random.default_rng(9))
     low = drawn[:, 1] == 0
@@ -94,9 +99,9 @@ def test_what_constraints_rule_out_stays_out() -> None:
 
 def test_nothing_is_picked_where_a_pick_is_noise_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scale of a pick is .39 of the records; the control allows that."""
-    _, private, seen = fit(TwoStage(), alike(600), epsilon=0.35)
+    _, private, seen = fit(TwoStage(label="c5"), alike(600), epsilon=0.35)
     assert set(kinds(seen)) == {"MarginalQuery"}
     assert private.remaining < 1e-5 * private.ledger.capacity
     monkeypatch.setattr(coarse_tree, "_DROWNED", 0.5)
-    _, _, seen = fit(TwoStage(), alike(600), epsilon=0.35)
+    _, _, seen = fit(TwoStage(label="c5"), alike(600), epsilon=0.35)
     assert kinds(seen)["WorstFitQuery"] == COLUMNS - 1

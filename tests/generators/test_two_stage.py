@@ -123,8 +123,7 @@ def spent(private, seen, kind: type) -> float:
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "one_ways", "stages"),
-    [(0.01, 1.0, 0), (0.1, 0.7, 0), (1.0, 0.7, 1), (10.0, 0.3, 2)],
+    ("epsilon", "one_ways", "stages"), [(0.1, 1.0, 0), (1.0, 0.7, 1), (10.0, 0.3, 2)]
 )
 def test_noise_decides_how_much_goes_to_one_ways_and_how_many_stages_there_are(
     epsilon: float, one_ways: float, stages: int

@@ -75,16 +75,17 @@ class TwoStage(Generator):
     groups where these show most of a dependence for less noise (`resolution`); and of it only what
     one-way marginals do not say, which has less noise for the same cost (`purchase`). A stage
     whose errors would be noisier than a part of the number of records is left out, and its budget
-    goes to what is left; where none is left, a tree of pairs is picked one by one and measured in
-    two or three groups of codes (`coarse_tree`), or, if that would be noise too, columns are
-    independent, with the counts that priors make of the noisy ones (`likely_counts`). All of it
-    follows from public sigmas and from answers that were paid for.
+    goes to what is left; where none is left, columns are independent, with the counts that priors
+    make of the noisy ones (`likely_counts`). All of it follows from public sigmas and from
+    answers that were paid for.
 
     A table whose joint table is small has no stages: all its pairs and triples are measured, each
     with the precision that it is worth, and fitted under a prior of their effects (`whole`).
 
     With a `label`, marginals that hold it count `label_weight` times their gain when lists are
     made, so that classifiers learn more from the table and marginals fit less well on average.
+    Where there is no stage, a tree of pairs is picked then one by one, and measured in two or three
+    groups of codes (`coarse_tree`), unless that would be noise too.
 
     Relation: both. Sensitivities and proofs: `MarginalQuery` for one-way marginals,
     `InteractionQuery` for larger measurements, and for attributes where all is measured
@@ -94,7 +95,7 @@ class TwoStage(Generator):
     then all the rest; of others `one_way_share` or more, then `first_share` of the rest, then the
     remainder; of each stage, `error_share` for the errors, or up to `most_error_share`. A stage
     that lists nothing leaves its measurements' part to what follows, in the end to the one-way
-    marginals. Where there is no stage, half of what is left is for picks, half for what they pick.
+    marginals. With a label and no stage half of what is left is for picks, half for their pairs.
 
     Args:
         one_way_share: part of the budget for one-way marginals.
@@ -221,7 +222,7 @@ class TwoStage(Generator):
             found += bought
             measured = [*data.one_ways(ones, likely, found), *found]
             model = fitted(data.view, measured, start=model, steps=_STEPS)
-        if not plan and not hurried():
+        if not plan and self.label is not None and not hurried():
             found += coarse_tree(data.view, model, data.columns, room=room)
         more = private.remaining > 1e-6 * private.ledger.capacity
         if more:
