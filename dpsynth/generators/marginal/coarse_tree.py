@@ -1,16 +1,14 @@
 """A tree of pairs known in a few groups: where the errors of all pairs at once would be noise."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.columns import Column
-from dpsynth.generators.graphical import fitted
 from dpsynth.generators.marginal.purchase import bought
-from dpsynth.generators.marginal.rare_codes import neighbour_groups
+from dpsynth.generators.marginal.rare_codes import independent, neighbour_groups
 from dpsynth.generators.marginal.spanning_tree import select_tree
 from dpsynth.generators.marginal.tree_plan import TreePlan
 from dpsynth.pgm.measurement import NoisyMarginal
@@ -56,19 +54,12 @@ def coarse_tree(
     groups = _groups(columns, counts, least=_GROUP * model.total)
     view = private.merged(groups)
     names = dict(zip(private.domain.attributes, view.domain.attributes, strict=True))
-    ones = [
-        NoisyMarginal(clique=(names[a],), values=_summed(of, groups.get(a)), sigma=1.0)
-        for a, of in counts.items()
-    ]
-    tree = select_tree(view, fitted(view, ones), _renamed(plan, names), epsilon=epsilon)
-    sigma = private.sigma_for(private.remaining, queries=len(tree))
+    sums = {names[a]: _summed(of, groups.get(a)) for a, of in counts.items()}
+    tree = select_tree(view, independent(view, sums), _renamed(plan, names), epsilon=epsilon)
     back = {name: a for a, name in names.items()}
-    found: list[NoisyMarginal] = []
-    for measured in bought(view, tree, [sigma] * len(tree)):
-        clique = tuple(back[name] for name in measured.clique)
-        of = tuple(groups.get(a) for a in clique)
-        found.append(replace(measured, clique=clique, groups=of if any(of) else ()))
-    return found
+    pairs = [(back[a], back[b]) for a, b in tree]
+    sigma = private.sigma_for(private.remaining, queries=len(pairs))
+    return bought(private, pairs, [sigma] * len(pairs), groups=groups)
 
 
 def _groups(

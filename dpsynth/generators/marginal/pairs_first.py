@@ -1,7 +1,7 @@
 """Pairs that are known to matter, bought first; a private tree of coarse pairs for the rest."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import sqrt
 from typing import ClassVar, final
 
@@ -140,14 +140,7 @@ class PairsFirst(Generator):
         """Return measurements of pairs in groups of codes, for `amount` together."""
         sigma = private.sigma_for(amount, queries=len(pairs))
         groups = self._groups(private, {a for pair in pairs for a in pair}, likely, sigma=sigma)
-        view = private.merged(groups)
-        names = dict(zip(private.domain.attributes, view.domain.attributes, strict=True))
-        asked = [tuple(names[a] for a in pair) for pair in pairs]
-        answers = bought(view, asked, [sigma] * len(pairs))
-        return [
-            replace(m, clique=pair, groups=tuple(groups.get(a) for a in pair))
-            for m, pair in zip(answers, pairs, strict=True)
-        ]
+        return bought(private, pairs, [sigma] * len(pairs), groups=groups)
 
     def _groups(
         self,

@@ -1,6 +1,6 @@
 """Buying a list of cliques: each at its resolution, and no more of it than is not known already."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -53,18 +53,16 @@ def bought_in_groups(
             for a, of in (coarse[level - 1].items() if level else ())
             if of.max() + 1 < len(of) and any(a in clique for clique in cliques)
         }
-        view = private.merged(groups) if groups else private
-        names = dict(zip(private.domain.attributes, view.domain.attributes, strict=True))
-        answers = bought(view, [tuple(names[a] for a in c) for c in cliques], sigmas)
-        found += [
-            replace(m, clique=clique, groups=tuple(groups.get(a) for a in clique))
-            for m, clique in zip(answers, cliques, strict=True)
-        ]
+        found += bought(private, cliques, sigmas, groups=groups)
     return found
 
 
 def bought(
-    private: PrivateData, cliques: Sequence[Clique], sigmas: Sequence[float]
+    private: PrivateData,
+    cliques: Sequence[Clique],
+    sigmas: Sequence[float],
+    *,
+    groups: Mapping[str, tuple[int, ...]] | None = None,
 ) -> list[NoisyMarginal]:
     """Return interactions of cliques where these have less noise than marginals, else those.
 
@@ -72,7 +70,16 @@ def bought(
         private: the one door to the records.
         cliques: at least one.
         sigmas: standard deviation of the noise of each if it is a marginal; it is charged for.
+        groups: attribute -> the group of each code, where they are counted in groups; public.
     """
+    if groups:
+        view = private.merged(groups)
+        names = dict(zip(private.domain.attributes, view.domain.attributes, strict=True))
+        answers = bought(view, [tuple(names[a] for a in c) for c in cliques], sigmas)
+        return [
+            replace(m, clique=clique, groups=tuple(groups.get(a) for a in clique))
+            for m, clique in zip(answers, cliques, strict=True)
+        ]
     sizes = private.domain.sizes
     noise = [relative_noise(private, tuple(sizes[a] for a in clique)) for clique in cliques]
     found: dict[int, NoisyMarginal] = {}
