@@ -8,6 +8,7 @@ import pytest
 
 from dpsynth.curator.merging import MergedQuery
 from dpsynth.curator.observation import Observation
+from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.constraints import Within
 from dpsynth.data.table import Table
 from dpsynth.generators.base import SyntheticModel
@@ -16,6 +17,8 @@ from dpsynth.generators.marginal import coarse_tree, two_stage
 from dpsynth.generators.marginal.tree_plan import merged
 from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.pgm.measurement import NoisyMarginal
+from dpsynth.privacy.budget import Budget, Neighbouring
+from dpsynth.privacy.noise import ResearchNoise
 from tests.generators.planted import fit
 from tests.tables import coded_table
 
@@ -105,3 +108,22 @@ def test_nothing_is_picked_where_a_pick_is_noise_too(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(coarse_tree, "_DROWNED", 0.5)
     _, _, seen = fit(TwoStage(label="c5"), alike(600), epsilon=0.35)
     assert kinds(seen)["WorstFitQuery"] == COLUMNS - 1
+
+
+@pytest.mark.parametrize(
+    ("relation", "picks"), [(Neighbouring.ADD_REMOVE, COLUMNS - 1), (Neighbouring.REPLACE, 0)]
+)
+def test_scores_that_a_unit_moves_by_more_have_more_noise(
+    relation: Neighbouring, picks: int
+) -> None:
+    """The scale of a pick is .28 of the records, or twice that."""
+    seen: list[Observation] = []
+    private = PrivateData(
+        alike(600),
+        Budget(epsilon=0.5, delta=1e-9, relation=relation),
+        noise=ResearchNoise(rng=np.random.default_rng(0)),
+        accountant="gdp",
+        observer=seen.append,
+    )
+    TwoStage(label="c5").fit(private, rng=np.random.default_rng(1))
+    assert kinds(seen)["WorstFitQuery"] == picks

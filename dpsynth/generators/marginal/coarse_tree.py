@@ -48,7 +48,8 @@ def coarse_tree(
         return []
     amount = private.remaining * _SELECTION_SHARE
     epsilon = private.selection_epsilon_for(amount, rounds=plan.picks)
-    if 2.0 / epsilon > _DROWNED * model.total:
+    scale = 2.0 * private.budget.l1_sensitivity / epsilon  # of the Gumbel noise in a pick's scores
+    if scale > _DROWNED * model.total:
         return []
     counts = {a: model.marginal((a,)) for a in private.domain.attributes}
     groups = _groups(columns, counts, least=_GROUP * model.total)
