@@ -18,7 +18,6 @@ from dpsynth.generators.marginal.two_stage import TwoStage
 from dpsynth.generators.marginal.whole import FIRST_SHARE, Whole
 from dpsynth.pgm.effects import Effects
 from dpsynth.pgm.estimation import estimate_total
-from dpsynth.pgm.measurement import beyond_margins
 from dpsynth.privacy.budget import Neighbouring
 from tests.generators.planted import fit
 from tests.tables import coded_table
@@ -155,18 +154,6 @@ def _found(domain: Domain, most_effects: int) -> tuple[tuple[str, ...], ...]:
     return whole.cliques
 
 
-def test_larger_budgets_buy_triples_and_a_label_gets_more() -> None:
-    whole, labelled = whole_of(BINARY), whole_of(BINARY, label="c3", label_weight=4.0)
-    assert whole is not None
-    assert labelled is not None
-    small, large = whole._wanted(10.0), whole._wanted(1000.0)  # pyright: ignore[reportPrivateUsage]
-    assert all(p == 0 for c, p in small.items() if len(c) == 3)
-    assert all(p > 0 for c, p in small.items() if len(c) < 3)
-    assert all(p > 0 for p in large.values())
-    with_label = labelled._wanted(10.0)  # pyright: ignore[reportPrivateUsage]
-    assert with_label["c0", "c3"] == pytest.approx(2 * with_label["c0", "c1"])
-
-
 def test_every_effect_has_the_precision_that_one_level_gives_it() -> None:
     """By least squares of all that was bought, with what triples show of pairs, to 1%."""
     table = table_of(20_000)
@@ -185,20 +172,6 @@ def test_every_effect_has_the_precision_that_one_level_gives_it() -> None:
     found = [of for own in levels.values() for of in own]
     assert len(found) == 1 + 11 + 55 + 165
     assert max(found) < 1.01 * min(found)
-
-
-def test_the_noise_of_pairs_is_what_their_noise_is() -> None:
-    """Mean total variation of 2,000 draws of the interactions' noise (seed 5), to 3%."""
-    whole = whole_of(Domain(sizes={"a": 2, "b": 3, "c": 5}))
-    assert whole is not None
-    wanted = whole._wanted(3000.0)  # pyright: ignore[reportPrivateUsage]
-    rng, found = np.random.default_rng(5), list[float]()
-    for pair in (("a", "b"), ("a", "c"), ("b", "c")):
-        shape = [whole.domain.sizes[a] for a in pair]
-        draws = rng.normal(size=(2000, *shape)) / sqrt(wanted[pair])
-        found.append(float(np.mean([0.5 * np.abs(beyond_margins(d)).sum() for d in draws])))
-    stated = whole._noise_of_pairs(3000.0)  # pyright: ignore[reportPrivateUsage]
-    assert stated == pytest.approx(np.mean(found), rel=0.03)
 
 
 def test_stages_that_follow_have_what_one_way_marginals_leave() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import comb, inf, prod, sqrt
+from math import inf, prod
 from typing import Self, final
 
 import numpy as np
@@ -14,21 +14,19 @@ from dpsynth.data.domain import Clique, Domain
 from dpsynth.generators.graphical import GraphicalSyntheticModel, total_of
 from dpsynth.generators.limits import fit_until
 from dpsynth.generators.marginal.one_ways import informative, measure_one_ways
+from dpsynth.generators.marginal.precisions import Precisions
 from dpsynth.generators.marginal.purchase import bought, relative_noise
 from dpsynth.pgm.effects import Effects
 from dpsynth.pgm.evidence import zero_weights
 from dpsynth.pgm.inference import fold
 from dpsynth.pgm.log_linear import log_linear
-from dpsynth.pgm.measurement import MEAN_SIZE, NoisyMarginal
+from dpsynth.pgm.measurement import NoisyMarginal
 from dpsynth.pgm.model import GraphicalModel
 
 Array = NDArray[np.float64]
 
 FIRST_SHARE = 0.08
 """Part of the budget for one-way marginals that tell the number of records; they are topped up."""
-_SCALE = 0.4
-"""Deviation of the coefficients of pairs and triples that a purchase is planned for."""
-_CELLS_OF_TOTAL = 2
 _DROWNED = 0.1
 """Largest total variation by noise, of pairs in the mean, with which everything is measured."""
 _LEAST_SHARE = 1e-9
@@ -42,15 +40,8 @@ class Whole:
 
     A fit whose effects have a prior (`log_linear`) needs no list of what is worth its noise: what a
     measurement cannot show stays near independence. So nothing is spent on choosing. Precisions are
-    those of least expected squared error of all triples, each an L1 norm, if log-probabilities have
-    effects with coefficients of deviation tau and attributes are nearly uniform: an effect of M
-    cells in c triples gets, for each cell, in parts of all records,
-        max(0, level M sqrt(c) - (M / tau)^2).
-    So triples of many cells are given up where the budget is small. Attributes and pairs have no
-    second term: a pair that is never measured may be the one that matters. The interactions of a
-    triple show its pairs too; what pairs lack beyond that is bought for themselves. The number of
-    records counts as an effect of two cells: an error of it moves each table by as large a part of
-    its distance from a uniform one, which is below 2 in L1 norm.
+    those of the least expected error of all triples (`Precisions`). The interactions of a triple
+    show its pairs too; what pairs lack beyond that is bought for themselves.
 
     Args:
         domain: of the records.
@@ -101,6 +92,16 @@ class Whole:
             cliques.append(clique)
         return cls(domain=domain, cliques=tuple(cliques), label=label, label_weight=label_weight)
 
+    @property
+    def precisions(self) -> Precisions:
+        """How precisely each should be known."""
+        return Precisions(
+            domain=self.domain,
+            cliques=self.cliques,
+            label=self.label,
+            label_weight=self.label_weight,
+        )
+
     def bought(self, private: PrivateData) -> tuple[list[NoisyMarginal], list[NoisyMarginal]]:
         """Return one-way marginals that are bought first, and what all the rest buys beside them.
 
@@ -123,20 +124,14 @@ class Whole:
         told = sum(m.sigma**-2 / m.values.size for m in ones)
         had[0] = told if private.public_rows is None else inf
         shapes = [tuple(self.domain.sizes[a] for a in c) for c in self.cliques]
-        costs = np.array([relative_noise(private, of) ** 2 for of in shapes]) / whole
-
-        def shares(level: float) -> Array:
-            return np.maximum(self._beyond(self._wanted(level)) / total**2 - had, 0.0) * costs
-
-        low, high = 0.0, 1.0
-        while shares(high).sum() < 1:
-            low, high = high, 2 * high
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            low, high = (middle, high) if shares(middle).sum() < 1 else (low, middle)
-        if self._noise_of_pairs(low) > _DROWNED:
+        noise = np.array([relative_noise(private, of) for of in shapes])
+        costs = noise**2 / (whole * total**2)
+        precisions, own = self.precisions, np.array(had) * total**2
+        level, worths = precisions.least_error(had=own, costs=costs)
+        if precisions.noise_of_pairs(precisions.wanted(level, worths)) > _DROWNED:
             return []
-        return self._bought_for(private, dict(zip(self.cliques, amount * shares(low), strict=True)))
+        shares = precisions.beyond(level, worths, had=own) * costs
+        return self._bought_for(private, dict(zip(self.cliques, amount * shares, strict=True)))
 
     def _bought_for(
         self, private: PrivateData, amounts: Mapping[Clique, float]
@@ -145,8 +140,9 @@ class Whole:
 
         Attributes are bought by what they hold beyond the number of records, and that number by
         buying a part of their precision as marginals: n codes cost n / (n - 1) as much so, and show
-        it for the difference. It never takes more than all of them: level sqrt(C(d, 3)) times 2 is
-        below the d level sqrt(C(d - 1, 2)) that d attributes show of it.
+        it for the difference. It never takes more than all of them: in parts of level sqrt(worth)
+        of the number, its own precision is 2, and attributes show that of their triples' 3 at least
+        (2 of two).
         """
         least = _LEAST_SHARE * sum(amounts.values())
         codes = {c: self.domain.sizes[c[0]] for c in amounts if len(c) == 1}
@@ -159,37 +155,6 @@ class Whole:
         if wholes:
             found += private.marginals(list(wholes), sigmas=_sigmas(private, wholes))
         return found + bought(private, list(beyond), _sigmas(private, beyond))
-
-    def _wanted(self, level: float) -> dict[Clique, float]:
-        """Return the precision that each effect should have: of cells, as parts of all records."""
-        number = len(informative(self.domain))
-        found: dict[Clique, float] = {}
-        for clique in self.cliques:
-            order, cells = len(clique), self.domain.cells_of(clique) if clique else _CELLS_OF_TOTAL
-            triples = comb(number - order, 3 - order) if number > 2 else 1
-            worth = triples * (self.label_weight if self.label in clique else 1.0)
-            known = (cells / _SCALE) ** 2 if order > 2 else 0.0
-            found[clique] = max(0.0, level * cells * sqrt(worth) - known)
-        return found
-
-    def _beyond(self, wanted: dict[Clique, float]) -> Array:
-        """Return what of it is left to buy where triples are bought: they show their pairs too."""
-        shown = dict.fromkeys(self.cliques, 0.0)
-        for clique in self.cliques:
-            for left_out in clique if len(clique) == 3 else ():
-                pair = tuple(a for a in clique if a != left_out)
-                shown[pair] += wanted[clique] / self.domain.sizes[left_out]
-        return np.array([max(0.0, wanted[c] - shown[c]) for c in self.cliques])
-
-    def _noise_of_pairs(self, level: float) -> float:
-        """Return the mean total variation of pairs that the noise of their effects is."""
-        wanted = self._wanted(level)
-        found: list[float] = []
-        for pair in (c for c in self.cliques if len(c) == 2):
-            cells = self.domain.cells_of(pair)
-            effects = prod(self.domain.sizes[a] - 1 for a in pair)
-            found.append(0.5 * MEAN_SIZE * sqrt(cells * effects / wanted[pair]))
-        return sum(found) / len(found)
 
 
 def _sigmas(private: PrivateData, amounts: Mapping[Clique, float]) -> list[float]:
