@@ -126,6 +126,18 @@ def test_others_have_stages(generator: TwoStage, epsilon: float) -> None:
     assert private.remaining < 1e-5 * private.ledger.capacity
 
 
+@pytest.mark.parametrize(("codes", "whole"), [(2, True), (8, True), (60, False)])
+def test_columns_of_many_codes_have_stages_at_a_budget_that_is_enough_for_few(
+    codes: int, whole: bool
+) -> None:
+    rng = np.random.default_rng(4)
+    sizes = (2, 2, 2, 2, codes)
+    columns = [rng.integers(0, size, 8000) for size in sizes]
+    model, private, _ = fit(TwoStage(), coded_table(np.column_stack(columns), sizes), epsilon=0.3)
+    assert isinstance(model, GraphicalSyntheticModel)
+    assert (model.model.cliques == (private.domain.attributes,)) is whole
+
+
 def test_pure_epsilon_has_stages() -> None:
     made = dpsynth.synthesize(table_of(2000), epsilon=1.0, delta=0.0, accountant="pure", seed=1)
     assert isinstance(made.model, GraphicalSyntheticModel)
@@ -135,8 +147,11 @@ def test_pure_epsilon_has_stages() -> None:
 def test_large_tables_and_large_pairs_are_not_small() -> None:
     assert whole_of(BINARY) is not None
     assert whole_of(BINARY, most_cells=255) is None
-    assert whole_of(BINARY, most_effects=8 + 28) is not None
-    assert whole_of(BINARY, most_effects=8 + 27) is None
+    assert whole_of(BINARY, most_effects=8 + 28 + 28) is not None  # half of the triples
+    assert whole_of(BINARY, most_effects=8 + 28 + 27) is None
+    pairs = Domain(sizes={"a": 2, "b": 3})
+    assert whole_of(pairs, most_effects=3 + 2) is not None
+    assert whole_of(pairs, most_effects=3 + 1) is None
     assert whole_of(Domain(sizes={"a": 5, "b": 1})) is None
 
 
@@ -176,14 +191,21 @@ def test_every_effect_has_the_precision_that_one_level_gives_it() -> None:
 
 def test_stages_that_follow_have_what_one_way_marginals_leave() -> None:
     """What was bought to see whether all can be measured is part of their share."""
-    generator = TwoStage(one_way_share=0.3, most_one_way_share=0.3, drowned_pairs=1e9)
-    _, private, seen = fit(generator, table_of(2000), epsilon=0.08)
+    generator = TwoStage(
+        one_way_share=0.3, most_one_way_share=0.3, drowned_pairs=1e9, merge_below=1e-9
+    )
+    codes = correlated(2000, seed=1)
+    many = np.random.default_rng(5).integers(0, 60, len(codes))
+    table = coded_table(np.column_stack([codes, many]), (*(2,) * 11, 60))
+    _, private, seen = fit(generator, table, epsilon=0.2)
     errors = next(i for i, o in enumerate(seen) if isinstance(o.query, FitErrorsQuery))
     before = sum(private.ledger.accountant.cost(o.event) for o in seen[:errors])
     assert before == pytest.approx(0.3 * private.ledger.capacity, rel=1e-6)
 
 
-@pytest.mark.parametrize(("cells", "triples"), [(2**20, 2), (2**17, 0), (2**16, None)])
+@pytest.mark.parametrize(
+    ("cells", "triples"), [(2**21, 3), (2**20, 2), (2**19, None), (2**16, None)]
+)
 def test_a_smaller_tree_leaves_room_for_fewer_effects(cells: int, triples: int | None) -> None:
     """36 coefficients of attributes, 486 of pairs, 729 of each triple; 10,000 cells."""
     domain = Domain(sizes=dict.fromkeys("abcd", 10))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import inf, prod
+from math import inf, prod, sqrt
 from typing import Self, final
 
 import numpy as np
@@ -27,8 +27,11 @@ Array = NDArray[np.float64]
 
 FIRST_SHARE = 0.08
 """Part of the budget for one-way marginals that tell the number of records; they are topped up."""
-_DROWNED = 0.1
-"""Largest total variation by noise, of pairs in the mean, with which everything is measured."""
+_DROWNED = 0.35
+"""Largest total variation by noise, of pairs in the mean, times the root of the largest number of
+codes, with which everything is measured: columns of many codes gain more by what stages do."""
+_LEAST_PART = 0.5
+"""Of all triples: where fewer have room, stages, which choose theirs, find more."""
 _LEAST_SHARE = 1e-9
 """Part of what is left below which a clique is not bought: rounding, beside what others show."""
 
@@ -66,7 +69,7 @@ class Whole:
         label: str | None = None,
         label_weight: float = 1.0,
     ) -> Self | None:
-        """Return what to measure; None where the joint table or its pairs are too large.
+        """Return what to measure; None where the joint table, its pairs or triples are too large.
 
         Args:
             domain: of the records.
@@ -85,11 +88,14 @@ class Whole:
         used = sum(degrees(c) for c in cliques if c)
         if used > most_effects:
             return None
-        for clique in sorted(combinations(attributes, 3), key=degrees):
+        triples, number = sorted(combinations(attributes, 3), key=degrees), len(cliques)
+        for clique in triples:
             used += degrees(clique)
             if used > most_effects:
                 break
             cliques.append(clique)
+        if len(cliques) - number < _LEAST_PART * len(triples):
+            return None
         return cls(domain=domain, cliques=tuple(cliques), label=label, label_weight=label_weight)
 
     @property
@@ -105,9 +111,9 @@ class Whole:
     def bought(self, private: PrivateData) -> tuple[list[NoisyMarginal], list[NoisyMarginal]]:
         """Return one-way marginals that are bought first, and what all the rest buys beside them.
 
-        Where noise would be more than `_DROWNED` of the mean pair nothing is bought beside them: it
-        is better then to choose, and to merge and group codes. Under pure epsilon nothing is bought
-        at all: Laplace noise of interactions is no smaller than that of marginals.
+        Where pairs would be drowned (`_DROWNED`) nothing is bought beside them: it is better then
+        to choose, and to merge and group codes. Under pure epsilon nothing is bought at all:
+        Laplace noise of interactions is no smaller than that of marginals.
 
         Args:
             private: the one door to the records.
@@ -128,7 +134,8 @@ class Whole:
         costs = noise**2 / (whole * total**2)
         precisions, own = self.precisions, np.array(had) * total**2
         level, worths = precisions.least_error(had=own, costs=costs)
-        if precisions.noise_of_pairs(precisions.wanted(level, worths)) > _DROWNED:
+        noise_of_pairs = precisions.noise_of_pairs(precisions.wanted(level, worths))
+        if noise_of_pairs * sqrt(max(self.domain.shape)) > _DROWNED:
             return []
         shares = precisions.beyond(level, worths, had=own) * costs
         return self._bought_for(private, dict(zip(self.cliques, amount * shares, strict=True)))
