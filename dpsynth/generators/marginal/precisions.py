@@ -20,6 +20,7 @@ _SCALE = 0.4
 """Deviation of the coefficients of pairs and triples that is reckoned with."""
 _CELLS_OF_TOTAL = 2
 _ROUNDS = 10
+_SAME = 1e-9
 _HALVINGS = 60
 
 
@@ -149,8 +150,10 @@ class Precisions:
             wanted = self.wanted(level, worths)
             known = np.maximum(np.maximum(wanted, self.shown(wanted)), had) + self._known
             errors = np.sqrt(self._inside @ (self._norms / known))
-            worths = self._worths(errors.mean() / errors)
-            level = self._level(worths, had=had, costs=costs)
+            found = self._worths(errors.mean() / errors)
+            if np.allclose(found, worths, rtol=_SAME, atol=0.0):
+                break  # at once where columns are alike, as in small tables that are fitted often
+            worths, level = found, self._level(found, had=had, costs=costs)
         return level, worths
 
     def _level(self, worths: Array, *, had: Array, costs: Array) -> float:
