@@ -59,6 +59,10 @@ class Precisions:
     label_weight: float = 1.0
 
     @cached_property
+    def _places(self) -> dict[Clique, int]:
+        return {clique: i for i, clique in enumerate(self.cliques)}
+
+    @cached_property
     def _cells(self) -> Array:
         cells = [self.domain.cells_of(c) if c else _CELLS_OF_TOTAL for c in self.cliques]
         return np.array(cells, dtype=np.float64)
@@ -83,7 +87,7 @@ class Precisions:
     def _inside(self) -> Array:
         """For each triple (or all attributes of fewer) which of the effects are in it."""
         attributes = informative(self.domain)
-        places = {clique: i for i, clique in enumerate(self.cliques)}
+        places = self._places
         triples = list(combinations(attributes, min(3, len(attributes))))
         found = np.zeros((len(triples), len(places)))
         for row, triple in zip(found, triples, strict=True):
@@ -93,10 +97,9 @@ class Precisions:
     @cached_property
     def _pairs_of_triples(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Each triple that may be measured, three times, and one of its pairs beside it."""
-        places = {clique: i for i, clique in enumerate(self.cliques)}
         found = [
-            (i, places[pair])
-            for clique, i in places.items()
+            (i, self._places[pair])
+            for clique, i in self._places.items()
             for pair in (combinations(clique, 2) if len(clique) == 3 else ())
         ]
         triples, pairs = np.array(found, dtype=np.intp).reshape(-1, 2).T
@@ -115,7 +118,8 @@ class Precisions:
         """Return the precision of each effect's cells, as parts of all records.
 
         Args:
-            level: the root of what a unit of cost may gain.
+            level: the larger, the more is bought of all; a unit of cost then gains in proportion to
+                1 / level squared.
             worths: of the effects.
         """
         given_up = np.where(self._orders > 2, self._known, 0.0)

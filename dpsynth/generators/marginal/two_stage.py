@@ -80,7 +80,8 @@ class TwoStage(Generator):
     answers that were paid for.
 
     A table whose joint table is small has no stages: all its pairs and triples are measured, each
-    with the precision that it is worth, and fitted under a prior of their effects (`whole`).
+    with the precision that it is worth, and fitted under a prior of their effects (`whole`), unless
+    noise would be too large for columns of so many codes, or most triples have no room.
 
     With a `label`, marginals that hold it count `label_weight` times their gain when lists are
     made, so that classifiers learn more from the table and marginals fit less well on average.
