@@ -198,18 +198,28 @@ def test_it_learns_what_independent_columns_miss() -> None:
 
 
 def listed(
-    gains: dict[tuple[str, ...], float], *, sigma: float, expected: float, tree: int = 200
+    gains: dict[tuple[str, ...], float],
+    *,
+    sigma: float,
+    expected: float,
+    tree: int = 200,
+    domain: Domain = DOMAIN,
 ) -> Shortlist:
-    found = attempted(gains, sigma=sigma, expected=expected, tree=tree)
+    found = attempted(gains, sigma=sigma, expected=expected, tree=tree, domain=domain)
     assert found is not None
     return found
 
 
 def attempted(
-    gains: dict[tuple[str, ...], float], *, sigma: float, expected: float, tree: int = 200
+    gains: dict[tuple[str, ...], float],
+    *,
+    sigma: float,
+    expected: float,
+    tree: int = 200,
+    domain: Domain = DOMAIN,
 ) -> Shortlist | None:
     return shortlist(
-        DOMAIN,
+        domain,
         gains,
         {c: Resolved.of(c, np.full([4] * len(c), expected), ()) for c in gains},
         doubt=0.0,
@@ -234,6 +244,18 @@ def test_a_list_fits_into_the_tree() -> None:
     gains = {("a", "b"): 100.0, ("a", "b", "c"): 200.0}
     assert listed(gains, sigma=0.1, expected=50.0).cliques[0] == ("a", "b", "c")
     assert listed(gains, sigma=0.1, expected=50.0, tree=40).cliques == (("a", "b"),)
+
+
+def test_a_pair_counts_for_the_triples_that_hold_it() -> None:
+    gains = {("a", "b"): 100.0, ("b", "c", "d"): 150.0}
+
+    def bought(attributes: str) -> tuple[tuple[str, ...], ...]:
+        domain = Domain(sizes=dict.fromkeys(attributes, 4))
+        room = 64 + 4 * (len(attributes) - 3)  # for the triple and the others alone, or the pair
+        return listed(gains, sigma=0.1, expected=50.0, tree=room, domain=domain).cliques
+
+    assert bought("abcd") == (("b", "c", "d"),)
+    assert bought("abcdefgh") == (("a", "b"),)
 
 
 def test_larger_marginals_get_larger_shares() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import final
 
 import numpy as np
@@ -54,6 +55,10 @@ def shortlist(
     budget is then split by the effective number of cells, which minimises the sum of costs where
     noise is what they cost.
 
+    What is left of a pair counts `_parts` times what is left of a triple, for ranks and sums: it is
+    part of every triple with a third attribute, and where large triples came first they took the
+    room of the tree from pairs that nothing else shows.
+
     Args:
         domain: of all attributes.
         gains: estimated L1 error of the model for each candidate, in records; may be negative.
@@ -69,8 +74,11 @@ def shortlist(
         the expected count, and all marginals at once.
     """
 
+    parts = _parts(domain)
+
     def value(clique: Clique, sigma: float) -> tuple[float, int]:
-        return expected[clique].worth(gains[clique], sigma=sigma, kappa=kappa, doubt=doubt)
+        left, level = expected[clique].worth(gains[clique], sigma=sigma, kappa=kappa, doubt=doubt)
+        return left * (parts if len(clique) == 2 else 1.0), level
 
     best: tuple[float, Shortlist] | None = None
     for length in _SIZES:
@@ -136,6 +144,14 @@ def covering(
     ]
     shares = _split(tables, sigma_of, kappa)
     return Shortlist(cliques=tuple(cliques), shares=tuple(shares), levels=tuple(levels))
+
+
+def _parts(domain: Domain) -> float:
+    """Return what a pair counts beside a triple: the root of the number of triples that hold it.
+
+    All of them would be too many: what a pair says of a triple the others in it may say too.
+    """
+    return sqrt(max(1, sum(size > 1 for size in domain.shape) - 2))
 
 
 def _fill(
