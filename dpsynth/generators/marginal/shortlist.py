@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.generators.marginal.noise_cost import split_budget
+from dpsynth.generators.marginal.one_ways import informative
 from dpsynth.generators.marginal.resolution import Resolved
 from dpsynth.generators.marginal.tree_size import tree_fits
 from dpsynth.pgm.measurement import MEAN_SIZE
@@ -55,9 +56,9 @@ def shortlist(
     budget is then split by the effective number of cells, which minimises the sum of costs where
     noise is what they cost.
 
-    What is left of a pair counts `_parts` times what is left of a triple, for ranks and sums: it is
-    part of every triple with a third attribute, and where large triples came first they took the
-    room of the tree from pairs that nothing else shows.
+    What is left of a pair counts `_pair_weight` times what is left of a triple, for ranks and sums:
+    it is part of every triple with a third attribute, and where large triples came first they took
+    the room of the tree from pairs that nothing else shows.
 
     Args:
         domain: of all attributes.
@@ -74,11 +75,11 @@ def shortlist(
         the expected count, and all marginals at once.
     """
 
-    parts = _parts(domain)
+    weight = _pair_weight(domain)
 
     def value(clique: Clique, sigma: float) -> tuple[float, int]:
         left, level = expected[clique].worth(gains[clique], sigma=sigma, kappa=kappa, doubt=doubt)
-        return left * (parts if len(clique) == 2 else 1.0), level
+        return left * (weight if len(clique) == 2 else 1.0), level
 
     best: tuple[float, Shortlist] | None = None
     for length in _SIZES:
@@ -146,12 +147,12 @@ def covering(
     return Shortlist(cliques=tuple(cliques), shares=tuple(shares), levels=tuple(levels))
 
 
-def _parts(domain: Domain) -> float:
+def _pair_weight(domain: Domain) -> float:
     """Return what a pair counts beside a triple: the root of the number of triples that hold it.
 
     All of them would be too many: what a pair says of a triple the others in it may say too.
     """
-    return sqrt(max(1, sum(size > 1 for size in domain.shape) - 2))
+    return sqrt(max(1, len(informative(domain)) - 2))
 
 
 def _fill(
