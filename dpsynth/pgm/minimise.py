@@ -10,19 +10,30 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.pgm.coordinates import Coordinates
+from dpsynth.pgm.margins import Margins
 from dpsynth.pgm.objective import Objective
 from dpsynth.threads import one_thread
 
 Array = NDArray[np.float64]
 
-# Weight of the entropy and evaluations of each proximal step, and the share of all evaluations
-# that these steps take at most.
-_ROUNDS = ((1.0, 15), (0.3, 20), (0.1, 25), (0.1, 30))
-_PROXIMAL_SHARE = 0.6
-_MEMORY = 15
+# Weight of the entropy in the first proximal step, by how much it falls after a step that settled
+# and rises after another, and where it ends.
+_WEIGHT, _FALL, _RISE, _LEAST_WEIGHT = 1.0, 0.4, 1.5, 0.003
+# Evaluations of the first proximal step, by how much they grow, and the most of any; fewer in
+# proportion where all together are below `_AMPLE`.
+_FIRST, _GROWING, _MOST, _AMPLE = 20, 1.5, 60, 200
+# The share of all evaluations after which no proximal step begins.
+_PROXIMAL_SHARE = 0.75
+# A step has settled when it ends at most this far above the best objective on the way.
+_SETTLED = 1.05
+# The descent between two steps ends when it is this much slower than the step before.
+_SLOWER = 0.2
+_MEMORY = 25
 # The first step of the descent, in safe ones, and by how much steps grow at first.
 _FIRST_STEP = 5.0
 _GROWTH = 1.02
+# Evaluations over which progress is judged.
 _WINDOW = 10
 # Evaluations that are made however late it is: from the first slope to a first good direction.
 _LEAST = 25
@@ -37,13 +48,13 @@ def minimise(objective: Objective, *, steps: int, tolerance: float, until: float
         min over p of chi-square(p) / 2 + weight * total * KL(p, previous p)
     are the other way round. Their duals are smooth, convex and unconstrained in the multipliers,
         total * log Z(m) - m . targets + weight / 2 * sum variance * (m - previous m)^2,
-    so a quasi-Newton method scaled by the diagonal of the second derivative takes few evaluations.
+    so a quasi-Newton method in coordinates of about the same curvature takes few evaluations.
 
     Args:
         objective: what to minimise.
         steps: about the most evaluations of it: the start and a line search come on top.
-        tolerance: stop where a proximal step, or ten steps of the descent, gain less than this
-            share of half the number of cells.
+        tolerance: stop where ten evaluations gain less than this share of half the number of
+            cells.
         until: time of `time.monotonic` after which the best so far is returned; a few evaluations
             are made all the same.
 
@@ -84,34 +95,53 @@ class _Search:
 
 
 def _proximal(search: _Search, *, steps: int, enough: float) -> None:
+    """Make proximal steps from the best point, of less and less entropy.
+
+    The objective does not fall all the way to the end of a step. Where it ends above its best,
+    noise is too small for so little entropy in so few evaluations. What is left then is mostly
+    where noise is smallest, and there the descent is fast: it goes on while it is faster than the
+    step was, and the next step has more entropy.
+    """
+    margins = Margins.of(search.objective)
+    last, scale = int(_PROXIMAL_SHARE * steps), min(1.0, steps / _AMPLE)
+    weight, most = _WEIGHT, float(_FIRST)
+    while not search.late:
+        before, since = search.value, search.evaluations
+        evaluations = min(int(scale * most), last - since)
+        if evaluations < 2:
+            return
+        settled = _step(search, margins, weight=weight, most=evaluations)
+        made = search.evaluations - since
+        if (before - search.value) * _WINDOW < enough * made:
+            return
+        if settled:
+            weight = max(weight * _FALL, _LEAST_WEIGHT)
+        else:
+            pace = (search.value / before) ** (_SLOWER / made)
+            _descend(search, steps=steps, enough=enough, pace=pace)
+            weight *= _RISE
+        most = min(most * _GROWING, _MOST)
+
+
+def _step(search: _Search, margins: Margins, *, weight: float, most: int) -> bool:
+    """Make one proximal step from the best point, and return whether it settled."""
     from scipy.optimize import minimize
 
-    objective = search.objective
-    scaled = min(1.0, _PROXIMAL_SHARE * steps / sum(rounds for _, rounds in _ROUNDS))
-    here = search.best
-    for weight, rounds in _ROUNDS:
-        most = int(scaled * rounds)
-        if most < 2:
-            return
-        before = search.value
-        if search.late:
-            return
-        _, expected, _ = search.evaluate(here)
-        penalty = weight * objective.variances
-        # A cell's second derivative, but for its covariance with others; at least a tenth of a
-        # record, or cells that the model all but excludes would move without bound.
-        scale = 1.0 / np.sqrt(np.maximum(expected, objective.least) + penalty)
-        found = minimize(
-            _dual(search, here, penalty=penalty, scale=scale),
-            here / scale,
-            jac=True,
-            method="L-BFGS-B",
-            callback=None if search.until == inf else partial(_stop_when_late, search),
-            options={"maxfun": most, "maxiter": most, "maxcor": _MEMORY, "gtol": 1e-3},
-        )
-        here = found.x * scale
-        if before - search.value < enough:
-            return
+    objective, centre = search.objective, search.best
+    penalty = weight * objective.variances
+    _, counts = objective.counts(centre)
+    search.evaluations += 1
+    coordinates = Coordinates.at(margins, counts, penalty=penalty)
+    found = minimize(
+        _dual(search, centre, penalty=penalty, coordinates=coordinates),
+        np.zeros(len(centre)),
+        jac=True,
+        method="L-BFGS-B",
+        callback=None if search.until == inf else partial(_stop_when_late, search),
+        options={"maxfun": most, "maxiter": most, "maxcor": _MEMORY, "gtol": 1e-3},
+    )
+    _, _, reached = search.evaluate(centre + coordinates.multipliers(found.x))
+    return reached <= _SETTLED * search.value
 
 
 def _stop_when_late(search: _Search, _: Array) -> None:
@@ -120,24 +150,27 @@ def _stop_when_late(search: _Search, _: Array) -> None:
 
 
 def _dual(
-    search: _Search, centre: Array, *, penalty: Array, scale: Array
+    search: _Search, centre: Array, *, penalty: Array, coordinates: Coordinates
 ) -> Callable[[Array], tuple[float, Array]]:
-    """Return the dual of the proximal step from `centre`, as value and slope at a scaled point."""
+    """Return the dual of the proximal step from `centre`, as value and slope by coordinates."""
     objective = search.objective
 
     def dual(point: Array) -> tuple[float, Array]:
-        multipliers = point * scale
+        moved = coordinates.multipliers(point)
+        multipliers = centre + moved
         partition, expected, _ = search.evaluate(multipliers)
-        moved = multipliers - centre
         value = objective.total * partition - float((multipliers * objective.targets).sum())
         slope = expected - objective.targets + penalty * moved
-        return value + 0.5 * float((penalty * moved**2).sum()), slope * scale
+        return value + 0.5 * float((penalty * moved**2).sum()), coordinates.slope(slope)
 
     return dual
 
 
-def _descend(search: _Search, *, steps: int, enough: float) -> None:
+def _descend(search: _Search, *, steps: int, enough: float, pace: float = 1.0) -> None:
     """Improve the best point by momentum, which starts anew when the objective rises.
+
+    It ends when ten evaluations gain less than `enough`, or when they leave a larger part of the
+    objective than evaluations that each leave `pace` of it.
 
     A step of mirror descent with the entropy as its mirror subtracts the gradient with respect to
     the marginals from the multipliers. Steps start at a few times the reciprocal of the smoothness
@@ -167,5 +200,7 @@ def _descend(search: _Search, *, steps: int, enough: float) -> None:
             continue
         best, size = expected, size * growth
         history.append(value)
-        if len(history) > _WINDOW and history[-1 - _WINDOW] - value < enough:
-            return
+        if len(history) > _WINDOW:
+            ago = history[-1 - _WINDOW]
+            if ago - value < enough or value > ago * pace**_WINDOW:
+                return

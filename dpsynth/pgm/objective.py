@@ -132,31 +132,28 @@ class Objective:
         """For each measurement where its cells are."""
         return [slice(*ends) for ends in pairwise([0, *accumulate(self.sizes)])]
 
-    @cached_property
-    def least(self) -> Array:
-        """The least curvature that each cell is taken to have, in records.
+    def counts(self, multipliers: Array) -> tuple[float, Array]:
+        """Return the log-partition function and the expected counts of all measured cells.
 
-        Of counts a tenth of a record. What a cell holds beyond one-way marginals says nothing of
-        its size: there, as if all cells of the measurement had equally many records.
+        What a measurement holds beyond its margins is not taken of them, as `expected` does.
         """
-        pairs = zip(self.sizes, self.shapes, strict=True)
-        of = [0.1 if shape is None else max(0.1, self.total / n) for n, shape in pairs]
-        return np.repeat(of, self.sizes)
-
-    def expected(self, multipliers: Array) -> tuple[float, Array]:
-        """Return the log-partition function and the expected counts of all measured cells."""
         beliefs = self.oracle.spread(self.parts(multipliers))
         for i, base in enumerate(self.base):
             beliefs[i] += base
         calibration = self.oracle.propagator.calibrate_in_place(beliefs)
         marginals: list[Array] = [marginal.ravel() for marginal in self.oracle.project(calibration)]
         if not self._plain:
-            pieces = zip(self.hosts, self.cells, self.sizes, self.shapes, strict=True)
-            marginals = [
-                _beyond(_counted(marginals[host], cells, size), shape)
-                for host, cells, size, shape in pieces
-            ]
+            pieces = zip(self.hosts, self.cells, self.sizes, strict=True)
+            marginals = [_counted(marginals[host], cells, size) for host, cells, size in pieces]
         return calibration.log_partition, self.total * np.concatenate(marginals)
+
+    def expected(self, multipliers: Array) -> tuple[float, Array]:
+        """Return the log-partition function and what is expected of all measured cells."""
+        partition, counts = self.counts(multipliers)
+        if not self._plain:
+            for part, shape in zip(self._slices, self.shapes, strict=True):
+                counts[part] = _beyond(counts[part], shape)
+        return partition, counts
 
     @cached_property
     def smoothness(self) -> float:
