@@ -1,5 +1,6 @@
 """One-way marginals of centred measurements, as sparse matrices over all cells at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.pgm.objective import Objective
+from dpsynth.data.domain import Clique, Domain
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -38,37 +39,68 @@ class Margins:
     ones: "csr_array"
 
     @classmethod
-    def of(cls, objective: Objective) -> "Margins":
-        """Return those of `objective`'s measurements."""
-        starts = [0, *accumulate(objective.sizes)]
-        single = _single(objective, starts)
-        cells: Places = [np.empty(0, dtype=np.intp)]
+    def of(
+        cls,
+        domain: Domain,
+        cliques: Sequence[Clique],
+        *,
+        cells: Sequence[NDArray[np.intp] | None],
+        shapes: Sequence[tuple[int, ...] | None],
+        sizes: Sequence[int],
+    ) -> "Margins":
+        """Return those of measurements.
+
+        Args:
+            domain: all attributes.
+            cliques: what is measured.
+            cells: for each measurement the own cell that each cell of its clique is counted in,
+                where codes were measured in groups; None where they are the same.
+            shapes: of centred measurements; None of the others.
+            sizes: number of cells of each measurement.
+        """
+        starts = [0, *accumulate(sizes)]
+        plain = zip(cliques, starts[:-1], cells, shapes, strict=True)
+        single = {q[0]: at for q, at, of, s in plain if len(q) == 1 and of is None and s is None}
+        centred: Places = [np.empty(0, dtype=np.intp)]
         rows: Places = []
         columns: Places = []
         alone: Places = []
         codes: Places = []
         before = slots = 0
-        for index, shape in enumerate(objective.shapes):
+        for index, shape in enumerate(shapes):
             if shape is None:
                 continue
-            cells.append(np.arange(starts[index], starts[index + 1]))
-            clique = objective.oracle.cliques[objective.hosts[index]]
+            centred.append(np.arange(starts[index], starts[index + 1]))
+            full = domain.project(cliques[index]).shape
             for axis, along in enumerate(_along(shape)):
                 kept = np.flatnonzero(along >= 0)
                 rows.append(before + kept)
                 columns.append(slots + along[kept])
-                if clique[axis] in single and len(shape) > 1:
-                    slot = _groups(objective, index, axis) - (axis > 0)
+                attribute = cliques[index][axis]
+                if attribute in single and len(shape) > 1:
+                    slot = _groups(full, cells[index], shape, axis=axis) - (axis > 0)
                     of = np.flatnonzero(slot >= 0)
-                    alone.append(single[clique[axis]] + of)
+                    alone.append(single[attribute] + of)
                     codes.append(slots + slot[of])
                 slots += int(along.max()) + 1
-            before += objective.sizes[index]
+            before += sizes[index]
         return cls(
-            cells=np.concatenate(cells),
+            cells=np.concatenate(centred),
             incidence=_ones(rows, columns, shape=(before, slots)),
             ones=_ones(alone, codes, shape=(starts[-1], slots)),
         )
+
+    def beyond(self, flat: Array) -> Array:
+        """Return cells of all measurements, those of centred ones less what margins say of them.
+
+        It is `beyond_margins` of every measurement at once.
+        """
+        if not len(self.cells):
+            return flat
+        found, centred = flat.copy(), flat[self.cells]
+        margins = self.gram.solve(self.incidence.T @ centred)
+        found[self.cells] = centred - self.incidence @ margins
+        return found
 
     @cached_property
     def gram(self) -> "SuperLU":
@@ -88,16 +120,6 @@ class Margins:
         return splu(gram.tocsc(), permc_spec="MMD_AT_PLUS_A")
 
 
-def _single(objective: Objective, starts: list[int]) -> dict[str, int]:
-    """Return where the counts of each attribute begin that is measured by itself, code by code."""
-    measured = zip(objective.hosts, starts[:-1], objective.cells, objective.shapes, strict=True)
-    return {
-        objective.oracle.cliques[host][0]: start
-        for host, start, cells, shape in measured
-        if len(objective.oracle.cliques[host]) == 1 and cells is None and shape is None
-    }
-
-
 def _along(shape: tuple[int, ...]) -> list[NDArray[np.intp]]:
     """Return for each attribute the slot of each cell of a measurement; -1: none."""
     if len(shape) == 1:
@@ -106,13 +128,12 @@ def _along(shape: tuple[int, ...]) -> list[NDArray[np.intp]]:
     return [along - (axis > 0) for axis, along in enumerate(grid)]
 
 
-def _groups(objective: Objective, index: int, axis: int) -> NDArray[np.intp]:
+def _groups(
+    full: tuple[int, ...], cells: NDArray[np.intp] | None, shape: tuple[int, ...], *, axis: int
+) -> NDArray[np.intp]:
     """Return in which code of a measurement's axis each code of its attribute is counted."""
-    clique = objective.oracle.cliques[objective.hosts[index]]
-    full = objective.oracle.tree.domain.project(clique).shape
     codes = np.arange(full[axis])
-    cells, shape = objective.cells[index], objective.shapes[index]
-    if cells is None or shape is None:
+    if cells is None:
         return codes
     line = cells.reshape(full)[tuple(codes if i == axis else 0 for i in range(len(full)))]
     return np.unravel_index(line, shape)[axis]

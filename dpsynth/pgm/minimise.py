@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.pgm.coordinates import Coordinates
-from dpsynth.pgm.margins import Margins
 from dpsynth.pgm.objective import Objective
 from dpsynth.threads import one_thread
 
@@ -77,6 +76,7 @@ class _Search:
     best: Array
     value: float = inf
     evaluations: int = 0
+    size: float = 0.0
     until: float = inf
 
     def evaluate(self, multipliers: Array) -> tuple[float, Array, float]:
@@ -102,7 +102,6 @@ def _proximal(search: _Search, *, steps: int, enough: float) -> None:
     where noise is smallest, and there the descent is fast: it goes on while it is faster than the
     step was, and the next step has more entropy.
     """
-    margins = Margins.of(search.objective)
     last, scale = int(_PROXIMAL_SHARE * steps), min(1.0, steps / _AMPLE)
     weight, most = _WEIGHT, float(_FIRST)
     while not search.late:
@@ -110,7 +109,7 @@ def _proximal(search: _Search, *, steps: int, enough: float) -> None:
         evaluations = min(int(scale * most), last - since)
         if evaluations < 2:
             return
-        settled = _step(search, margins, weight=weight, most=evaluations)
+        settled = _step(search, weight=weight, most=evaluations)
         made = search.evaluations - since
         if (before - search.value) * _WINDOW < enough * made:
             return
@@ -123,7 +122,7 @@ def _proximal(search: _Search, *, steps: int, enough: float) -> None:
         most = min(most * _GROWING, _MOST)
 
 
-def _step(search: _Search, margins: Margins, *, weight: float, most: int) -> bool:
+def _step(search: _Search, *, weight: float, most: int) -> bool:
     """Make one proximal step from the best point, and return whether it settled."""
     from scipy.optimize import minimize
 
@@ -131,7 +130,7 @@ def _step(search: _Search, margins: Margins, *, weight: float, most: int) -> boo
     penalty = weight * objective.variances
     _, counts = objective.counts(centre)
     search.evaluations += 1
-    coordinates = Coordinates.at(margins, counts, penalty=penalty)
+    coordinates = Coordinates.at(objective.margins, counts, penalty=penalty)
     found = minimize(
         _dual(search, centre, penalty=penalty, coordinates=coordinates),
         np.zeros(len(centre)),
@@ -179,7 +178,7 @@ def _descend(search: _Search, *, steps: int, enough: float, pace: float = 1.0) -
     and grow half as fast from there on, or momentum would be cut off over and over.
     """
     objective = search.objective
-    size, growth = _FIRST_STEP / objective.smoothness, _GROWTH
+    size, growth = search.size or _FIRST_STEP / objective.smoothness, _GROWTH
     _, expected, lowest = search.evaluate(search.best)
     point = ahead = search.best
     best = expected
@@ -194,11 +193,13 @@ def _descend(search: _Search, *, steps: int, enough: float, pace: float = 1.0) -
         if value > history[-1]:
             if age == 1:
                 size, growth = size * 0.5, sqrt(growth)
+                search.size = size
             ahead = point = search.best
             expected = best
             momentum, age = 1.0, 0
             continue
         best, size = expected, size * growth
+        search.size = size
         history.append(value)
         if len(history) > _WINDOW:
             ago = history[-1 - _WINDOW]

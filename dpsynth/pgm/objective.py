@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dpsynth.data.domain import Clique
 from dpsynth.pgm.inference import Arrays, Oracle
 from dpsynth.pgm.junction_tree import JunctionTree
+from dpsynth.pgm.margins import Margins
 from dpsynth.pgm.measurement import NoisyMarginal, beyond_margins
 
 Array = NDArray[np.float64]
@@ -108,10 +109,9 @@ class Objective:
         if self._plain:
             pairs = zip(self._slices, self._shapes, strict=True)
             return [flat[part].reshape(shape) for part, shape in pairs]
-        found = [np.zeros(prod(shape)) for shape in self._shapes]
-        pieces = zip(self._slices, self.hosts, self.cells, self.shapes, strict=True)
-        for part, host, cells, shape in pieces:
-            own = _beyond(flat[part], shape)
+        found, beyond = [np.zeros(prod(shape)) for shape in self._shapes], self.margins.beyond(flat)
+        for part, host, cells in zip(self._slices, self.hosts, self.cells, strict=True):
+            own = beyond[part]
             found[host] += own if cells is None else own[cells]
         return [f.reshape(shape) for f, shape in zip(found, self._shapes, strict=True)]
 
@@ -150,10 +150,18 @@ class Objective:
     def expected(self, multipliers: Array) -> tuple[float, Array]:
         """Return the log-partition function and what is expected of all measured cells."""
         partition, counts = self.counts(multipliers)
-        if not self._plain:
-            for part, shape in zip(self._slices, self.shapes, strict=True):
-                counts[part] = _beyond(counts[part], shape)
-        return partition, counts
+        return partition, self.margins.beyond(counts)
+
+    @cached_property
+    def margins(self) -> Margins:
+        """What centred measurements have to do with one-way marginals."""
+        return Margins.of(
+            self.oracle.tree.domain,
+            [self.oracle.cliques[host] for host in self.hosts],
+            cells=self.cells,
+            shapes=self.shapes,
+            sizes=self.sizes,
+        )
 
     @cached_property
     def smoothness(self) -> float:
@@ -169,8 +177,3 @@ class Objective:
 def _counted(marginal: Array, cells: NDArray[np.intp] | None, size: int) -> Array:
     """Return the sums of a marginal over groups of codes, itself where there are none."""
     return marginal if cells is None else np.bincount(cells, marginal, size).astype(np.float64)
-
-
-def _beyond(flat: Array, shape: tuple[int, ...] | None) -> Array:
-    """Return what a measurement's cells hold beyond their margins, if that is asked."""
-    return flat if shape is None else beyond_margins(flat.reshape(shape)).ravel()

@@ -1,14 +1,19 @@
 """The minimiser against a slow reference, on measurements that no distribution fits."""
 
+from dataclasses import replace
+from itertools import combinations
+
 import numpy as np
 import pytest
 
-from dpsynth.data.domain import Domain
+from dpsynth.data.domain import Clique, Domain
+from dpsynth.pgm.coordinates import Coordinates
 from dpsynth.pgm.inference import Oracle
 from dpsynth.pgm.junction_tree import JunctionTree
-from dpsynth.pgm.minimise import _dual, _Search, minimise
+from dpsynth.pgm.measurement import beyond_margins
+from dpsynth.pgm.minimise import _descend, _dual, _Search, minimise
 from dpsynth.pgm.objective import Objective
-from tests.pgm.brute_force import TOTAL, half_chi_square, measure, slow_optimum, walks
+from tests.pgm.brute_force import TOTAL, half_chi_square, measure, noisy, slow_optimum, walks
 
 DOMAIN = Domain(sizes={"a": 4, "b": 5, "c": 3, "d": 2, "e": 6})
 CLIQUES: list[tuple[str, ...]] = [
@@ -22,8 +27,8 @@ CLIQUES: list[tuple[str, ...]] = [
 ]
 
 
-# A skewed table of rare cells and hardly any noise, where descent alone is slow: measured at 300
-# evaluations, it leaves 1.7 a cell; a tolerance a thousand times as large leaves .096.
+# A skewed table of rare cells and hardly any noise. Measured at 300 evaluations: .022 is left a
+# cell, and .22 with a tolerance a thousand times as large.
 RARE = Domain(sizes={"a": 60, "b": 40, "c": 2})
 RARE_CLIQUES: list[tuple[str, ...]] = [("a", "b"), ("b", "c"), ("a", "c"), ("a",)]
 
@@ -65,17 +70,17 @@ def test_rare_cells_with_little_noise_are_fitted_too() -> None:
     assert found - best < 0.05 * len(objective.targets)
 
 
-# Many cells of the optimum are 0, which is approached slowly. Measured: 4e-4 is left after 1,000
+# Many cells of the optimum are 0, which is approached slowly. Measured: 5e-4 is left after 1,000
 # evaluations, and 5e-3 when steps are halved and grow anew at every restart.
 def test_momentum_is_not_cut_off_by_steps_that_grow() -> None:
     domain, measured, total = walks(3.0)
     tree = JunctionTree.build(domain, [m.clique for m in measured])
     base = Oracle(tree=tree, cliques=()).spread([])
     objective = Objective.of(tree, measured, base=base, total=total)
-    found, best = (
-        _value(objective, minimise(objective, steps=steps, tolerance=0.0)) for steps in (1000, 4000)
-    )
-    assert found <= best * (1 + 1e-3)
+    search = _Search(objective=objective, best=np.zeros(len(objective.targets)))
+    _descend(search, steps=1000, enough=0.0)
+    best = _value(objective, minimise(objective, steps=4000, tolerance=0.0))
+    assert search.value <= best * (1 + 1e-3)
 
 
 def test_never_ends_above_its_start() -> None:
@@ -90,9 +95,37 @@ def test_the_slope_of_a_proximal_dual_is_its_derivative() -> None:
     rng = np.random.default_rng(5)
     cells = len(objective.targets)
     search = _Search(objective=objective, best=np.zeros(cells))
-    centre, penalty, scale = rng.normal(size=cells), rng.random(cells), 0.5 + rng.random(cells)
-    dual = _dual(search, centre, penalty=penalty, scale=scale)
+    centre, penalty = rng.normal(size=cells), rng.random(cells)
+    _, counts = objective.counts(centre)
+    coordinates = Coordinates.at(objective.margins, counts, penalty=penalty)
+    dual = _dual(search, centre, penalty=penalty, coordinates=coordinates)
     point, direction = rng.normal(size=cells), rng.normal(size=cells)
     step = 1e-5
     rise = dual(point + step * direction)[0] - dual(point - step * direction)[0]
     assert float(dual(point)[1] @ direction) == pytest.approx(rise / (2 * step), rel=1e-6)
+
+
+# Interactions of codes whose frequencies differ by a factor of a thousand, and one-way marginals
+# with a tenth of their noise. Measured at 300 evaluations: .001 is left a cell, and .53 where a
+# cell is scaled by its own second derivative alone and steps have a fixed schedule.
+def test_interactions_of_rare_codes_are_fitted_too() -> None:
+    rng = np.random.default_rng(1)
+    domain = Domain(sizes=dict.fromkeys("abcde", 12))
+    laws = [0.5 ** np.arange(12) / sum(0.5 ** np.arange(12)) for _ in range(5)]
+    rows = np.stack([rng.choice(12, size=40_000, p=law) for law in laws], axis=1)
+    for i in range(1, 5):
+        copied = rng.random(40_000) < 0.5
+        rows[copied, i] = rows[copied, i - 1]
+    pairs: list[Clique] = [(a, b) for a, b in combinations("abcde", 2)][:6]
+    _, ones, total = noisy(rows, domain, [(a,) for a in "abcde"], 0.5, rng)
+    _, counts, _ = noisy(rows, domain, pairs, 5.0, rng)
+    beyond = [replace(m, values=beyond_margins(m.values), centred=True) for m in counts]
+    tree = JunctionTree.build(domain, [*[(a,) for a in "abcde"], *pairs])
+    base = Oracle(tree=tree, cliques=()).spread([])
+    objective = Objective.of(tree, [*ones, *beyond], base=base, total=total)
+    found = _value(objective, minimise(objective, steps=300, tolerance=1e-3))
+    best = _value(objective, minimise(objective, steps=3000, tolerance=0.0))
+    print(
+        found / len(objective.targets), best / len(objective.targets), max(c for c in tree.cliques)
+    )
+    assert found - best < 0.05 * len(objective.targets)
