@@ -1,7 +1,6 @@
 """Minimising the objective: proximal steps by their duals, then accelerated mirror descent."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import inf, sqrt
 from time import monotonic
@@ -29,6 +28,8 @@ _SETTLED = 1.05
 # The descent between two steps ends when it is this much slower than the step before.
 _SLOWER = 0.2
 _MEMORY = 25
+# A step ends at the latest where no slope is larger than this, in roots of records.
+_STEEPEST = 1e-3
 # The first step of the descent, in safe ones, and by how much steps grow at first.
 _FIRST_STEP = 5.0
 _GROWTH = 1.02
@@ -60,7 +61,8 @@ def minimise(objective: Objective, *, steps: int, tolerance: float, until: float
     Reference: Censor & Zenios 1992 (proximal minimisation with an entropy); Liu & Nocedal 1989
         (L-BFGS); O'Donoghue & Candes 2015 (adaptive restart).
     """
-    search = _Search(objective=objective, best=np.zeros(len(objective.targets)), until=until)
+    search = _Search(objective=objective, until=until)
+    search.evaluate(np.zeros(len(objective.targets)))
     enough = tolerance * 0.5 * len(objective.targets)
     _proximal(search, steps=steps, enough=enough)
     _descend(search, steps=steps, enough=enough)
@@ -70,22 +72,34 @@ def minimise(objective: Objective, *, steps: int, tolerance: float, until: float
 @final
 @dataclass(kw_only=True, eq=False)
 class _Search:
-    """The best multipliers so far, and the number of evaluations that they took."""
+    """The best multipliers so far, their counts and objective, and how many evaluations it took.
+
+    Args:
+        objective: what to minimise.
+        until: time of `time.monotonic` after which no more is evaluated.
+        best: multipliers of the lowest objective; of no cells before the first evaluation.
+        counts: what the model of those expects of all cells, not centred.
+        value: their objective.
+        evaluations: number of evaluations.
+        size: of a step of the descent, in multipliers a slope; 0 before there was one.
+    """
 
     objective: Objective
-    best: Array
+    until: float = inf
+    best: Array = field(default_factory=lambda: np.empty(0))
+    counts: Array = field(default_factory=lambda: np.empty(0))
     value: float = inf
     evaluations: int = 0
     size: float = 0.0
-    until: float = inf
 
     def evaluate(self, multipliers: Array) -> tuple[float, Array, float]:
-        """Return log-partition function, expected counts and objective; remember the best."""
-        partition, expected = self.objective.expected(multipliers)
+        """Return log-partition function, what is expected, and objective; remember the best."""
+        partition, counts = self.objective.counts(multipliers)
+        expected = self.objective.margins.beyond(counts)
         value = self.objective.value(expected)
         self.evaluations += 1
         if value < self.value:
-            self.best, self.value = multipliers, value
+            self.best, self.counts, self.value = multipliers, counts, value
         return partition, expected, value
 
     @property
@@ -100,47 +114,57 @@ def _proximal(search: _Search, *, steps: int, enough: float) -> None:
     The objective does not fall all the way to the end of a step. Where it ends above its best,
     noise is too small for so little entropy in so few evaluations. What is left then is mostly
     where noise is smallest, and there the descent is fast: it goes on while it is faster than the
-    step was, and the next step has more entropy.
+    step was, and the next step has more entropy. How fast the first step was says nothing, as it
+    begins at the start: after it the descent has its least.
     """
     last, scale = int(_PROXIMAL_SHARE * steps), min(1.0, steps / _AMPLE)
-    weight, most = _WEIGHT, float(_FIRST)
+    weight, rounds, before = _WEIGHT, float(_FIRST), inf
     while not search.late:
-        before, since = search.value, search.evaluations
-        evaluations = min(int(scale * most), last - since)
-        if evaluations < 2:
+        since = search.evaluations
+        most = min(int(scale * rounds), last - since)
+        if most < 2:
             return
-        settled = _step(search, weight=weight, most=evaluations)
+        settled = _step(search, weight=weight, most=most, enough=enough)
         made = search.evaluations - since
-        if (before - search.value) * _WINDOW < enough * made:
-            return
-        if settled:
-            weight = max(weight * _FALL, _LEAST_WEIGHT)
-        else:
+        if not settled:
             pace = (search.value / before) ** (_SLOWER / made)
             _descend(search, steps=steps, enough=enough, pace=pace)
+        if (before - search.value) * _WINDOW < enough * (search.evaluations - since):
+            return
+        if settled:
+            falls = 2 if 2 * made <= most else 1
+            weight = max(weight * _FALL**falls, _LEAST_WEIGHT)
+        else:
             weight *= _RISE
-        most = min(most * _GROWING, _MOST)
+        rounds = min(rounds * _GROWING, _MOST)
+        before = search.value
 
 
-def _step(search: _Search, *, weight: float, most: int) -> bool:
-    """Make one proximal step from the best point, and return whether it settled."""
+def _step(search: _Search, *, weight: float, most: int, enough: float) -> bool:
+    """Make one proximal step from the best point, and return whether it settled.
+
+    It ends where the rest of the way would gain about `enough`: half the square of the slope.
+    """
     from scipy.optimize import minimize
 
-    objective, centre = search.objective, search.best
-    penalty = weight * objective.variances
-    _, counts = objective.counts(centre)
-    search.evaluations += 1
-    coordinates = Coordinates.at(objective.margins, counts, penalty=penalty)
-    found = minimize(
-        _dual(search, centre, penalty=penalty, coordinates=coordinates),
-        np.zeros(len(centre)),
+    penalty = weight * search.objective.variances
+    coordinates = Coordinates.at(search.objective.margins, search.counts, penalty=penalty)
+    dual = _Dual(search=search, centre=search.best, penalty=penalty, coordinates=coordinates)
+    cells = len(search.best)
+    minimize(
+        dual,
+        np.zeros(cells),
         jac=True,
         method="L-BFGS-B",
         callback=None if search.until == inf else partial(_stop_when_late, search),
-        options={"maxfun": most, "maxiter": most, "maxcor": _MEMORY, "gtol": 1e-3},
+        options={
+            "maxfun": most,
+            "maxiter": most,
+            "maxcor": _MEMORY,
+            "gtol": max(_STEEPEST, sqrt(2.0 * enough / (weight * cells))),
+        },
     )
-    _, _, reached = search.evaluate(centre + coordinates.multipliers(found.x))
-    return reached <= _SETTLED * search.value
+    return dual.reached <= _SETTLED * search.value
 
 
 def _stop_when_late(search: _Search, _: Array) -> None:
@@ -148,21 +172,38 @@ def _stop_when_late(search: _Search, _: Array) -> None:
         raise StopIteration
 
 
-def _dual(
-    search: _Search, centre: Array, *, penalty: Array, coordinates: Coordinates
-) -> Callable[[Array], tuple[float, Array]]:
-    """Return the dual of the proximal step from `centre`, as value and slope by coordinates."""
-    objective = search.objective
+@final
+@dataclass(kw_only=True, eq=False)
+class _Dual:
+    """The dual of a proximal step, as value and slope by coordinates.
 
-    def dual(point: Array) -> tuple[float, Array]:
-        moved = coordinates.multipliers(point)
-        multipliers = centre + moved
-        partition, expected, _ = search.evaluate(multipliers)
+    Args:
+        search: evaluates.
+        centre: multipliers where the step begins.
+        penalty: second derivative of the proximal term, of each cell.
+        coordinates: of multipliers less the centre.
+        lowest: the least value so far, which is where the quasi-Newton method is.
+        reached: the objective there.
+    """
+
+    search: _Search
+    centre: Array
+    penalty: Array
+    coordinates: Coordinates
+    lowest: float = inf
+    reached: float = inf
+
+    def __call__(self, point: Array) -> tuple[float, Array]:
+        """Return the value and the slope at a point."""
+        objective, moved = self.search.objective, self.coordinates.multipliers(point)
+        multipliers = self.centre + moved
+        partition, expected, chi_square = self.search.evaluate(multipliers)
         value = objective.total * partition - float((multipliers * objective.targets).sum())
-        slope = expected - objective.targets + penalty * moved
-        return value + 0.5 * float((penalty * moved**2).sum()), coordinates.slope(slope)
-
-    return dual
+        value += 0.5 * float((self.penalty * moved**2).sum())
+        if value < self.lowest:
+            self.lowest, self.reached = value, chi_square
+        slope = expected - objective.targets + self.penalty * moved
+        return value, self.coordinates.slope(slope)
 
 
 def _descend(search: _Search, *, steps: int, enough: float, pace: float = 1.0) -> None:
@@ -179,12 +220,11 @@ def _descend(search: _Search, *, steps: int, enough: float, pace: float = 1.0) -
     """
     objective = search.objective
     size, growth = search.size or _FIRST_STEP / objective.smoothness, _GROWTH
-    _, expected, lowest = search.evaluate(search.best)
+    expected = best = objective.margins.beyond(search.counts)
     point = ahead = search.best
-    best = expected
     momentum, age = 1.0, 0
-    history = [lowest]
-    while search.evaluations <= steps and not search.late:
+    history = [search.value]
+    while search.evaluations < steps and not search.late:
         after = ahead - size * (expected - objective.targets) / objective.variances
         faster = 0.5 * (1.0 + sqrt(1.0 + 4.0 * momentum**2))
         ahead = after + (momentum - 1.0) / faster * (after - point)

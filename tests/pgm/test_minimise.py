@@ -11,7 +11,7 @@ from dpsynth.pgm.coordinates import Coordinates
 from dpsynth.pgm.inference import Oracle
 from dpsynth.pgm.junction_tree import JunctionTree
 from dpsynth.pgm.measurement import beyond_margins
-from dpsynth.pgm.minimise import _descend, _dual, _Search, minimise
+from dpsynth.pgm.minimise import _descend, _Dual, _Search, minimise
 from dpsynth.pgm.objective import Objective
 from tests.pgm.brute_force import TOTAL, half_chi_square, measure, noisy, slow_optimum, walks
 
@@ -77,7 +77,8 @@ def test_momentum_is_not_cut_off_by_steps_that_grow() -> None:
     tree = JunctionTree.build(domain, [m.clique for m in measured])
     base = Oracle(tree=tree, cliques=()).spread([])
     objective = Objective.of(tree, measured, base=base, total=total)
-    search = _Search(objective=objective, best=np.zeros(len(objective.targets)))
+    search = _Search(objective=objective)
+    search.evaluate(np.zeros(len(objective.targets)))
     _descend(search, steps=1000, enough=0.0)
     best = _value(objective, minimise(objective, steps=4000, tolerance=0.0))
     assert search.value <= best * (1 + 1e-3)
@@ -94,11 +95,11 @@ def test_the_slope_of_a_proximal_dual_is_its_derivative() -> None:
     objective = _objective(3.0)
     rng = np.random.default_rng(5)
     cells = len(objective.targets)
-    search = _Search(objective=objective, best=np.zeros(cells))
+    search = _Search(objective=objective)
     centre, penalty = rng.normal(size=cells), rng.random(cells)
     _, counts = objective.counts(centre)
     coordinates = Coordinates.at(objective.margins, counts, penalty=penalty)
-    dual = _dual(search, centre, penalty=penalty, coordinates=coordinates)
+    dual = _Dual(search=search, centre=centre, penalty=penalty, coordinates=coordinates)
     point, direction = rng.normal(size=cells), rng.normal(size=cells)
     step = 1e-5
     rise = dual(point + step * direction)[0] - dual(point - step * direction)[0]
