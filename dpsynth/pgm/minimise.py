@@ -1,4 +1,4 @@
-"""Minimising the objective: proximal steps by their duals, then accelerated mirror descent."""
+"""Minimising the objective: proximal steps by their duals, and accelerated mirror descent."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,13 +15,18 @@ from dpsynth.threads import one_thread
 
 Array = NDArray[np.float64]
 
-# Weight of the entropy in the first proximal step, by how much it falls after a step that settled
-# and rises after another, and where it ends.
-_WEIGHT, _FALL, _RISE, _LEAST_WEIGHT = 1.0, 0.4, 1.5, 0.003
+# Where all is counts: weight of the entropy and evaluations of each proximal step, and the share of
+# all evaluations that these steps take at most.
+_ROUNDS = ((1.0, 15), (0.3, 20), (0.1, 25), (0.1, 30))
+_ROUNDS_SHARE = 0.6
+# Where something is centred: weight of the entropy in the first step, by how much it falls after a
+# step that settled (twice after one that took less than half of its evaluations) and rises after
+# another, and where it ends; after quick steps. Slow steps of less entropy fit noise too closely.
+_WEIGHT, _FALL, _RISE = 1.0, 0.4, 1.5
+_LEAST_WEIGHT, _QUICK_LEAST = 0.3, 0.003
 # Evaluations of the first proximal step, by how much they grow, and the most of any; fewer in
-# proportion where all together are below `_AMPLE`.
+# proportion where all together are below `_AMPLE`. After a share of all no step begins.
 _FIRST, _GROWING, _MOST, _AMPLE = 20, 1.5, 60, 200
-# The share of all evaluations after which no proximal step begins.
 _PROXIMAL_SHARE = 0.75
 # A step has settled when it ends at most this far above the best objective on the way.
 _SETTLED = 1.05
@@ -64,7 +69,8 @@ def minimise(objective: Objective, *, steps: int, tolerance: float, until: float
     search = _Search(objective=objective, until=until)
     search.evaluate(np.zeros(len(objective.targets)))
     enough = tolerance * 0.5 * len(objective.targets)
-    _proximal(search, steps=steps, enough=enough)
+    proximal = _adapted if len(objective.margins.cells) else _scheduled
+    proximal(search, steps=steps, enough=enough)
     _descend(search, steps=steps, enough=enough)
     return search.best
 
@@ -108,7 +114,20 @@ class _Search:
         return self.until < inf and self.evaluations >= _LEAST and monotonic() > self.until
 
 
-def _proximal(search: _Search, *, steps: int, enough: float) -> None:
+def _scheduled(search: _Search, *, steps: int, enough: float) -> None:
+    """Make four proximal steps, which is all that counts need before the descent."""
+    scale = min(1.0, _ROUNDS_SHARE * steps / sum(rounds for _, rounds in _ROUNDS))
+    for weight, rounds in _ROUNDS:
+        most = int(scale * rounds)
+        if most < 2 or search.late:
+            return
+        before = search.value
+        _step(search, weight=weight, most=most, enough=enough)
+        if before - search.value < enough:
+            return
+
+
+def _adapted(search: _Search, *, steps: int, enough: float) -> None:
     """Make proximal steps from the best point, of less and less entropy.
 
     The objective does not fall all the way to the end of a step. Where it ends above its best,
@@ -132,8 +151,8 @@ def _proximal(search: _Search, *, steps: int, enough: float) -> None:
         if (before - search.value) * _WINDOW < enough * (search.evaluations - since):
             return
         if settled:
-            falls = 2 if 2 * made <= most else 1
-            weight = max(weight * _FALL**falls, _LEAST_WEIGHT)
+            quick = 2 * made <= most
+            weight = max(weight * _FALL ** (1 + quick), _QUICK_LEAST if quick else _LEAST_WEIGHT)
         else:
             weight *= _RISE
         rounds = min(rounds * _GROWING, _MOST)
