@@ -20,10 +20,9 @@ Array = NDArray[np.float64]
 _ROUNDS = ((1.0, 15), (0.3, 20), (0.1, 25), (0.1, 30))
 _ROUNDS_SHARE = 0.6
 # Where something is centred: weight of the entropy in the first step, by how much it falls after a
-# step that settled (twice after one that took less than half of its evaluations) and rises after
-# another, and where it ends; after quick steps. Slow steps of less entropy fit noise too closely.
-_WEIGHT, _FALL, _RISE = 1.0, 0.4, 1.5
-_LEAST_WEIGHT, _QUICK_LEAST = 0.3, 0.003
+# step that settled and rises after another, and where it ends: with less, noise is fitted closely
+# long before all else is fitted.
+_WEIGHT, _FALL, _RISE, _LEAST_WEIGHT = 1.0, 0.4, 1.5, 0.3
 # Evaluations of the first proximal step, by how much they grow, and the most of any; fewer in
 # proportion where all together are below `_AMPLE`. After a share of all no step begins.
 _FIRST, _GROWING, _MOST, _AMPLE = 20, 1.5, 60, 200
@@ -151,8 +150,7 @@ def _adapted(search: _Search, *, steps: int, enough: float) -> None:
         if (before - search.value) * _WINDOW < enough * (search.evaluations - since):
             return
         if settled:
-            quick = 2 * made <= most
-            weight = max(weight * _FALL ** (1 + quick), _QUICK_LEAST if quick else _LEAST_WEIGHT)
+            weight = max(weight * _FALL, _LEAST_WEIGHT)
         else:
             weight *= _RISE
         rounds = min(rounds * _GROWING, _MOST)
