@@ -137,7 +137,7 @@ def _adapted(search: _Search, *, steps: int, enough: float) -> None:
     """
     last, scale = int(_PROXIMAL_SHARE * steps), min(1.0, steps / _AMPLE)
     weight, rounds, before = _WEIGHT, float(_FIRST), inf
-    while not search.late:
+    while search.value > 0 and not search.late:
         since = search.evaluations
         most = min(int(scale * rounds), last - since)
         if most < 2:

@@ -10,7 +10,7 @@ from dpsynth.data.domain import Clique, Domain
 from dpsynth.pgm.coordinates import Coordinates
 from dpsynth.pgm.inference import Oracle
 from dpsynth.pgm.junction_tree import JunctionTree
-from dpsynth.pgm.measurement import beyond_margins
+from dpsynth.pgm.measurement import NoisyMarginal, beyond_margins
 from dpsynth.pgm.minimise import _descend, _Dual, _Search, minimise
 from dpsynth.pgm.objective import Objective
 from tests.pgm.brute_force import TOTAL, half_chi_square, measure, noisy, slow_optimum, walks
@@ -89,6 +89,16 @@ def test_never_ends_above_its_start() -> None:
     start = _value(objective, np.zeros(len(objective.targets)))
     for steps in (0, 1, 2, 5, 40):
         assert _value(objective, minimise(objective, steps=steps, tolerance=1e-3)) <= start
+
+
+def test_what_is_fitted_exactly_is_no_error() -> None:
+    domain = Domain(sizes={"a": 2, "b": 2})
+    flat = [NoisyMarginal(clique=(x,), values=np.full(2, 50.0), sigma=1.0) for x in "ab"]
+    beyond = NoisyMarginal(clique=("a", "b"), values=np.zeros((2, 2)), sigma=1.0, centred=True)
+    tree = JunctionTree.build(domain, [("a", "b")])
+    base = Oracle(tree=tree, cliques=()).spread([])
+    objective = Objective.of(tree, [*flat, beyond], base=base, total=100.0)
+    assert not minimise(objective, steps=300, tolerance=0.0).any()
 
 
 def test_the_slope_of_a_proximal_dual_is_its_derivative() -> None:
