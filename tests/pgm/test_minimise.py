@@ -117,9 +117,11 @@ def test_the_slope_of_a_proximal_dual_is_its_derivative() -> None:
 
 
 # Interactions of codes whose frequencies differ by a factor of a thousand, and one-way marginals
-# with a tenth of their noise. Measured at 300 evaluations: .001 is left a cell, and .53 where a
-# cell is scaled by its own second derivative alone and steps have a fixed schedule.
-def test_interactions_of_rare_codes_are_fitted_too() -> None:
+# with a tenth of their noise. Measured at 300 evaluations, .002 and .006 are left a cell. In the
+# first case .53 where a cell is scaled by its own second derivative alone, in the second 2.8 where
+# the steps of counts are made, and .03 where entropy never rises.
+@pytest.mark.parametrize("sigma", [0.5, 0.02])
+def test_interactions_of_rare_codes_are_fitted_too(sigma: float) -> None:
     rng = np.random.default_rng(1)
     domain = Domain(sizes=dict.fromkeys("abcde", 12))
     laws = [0.5 ** np.arange(12) / sum(0.5 ** np.arange(12)) for _ in range(5)]
@@ -128,8 +130,8 @@ def test_interactions_of_rare_codes_are_fitted_too() -> None:
         copied = rng.random(40_000) < 0.5
         rows[copied, i] = rows[copied, i - 1]
     pairs: list[Clique] = [(a, b) for a, b in combinations("abcde", 2)][:6]
-    _, ones, total = noisy(rows, domain, [(a,) for a in "abcde"], 0.5, rng)
-    _, counts, _ = noisy(rows, domain, pairs, 5.0, rng)
+    _, ones, total = noisy(rows, domain, [(a,) for a in "abcde"], sigma, rng)
+    _, counts, _ = noisy(rows, domain, pairs, 10 * sigma, rng)
     beyond = [replace(m, values=beyond_margins(m.values), centred=True) for m in counts]
     tree = JunctionTree.build(domain, [*[(a,) for a in "abcde"], *pairs])
     base = Oracle(tree=tree, cliques=()).spread([])
@@ -139,4 +141,4 @@ def test_interactions_of_rare_codes_are_fitted_too() -> None:
     print(
         found / len(objective.targets), best / len(objective.targets), max(c for c in tree.cliques)
     )
-    assert found - best < 0.05 * len(objective.targets)
+    assert found - best < 0.02 * len(objective.targets)
