@@ -236,27 +236,25 @@ def _descend(search: _Search, *, steps: int, enough: float, pace: float = 1.0) -
     and grow half as fast from there on, or momentum would be cut off over and over.
     """
     objective = search.objective
-    size, growth = search.size or _FIRST_STEP / objective.smoothness, _GROWTH
+    search.size, growth = search.size or _FIRST_STEP / objective.smoothness, _GROWTH
     expected = best = objective.margins.beyond(search.counts)
     point = ahead = search.best
     momentum, age = 1.0, 0
     history = [search.value]
     while search.evaluations < steps and not search.late:
-        after = ahead - size * (expected - objective.targets) / objective.variances
+        after = ahead - search.size * (expected - objective.targets) / objective.variances
         faster = 0.5 * (1.0 + sqrt(1.0 + 4.0 * momentum**2))
         ahead = after + (momentum - 1.0) / faster * (after - point)
         point, momentum, age = after, faster, age + 1
         _, expected, value = search.evaluate(ahead)
         if value > history[-1]:
             if age == 1:
-                size, growth = size * 0.5, sqrt(growth)
-                search.size = size
+                search.size, growth = search.size * 0.5, sqrt(growth)
             ahead = point = search.best
             expected = best
             momentum, age = 1.0, 0
             continue
-        best, size = expected, size * growth
-        search.size = size
+        best, search.size = expected, search.size * growth
         history.append(value)
         if len(history) > _WINDOW:
             ago = history[-1 - _WINDOW]

@@ -135,7 +135,7 @@ class Objective:
     def counts(self, multipliers: Array) -> tuple[float, Array]:
         """Return the log-partition function and the expected counts of all measured cells.
 
-        What a measurement holds beyond its margins is not taken of them, as `expected` does.
+        Those of centred measurements are not centred: `margins` does that.
         """
         beliefs = self.oracle.spread(self.parts(multipliers))
         for i, base in enumerate(self.base):
@@ -146,11 +146,6 @@ class Objective:
             pieces = zip(self.hosts, self.cells, self.sizes, strict=True)
             marginals = [_counted(marginals[host], cells, size) for host, cells, size in pieces]
         return calibration.log_partition, self.total * np.concatenate(marginals)
-
-    def expected(self, multipliers: Array) -> tuple[float, Array]:
-        """Return the log-partition function and what is expected of all measured cells."""
-        partition, counts = self.counts(multipliers)
-        return partition, self.margins.beyond(counts)
 
     @cached_property
     def margins(self) -> Margins:

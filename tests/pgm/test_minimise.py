@@ -43,7 +43,8 @@ def _objective(
 
 
 def _value(objective: Objective, multipliers: np.ndarray) -> float:
-    return objective.value(objective.expected(multipliers)[1])
+    _, counts = objective.counts(multipliers)
+    return objective.value(objective.margins.beyond(counts))
 
 
 @pytest.mark.parametrize("sigma", [3.0, 100.0])
