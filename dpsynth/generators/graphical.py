@@ -11,15 +11,22 @@ from dpsynth.curator.private_data import PrivateData
 from dpsynth.data.domain import Clique, Domain
 from dpsynth.data.schema import Schema
 from dpsynth.generators.base import BlockSampler, TractableModel
-from dpsynth.generators.limits import fit_until
+from dpsynth.generators.limits import fit_until, time_for
+from dpsynth.pgm.blocks import BLOCK_ROWS
 from dpsynth.pgm.estimation import estimate, estimate_total
 from dpsynth.pgm.evidence import Evidence
 from dpsynth.pgm.measurement import NoisyMarginal, measurement_arrays, measurements_from
 from dpsynth.pgm.model import GraphicalModel
+from dpsynth.pgm.redrawing import pair_cells, redrawn
 from dpsynth.pgm.uncertainty import Uncertainty
 
 # More rows than any table has; noise at a tiny epsilon can suggest them all the same.
 TOTAL_CEILING = 2.0**30
+# Rows times the square of columns up to which codes are drawn anew, seconds for each on a slow
+# machine, and the most cells of all pairs together.
+_MOST_REDRAWN = 2**24
+_SECONDS_EACH = 3e-7
+_MOST_PAIR_CELLS = 2**22
 
 
 @final
@@ -34,23 +41,31 @@ class GraphicalSyntheticModel(TractableModel, BlockSampler):
         measurements: the noisy marginals that it was fitted to, private outputs too; they say how
             far it may be from the records.
         public_total: the model's total is a public number, not a noisy one.
+        redraw: whether some codes of rows are drawn anew (`redrawn`), where rows are few enough and
+            a clique has more than two attributes: pairs that are cliques need it not.
     """
 
     schema: Schema
     model: GraphicalModel
     measurements: tuple[NoisyMarginal, ...] = ()
     public_total: bool = False
+    redraw: bool = False
 
     @classmethod
     def of(
         cls, private: PrivateData, model: GraphicalModel, measurements: Sequence[NoisyMarginal]
     ) -> Self:
-        """Return what is released of `model`, which was fitted to `measurements`."""
+        """Return what is released of `model`, which was fitted to `measurements`.
+
+        Codes of its rows are drawn anew where the limit of time, if there is one, allows it.
+        """
+        work = model.total * len(private.schema.names) ** 2
         return cls(
             schema=private.schema,
             model=model,
             measurements=tuple(measurements),
             public_total=private.public_rows is not None,
+            redraw=time_for(min(work, _MOST_REDRAWN) * _SECONDS_EACH),
         )
 
     @property
@@ -77,12 +92,27 @@ class GraphicalSyntheticModel(TractableModel, BlockSampler):
         )
 
     def sample_codes(self, n: int, *, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
-        return self.model.sample(n, rng=rng)[:, : len(self.schema.names)]
+        rows, columns = self.model.sample(n, rng=rng), len(self.schema.names)
+        if self._redraws(n):
+            rows = redrawn(self.model, rows, attributes=columns, rng=rng)
+        return rows[:, :columns]
 
     def code_blocks(
         self, n: int, *, rng: np.random.Generator
     ) -> Iterator[NDArray[np.integer[Any]]]:
+        if n <= BLOCK_ROWS:
+            return (self.sample_codes(size, rng=rng) for size in (n,))
         return (rows[:, : len(self.schema.names)] for rows in self.model.blocks(n, rng=rng))
+
+    def _redraws(self, n: int) -> bool:
+        """Return whether codes of `n` rows are drawn anew."""
+        columns, model = len(self.schema.names), self.model
+        return (
+            self.redraw
+            and n <= min(BLOCK_ROWS, _MOST_REDRAWN // columns**2)
+            and any(len(clique) > 2 for clique in model.cliques)
+            and pair_cells(model.domain, attributes=columns) <= _MOST_PAIR_CELLS
+        )
 
     @property
     def tractable(self) -> bool:
@@ -106,6 +136,7 @@ class GraphicalSyntheticModel(TractableModel, BlockSampler):
             **self.model.arrays(),
             **measurement_arrays(domain, self.measurements),
             "public_total": np.array(self.public_total),
+            "redraw": np.array(self.redraw),
             "added_names": np.array(added, dtype=np.str_),
             "added_sizes": np.array([domain.sizes[a] for a in added], dtype=np.int64),
         }
@@ -125,6 +156,7 @@ class GraphicalSyntheticModel(TractableModel, BlockSampler):
             model=model,
             measurements=measurements_from(domain, arrays),
             public_total=bool(arrays["public_total"]),
+            redraw=bool(arrays.get("redraw", False)),  # models saved before have none
         )
 
 

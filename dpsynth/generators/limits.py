@@ -91,6 +91,12 @@ def hurried() -> bool:
     return clock is not None and clock.left < 0.5 * clock.seconds
 
 
+def time_for(seconds: float) -> bool:
+    """Return whether as many seconds are left; always without a limit."""
+    clock = _CLOCK.get()
+    return clock is None or clock.left >= seconds
+
+
 def fit_until(*, last: bool) -> float:
     """Return the `monotonic` time by which an estimation must end; infinite without a limit.
 

@@ -1,5 +1,7 @@
 """What marginal generators release keeps the measurements, and says how far off it may be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,11 @@ import dpsynth
 from dpsynth.data.schema import Schema
 from dpsynth.errors import InvalidValueError
 from dpsynth.generators.graphical import GraphicalSyntheticModel
+from dpsynth.generators.limits import Limits, running
+from dpsynth.generators.marginal.mst import Mst
+from dpsynth.pgm.blocks import BLOCK_ROWS
 from dpsynth.synthesis import Synthesis
-from tests.generators.planted import planted_table
+from tests.generators.planted import fit, planted_table
 
 TABLE = planted_table()
 MARGINAL = ["independent", "mst", "mwem", "aim", "two_stage"]
@@ -94,3 +99,46 @@ def test_damaged_measurements_are_refused(name: str, array: np.ndarray) -> None:
     model = release("independent")
     with pytest.raises(InvalidValueError, match="measured"):
         GraphicalSyntheticModel.from_arrays(model.schema, {**model.arrays(), name: array})
+
+
+def drawn_plainly(model: GraphicalSyntheticModel, n: int, *, seed: int) -> np.ndarray:
+    rows = model.model.sample(n, rng=np.random.default_rng(seed))
+    return rows[:, : len(model.schema.names)]
+
+
+def test_codes_are_drawn_anew_where_cliques_are_large() -> None:
+    model = release("two_stage")
+    assert any(len(clique) > 2 for clique in model.model.cliques)
+    rows = model.sample_codes(500, rng=np.random.default_rng(3))
+    assert (rows != drawn_plainly(model, 500, seed=3)).any()
+    blocks = list(model.code_blocks(500, rng=np.random.default_rng(3)))
+    np.testing.assert_array_equal(np.concatenate(blocks), rows)
+
+
+def test_codes_stay_where_cliques_are_pairs_or_rows_are_many() -> None:
+    tree, model = release("mst"), release("two_stage")
+    rows = tree.sample_codes(500, rng=np.random.default_rng(3))
+    np.testing.assert_array_equal(rows, drawn_plainly(tree, 500, seed=3))
+    rows = model.sample_codes(BLOCK_ROWS + 1, rng=np.random.default_rng(3))
+    np.testing.assert_array_equal(rows, drawn_plainly(model, BLOCK_ROWS + 1, seed=3))
+
+
+def test_codes_stay_where_the_time_is_over() -> None:
+    model = release("two_stage")
+    _, private, _ = fit(Mst(), TABLE, epsilon=1.0)
+    with running(Limits(seconds=1e-9)):
+        late = GraphicalSyntheticModel.of(private, model.model, model.measurements)
+    with running(Limits(seconds=1000)):
+        early = GraphicalSyntheticModel.of(private, model.model, model.measurements)
+    assert early.redraw
+    assert not late.redraw
+    rows = late.sample_codes(500, rng=np.random.default_rng(3))
+    np.testing.assert_array_equal(rows, drawn_plainly(model, 500, seed=3))
+
+
+@pytest.mark.parametrize("redraw", [True, False])
+def test_saved_models_draw_the_same_rows(redraw: bool) -> None:
+    model = replace(release("two_stage"), redraw=redraw)
+    loaded = GraphicalSyntheticModel.from_arrays(model.schema, model.arrays())
+    rows, again = (m.sample_codes(500, rng=np.random.default_rng(3)) for m in (model, loaded))
+    np.testing.assert_array_equal(rows, again)
