@@ -1,5 +1,7 @@
 """Codes given the rest of their row: the law of the full table, zeros, and groups that follow."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import chisquare
@@ -58,6 +60,19 @@ def test_the_law_of_another_row_is_told_apart() -> None:
     other = row.copy()
     other[1] = (row[1] + 1) % 3
     assert p_value(model, row, axis, law(model, other, axis)) < ALPHA
+
+
+@pytest.mark.parametrize("shift", [-2000.0, 2000.0])
+def test_weights_count_up_to_a_constant(shift: float) -> None:
+    model = model_of(CLIQUE_SETS["overlapping triples"])
+    far = replace(model, potentials=tuple(p + shift for p in model.potentials))
+    rows = model.sample(500, rng=np.random.default_rng(0))
+    for axis in range(6):
+        near, found = (
+            Gibbs.of(m, attributes=6).drawn(rows, axis, rng=np.random.default_rng(axis))
+            for m in (model, far)
+        )
+        np.testing.assert_array_equal(near, found)
 
 
 def test_structural_zeros_are_never_drawn() -> None:
