@@ -122,9 +122,9 @@ class GraphicalSyntheticModel(TractableModel, BlockSampler):
         """Return the model of the records in which some attributes have certain codes.
 
         It has no measurements: those are of all records, and say nothing about a part's errors.
-        Otherwise as `TractableModel.given`.
+        Its codes are not drawn anew: parts are many and small. Otherwise as `TractableModel.given`.
         """
-        return replace(self, model=self.model.given(evidence), measurements=())
+        return replace(self, model=self.model.given(evidence), measurements=(), redraw=False)
 
     def marginal(self, attributes: Clique) -> NDArray[np.float64]:
         return self.model.marginal(attributes)

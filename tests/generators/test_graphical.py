@@ -123,6 +123,12 @@ def test_codes_stay_where_cliques_are_pairs_or_rows_are_many() -> None:
     np.testing.assert_array_equal(rows, drawn_plainly(model, BLOCK_ROWS + 1, seed=3))
 
 
+def test_codes_of_a_part_stay() -> None:
+    part = release("two_stage").given({"c0": 1})
+    rows = part.sample_codes(500, rng=np.random.default_rng(3))
+    np.testing.assert_array_equal(rows, drawn_plainly(part, 500, seed=3))
+
+
 def test_codes_stay_where_the_time_is_over() -> None:
     model = release("two_stage")
     _, private, _ = fit(Mst(), TABLE, epsilon=1.0)
