@@ -22,9 +22,11 @@ from dpsynth.pgm.uncertainty import Uncertainty
 
 # More rows than any table has; noise at a tiny epsilon can suggest them all the same.
 TOTAL_CEILING = 2.0**30
-# Rows times the square of columns up to which codes are drawn anew, seconds for each on a slow
-# machine, and the most cells of all pairs together.
+# Rows times the square of columns up to which codes are drawn anew; the same of trees of pairs, of
+# which those that are cliques are rounded as well without; seconds for each on a slow machine, and
+# the most cells of all pairs together.
 _MOST_REDRAWN = 2**24
+_MOST_OF_PAIRS = 2**22
 _SECONDS_EACH = 3e-7
 _MOST_PAIR_CELLS = 2**22
 
@@ -41,8 +43,7 @@ class GraphicalSyntheticModel(TractableModel, BlockSampler):
         measurements: the noisy marginals that it was fitted to, private outputs too; they say how
             far it may be from the records.
         public_total: the model's total is a public number, not a noisy one.
-        redraw: whether some codes of rows are drawn anew (`redrawn`), where rows are few enough and
-            a clique has more than two attributes: pairs that are cliques need it not.
+        redraw: whether some codes of rows are drawn anew (`redrawn`) where rows are few enough.
     """
 
     schema: Schema
@@ -107,10 +108,11 @@ class GraphicalSyntheticModel(TractableModel, BlockSampler):
     def _redraws(self, n: int) -> bool:
         """Return whether codes of `n` rows are drawn anew."""
         columns, model = len(self.schema.names), self.model
+        simple = all(len(clique) < 3 for clique in model.tree.cliques)
         return (
             self.redraw
-            and n <= min(BLOCK_ROWS, _MOST_REDRAWN // columns**2)
-            and any(len(clique) > 2 for clique in model.cliques)
+            and n <= BLOCK_ROWS
+            and n * columns**2 <= (_MOST_OF_PAIRS if simple else _MOST_REDRAWN)
             and pair_cells(model.domain, attributes=columns) <= _MOST_PAIR_CELLS
         )
 
