@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dpsynth.data.domain import Clique
 from dpsynth.errors import InvalidValueError
 from dpsynth.pgm.grouping import mixed_radix
+from dpsynth.pgm.inversion import drawn_from
 from dpsynth.pgm.model import GraphicalModel
 
 Codes: TypeAlias = NDArray[np.integer[Any]]
@@ -132,10 +133,7 @@ class Completion:
         given = weight[(np.arange(len(rows)), *above)]
         shape = given.shape[1:]
         heights = np.cumsum(given.reshape(len(rows), -1), axis=1)
-        marks = rng.random(len(rows)) * heights[:, -1]
-        # The first cell whose height exceeds the mark; a cell without weight has none of its own.
-        cells = (heights <= marks[:, None]).sum(axis=1)
-        drawn = np.unravel_index(np.minimum(cells, heights.shape[1] - 1), shape)
+        drawn = np.unravel_index(drawn_from(heights, uniform=rng.random(len(rows))), shape)
         for axis, column in zip(self._domain.axes(part.own), drawn, strict=True):
             rows[:, axis] = column
 

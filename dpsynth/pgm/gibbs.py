@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.pgm.inversion import drawn_from
 from dpsynth.pgm.model import GraphicalModel
 
 Codes = NDArray[np.integer[Any]]
@@ -66,9 +67,7 @@ class Gibbs:
             weights = self._log_weights(part, axis)
             with np.errstate(invalid="ignore"):  # rows that the model gives no weight at all
                 shares = np.exp(weights - weights.max(axis=1, keepdims=True)).cumsum(axis=1)
-            points = rng.random(len(part)) * shares[:, -1]
-            codes = (shares <= points[:, None]).sum(axis=1)
-            np.minimum(codes, shares.shape[1] - 1, out=codes)
+            codes = drawn_from(shares, uniform=rng.random(len(part)))
             possible = np.isfinite(weights[np.arange(len(part)), codes])
             np.copyto(found[start : start + step], codes, where=possible, casting="unsafe")
         return found

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dpsynth.generators.neural.noising import Noising
-from dpsynth.generators.neural.softmax import drawn_from
+from dpsynth.pgm.inversion import drawn_from
 
 LAWS = (np.array([0.7, 0.2, 0.1]), np.array([0.05, 0.3, 0.4, 0.2, 0.05]), np.array([1.0]))
 

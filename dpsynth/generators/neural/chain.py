@@ -11,7 +11,8 @@ from typing import Any, Protocol, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.generators.neural.softmax import drawn_from, softmax
+from dpsynth.generators.neural.softmax import softmax
+from dpsynth.pgm.inversion import drawn_from
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]

@@ -27,7 +27,6 @@ from dpsynth.generators.neural.noising import Noising
 from dpsynth.generators.neural.perceptron import Perceptron
 from dpsynth.generators.neural.softmax import (
     cross_entropy,
-    drawn_from,
     in_batches,
     one_hot,
     parts,
@@ -35,6 +34,7 @@ from dpsynth.generators.neural.softmax import (
 )
 from dpsynth.generators.neural.spending import check_sgd, start_of
 from dpsynth.generators.neural.training import Training, device_of, train
+from dpsynth.pgm.inversion import drawn_from
 
 if TYPE_CHECKING:
     import torch

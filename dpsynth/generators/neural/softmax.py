@@ -68,17 +68,6 @@ def drawn_rows(logits: Array, domain: Domain, *, rng: np.random.Generator) -> ND
     return np.stack([drawn(part, rng=rng) for part in parts(logits, domain)], axis=-1)
 
 
-def drawn_from(cumulative: Array, *, uniform: Array) -> NDArray[np.int64]:
-    """Return the code at which each row of rising sums passes its uniform number times the last.
-
-    Args:
-        cumulative: (rows, codes), weights summed along each row.
-        uniform: (rows,), from 0 to below 1.
-    """
-    passed = cumulative[:, :-1] <= (uniform * cumulative[:, -1])[:, None]
-    return passed.sum(axis=1)
-
-
 def in_batches(
     n: int, draw: Callable[[int], NDArray[Any]], *, most: int = 2**13
 ) -> NDArray[np.integer[Any]]:
