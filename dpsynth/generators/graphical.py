@@ -101,8 +101,8 @@ class GraphicalSyntheticModel(TractableModel, BlockSampler):
     def code_blocks(
         self, n: int, *, rng: np.random.Generator
     ) -> Iterator[NDArray[np.integer[Any]]]:
-        if n <= BLOCK_ROWS:
-            return (self.sample_codes(size, rng=rng) for size in (n,))
+        if self._redraws(n):
+            return iter([self.sample_codes(n, rng=rng)])
         return (rows[:, : len(self.schema.names)] for rows in self.model.blocks(n, rng=rng))
 
     def _redraws(self, n: int) -> bool:

@@ -1,6 +1,5 @@
 """A code of a row drawn anew from the model, given the other codes of the row."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any, final
@@ -46,10 +45,10 @@ class Gibbs:
         """
         followers: tuple[dict[int, NDArray[np.intp]], ...] = tuple({} for _ in range(attributes))
         for axis in range(attributes, len(model.domain.attributes)):
-            for leader, codes in _leaders(model, axis):
-                if leader < attributes:
-                    followers[leader][axis] = codes
-                    break
+            found = _leader(model, axis, attributes=attributes)
+            if found is not None:
+                leader, codes = found
+                followers[leader][axis] = codes
         return cls(model=model, followers=followers)
 
     def drawn(self, rows: Codes, axis: int, *, rng: np.random.Generator) -> Codes:
@@ -98,21 +97,23 @@ class Gibbs:
         return found
 
 
-def _leaders(model: GraphicalModel, axis: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
-    """Yield the attributes whose code leaves that of another one no choice, and which it is.
+def _leader(
+    model: GraphicalModel, axis: int, *, attributes: int
+) -> tuple[int, NDArray[np.intp]] | None:
+    """Return an attribute whose code leaves that of another one no choice, and which it is.
 
     Args:
         model: its structural zeros decide.
         axis: of the other one.
+        attributes: number of those that may lead, the first of the model's; `axis` is after them.
     """
     for clique, potential in zip(model.cliques, model.potentials, strict=True):
         axes = model.domain.axes(clique)
         if axis not in axes:
             continue
-        for leader in axes:
+        for leader in (a for a in axes if a < attributes):
             gone = tuple(i for i, a in enumerate(axes) if a not in (leader, axis))
             possible = np.isfinite(potential).any(axis=gone)
-            if leader > axis:
-                possible = possible.T
-            if leader != axis and (possible.sum(axis=1) == 1).all():
-                yield leader, possible.argmax(axis=1)
+            if (possible.sum(axis=1) == 1).all():
+                return leader, possible.argmax(axis=1)
+    return None

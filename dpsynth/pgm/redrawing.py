@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.domain import Domain
 from dpsynth.pgm.gibbs import Gibbs
+from dpsynth.pgm.independent_rows import cell_of
 from dpsynth.pgm.model import GraphicalModel
 
 Codes = NDArray[np.integer[Any]]
@@ -91,7 +92,7 @@ class _Excess:
             expected = pairs[names[i], names[j]].ravel() * (len(rows) / model.total)
             rare = expected < _FEWEST
             of = np.where(rare, rare.argmax(), np.arange(len(expected)))
-            key = rows[:, i].astype(np.intp) * sizes[j] + rows[:, j]
+            key = cell_of(model.domain, rows, (names[i], names[j]))
             found = np.bincount(of[key], minlength=len(expected)).astype(np.float64)
             cells.append(found - np.bincount(of, expected, minlength=len(expected)))
             place.append(before + of)
