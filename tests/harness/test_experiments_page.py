@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dpsynth.data.datasets.sources import shared_folder
+from dpsynth.errors import FileError
 from dpsynth.harness.config import AuditSettings, DatasetChoice, Experiment, Limits
 from dpsynth.harness.sweep import make_plan
 
@@ -29,7 +31,14 @@ def test_the_page_counts_the_cells_of_every_profile(path: Path, profile: str) ->
     files = [experiment.folder / d.path for d in experiment.datasets if d.path]
     if not all(file.exists() for file in files):
         pytest.skip("scripts/write_public_tables.py has not been run")
-    kinds = [cell.kind for cell in make_plan(experiment).cells]
+    try:
+        kinds = [cell.kind for cell in make_plan(experiment).cells]
+    except FileError:
+        try:
+            shared_folder()
+        except FileError as absence:
+            pytest.skip(str(absence))
+        raise
     counted = f"{len(kinds)} ({kinds.count('release')} releases, {kinds.count('audit')} audits)"
     lines = [line for line in PAGE.splitlines() if line.startswith(f"| `{path.name}` |")]
     assert [counted in line for line in lines if f"`{profile}`" in line.split("|")[2]] == [True]
