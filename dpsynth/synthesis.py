@@ -8,6 +8,7 @@ cryptographic source, and only post-processing uses an ordinary generator, seede
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -269,9 +270,10 @@ def synthesize(
         >>> model = dpsynth.synthesize(frame, schema="schema.toml", epsilon=1.0)  # doctest: +SKIP
         >>> model.sample(1000).frame  # doctest: +SKIP
     """
+    called = monotonic()  # imports take most of a second
     from dpsynth.checkpoint import checkpoint_at
     from dpsynth.generators.base import check_usable
-    from dpsynth.generators.limits import Limits, check_constraints, resized, running
+    from dpsynth.generators.limits import Limits, running, within
     from dpsynth.generators.progress import watched
     from dpsynth.opening import door
     from dpsynth.preparation.prepare import Preparation
@@ -297,9 +299,8 @@ def synthesize(
         cluster=cluster,
         before=kept.keep_columns,
     )
-    with running(ceilings), watched(progress), kept, opened as private:
-        chosen = resized(chosen, private.domain, ceilings)
-        check_constraints(chosen, private)
+    with running(ceilings, since=called), watched(progress), kept, opened as private:
+        chosen = within(ceilings, chosen, private)
         return kept.fitted(private, chosen, sampling_seed, rng=rng)
 
 

@@ -81,7 +81,7 @@ def limits_options(command: F) -> F:
     seconds = click.option(
         "--max-seconds",
         type=float,
-        help="Wall time of reading and fitting; utility is given up for it.",
+        help="Wall time of the command; utility is given up for it.",
     )
     memory = click.option(
         "--max-memory",

@@ -1,7 +1,9 @@
 """The data owner's verbs: schema, synthesize, sample."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import click
@@ -31,7 +33,12 @@ from dpsynth.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from dpsynth.generators.base import Generator
+    from dpsynth.generators.limits import Limits
     from dpsynth.synthesis import Synthesis
+
+# Of the time that the user gives: the rest is for the start of the process, and for writing.
+_FOR_THE_FIT = 0.85
 
 
 @click.group()
@@ -144,26 +151,24 @@ def synthesize(
 
     DATA is a CSV or Parquet file, a folder of such, or a pattern of names.
     """
+    began = monotonic()
     from dpsynth.cli.training import TrainingDisplay
-    from dpsynth.generators.limits import Limits
-    from dpsynth.synthesis import build_generator
     from dpsynth.synthesis import synthesize as fit
-    from dpsynth.tuning.grid import read_parameters
 
     check_rows(rows)
     check_outputs(out, receipt, model)
-    tuned = {} if parameters is None else read_parameters(parameters, generator)
+    chosen = _generator(generator, parameters, assignments)
     with receipt_of_failure(receipt), TrainingDisplay(sys.stderr).showing() as watcher:
         synthesis = fit(
             data,
             schema=schema_path,
-            generator=build_generator(generator, {**tuned, **parse_assignments(assignments)}),
+            generator=chosen,
             epsilon=epsilon,
             delta=delta,
             seed=seed,
             relation=relation,
             accountant=accountant,
-            limits=Limits(seconds=max_seconds, memory_mb=max_memory),
+            limits=_limits(max_seconds, max_memory, began=began),
             out_of_core=out_of_core,
             cluster=cluster,
             public=public_table,
@@ -171,6 +176,30 @@ def synthesize(
             checkpoint=checkpoint,
         )
     _write_all(synthesis, rows, out=out, receipt=receipt, model=model)
+
+
+def _generator(name: str, parameters: str | None, assignments: tuple[str, ...]) -> "Generator":
+    from dpsynth.synthesis import build_generator
+    from dpsynth.tuning.grid import read_parameters
+
+    tuned = {} if parameters is None else read_parameters(parameters, name)
+    return build_generator(name, {**tuned, **parse_assignments(assignments)})
+
+
+def _limits(seconds: float | None, memory_mb: float | None, *, began: float) -> "Limits":
+    """Return what reading and fitting may take of what the whole command may.
+
+    Args:
+        seconds, memory_mb: of the command.
+        began: the `monotonic` time when it did.
+    """
+    from dpsynth.generators.limits import Limits
+
+    asked = Limits(seconds=seconds, memory_mb=memory_mb)
+    if seconds is None:
+        return asked
+    left = _FOR_THE_FIT * seconds - (monotonic() - began)
+    return replace(asked, seconds=max(left, sys.float_info.min))
 
 
 def _write_all(

@@ -75,10 +75,15 @@ _CLOCK: ContextVar[_Clock | None] = ContextVar("clock of the fit", default=None)
 
 
 @contextmanager
-def running(limits: Limits) -> Iterator[None]:
-    """Let the time of `limits` run for the fit inside; a fit within a fit has its own."""
-    seconds = limits.seconds
-    token = _CLOCK.set(None if seconds is None else _Clock(monotonic(), seconds))
+def running(limits: Limits, *, since: float | None = None) -> Iterator[None]:
+    """Let the time of `limits` run for the fit inside; a fit within a fit has its own.
+
+    Args:
+        limits: of which `seconds` counts.
+        since: the `monotonic` time from which it does; by default from now on.
+    """
+    start, seconds = monotonic() if since is None else since, limits.seconds
+    token = _CLOCK.set(None if seconds is None else _Clock(start, seconds))
     try:
         yield
     finally:
@@ -107,6 +112,17 @@ def fit_until(*, last: bool) -> float:
     """
     clock = _CLOCK.get()
     return inf if clock is None else monotonic() + (0.9 if last else 0.5) * clock.left
+
+
+def within(limits: Limits, generator: G, private: PrivateData) -> G:
+    """Return `generator` as the limits have room for it (`resized`).
+
+    Raises:
+        InvalidValueError: as of `resized` and `check_constraints`.
+    """
+    chosen = resized(generator, private.domain, limits)
+    check_constraints(chosen, private)
+    return chosen
 
 
 def resized(generator: G, domain: Domain, limits: Limits) -> G:

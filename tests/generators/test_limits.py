@@ -1,7 +1,7 @@
 """Ceilings on time and memory: obeyed by giving up utility, and nowhere else to be seen."""
 
 from math import inf
-from time import monotonic
+from time import monotonic, sleep
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ import pytest
 import dpsynth
 from dpsynth import GENERATORS, Limits
 from dpsynth.data.domain import Domain
-from dpsynth.errors import InvalidValueError
+from dpsynth.errors import InvalidValueError, NoRecordsError
 from dpsynth.generators import limits
 from dpsynth.generators.marginal.mst import Mst
 from dpsynth.generators.marginal.mwem import Mwem
@@ -46,6 +46,32 @@ def test_a_fit_within_a_fit_has_its_own_time() -> None:
             most, last = limits.fit_until(last=False), limits.fit_until(last=True)
             assert monotonic() + 490 < most < monotonic() + 501 < last < monotonic() + 901
         assert limits.hurried()
+
+
+def test_time_that_has_gone_before_counts() -> None:
+    with limits.running(Limits(seconds=1000), since=monotonic() - 600):
+        assert limits.hurried()
+        assert limits.time_for(390)
+        assert not limits.time_for(401)
+
+
+def test_time_counts_from_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[float] = []
+
+    def fit(_: Mst, private: object, **__: object) -> None:
+        now = monotonic()
+        half = limits.fit_until(last=False) - now
+        began.append(now + 2 * half - 1000)
+        raise NoRecordsError("no fit is needed")
+
+    monkeypatch.setattr("dpsynth.generators.base.check_usable", lambda *_, **__: sleep(0.2))
+    monkeypatch.setattr(Mst, "fit", fit)
+    called = monotonic()
+    with pytest.raises(NoRecordsError):
+        dpsynth.synthesize(
+            planted_table(50), generator="mst", epsilon=1, limits=Limits(seconds=1000)
+        )
+    assert called <= began[0] + 1e-6 < called + 0.1
 
 
 @pytest.mark.usefixtures("held")
