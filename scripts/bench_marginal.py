@@ -1,6 +1,6 @@
 """Time and weigh the marginal mechanisms: beside their peers, by rows, columns and epsilon.
 
-    python scripts/bench_marginal.py [--only rows small ...] [--peers]
+    python scripts/bench_marginal.py [--only rows rest ...] [--peers]
 
 Every figure is of a process of its own, import included unless it says otherwise; peak memory is
 that of the process. Ratios are of runs of one call of this script. Peers run only with --peers:
@@ -27,7 +27,9 @@ from peers.running import PeerError, run, timed
 from dpsynth.data.columns import CategoricalColumn
 from dpsynth.data.domain import Domain
 from dpsynth.data.encoding import Codec
+from dpsynth.data.files import load_file, save_file
 from dpsynth.data.schema import Schema
+from dpsynth.data.table import Table
 from dpsynth.harness.config import DatasetChoice
 from dpsynth.harness.fingerprint import load_dataset
 from dpsynth.registry import GENERATORS
@@ -35,6 +37,7 @@ from dpsynth.report.tables import Grid
 
 HERE = Path(__file__).parent
 DELTA = 1e-9
+LIMITS = ((), ("--max-memory", "300"), *(("--max-seconds", s) for s in ("10", "5", "3")))
 Line = tuple[str, ...]
 
 
@@ -71,6 +74,18 @@ class Bench:
         command = [sys.executable, str(HERE / "marginal_jobs.py"), name, json.dumps(arguments)]
         seconds, peak = timed(command, log=log, timeout=self.timeout)
         return json.loads(log.read_text().splitlines()[-1]), seconds, peak
+
+    def command(self, words: Sequence[str]) -> tuple[float, float]:
+        """Return the seconds and the peak of `dpsynth` with these words, in the folder."""
+        command = [sys.executable, "-m", "dpsynth", *words]
+        return timed(command, log=self.folder / "command.txt", timeout=self.timeout)
+
+    def synthesized(self, table: Table, options: Sequence[str]) -> tuple[float, float]:
+        """Return what `dpsynth synthesize` takes of these records, from CSV, at epsilon 1."""
+        save_file(table, self.folder / "records.csv")
+        (self.folder / "records.toml").write_text(table.schema.to_toml())
+        front = ("synthesize", "records.csv", "--schema", "records.toml", "--epsilon", "1")
+        return self.command((*front, *options))
 
 
 def mechanisms(bench: Bench) -> Grid:
@@ -201,12 +216,61 @@ def rest(bench: Bench) -> Grid:
     return Grid(caption="What fits pay once, or often.", header=("", "s"), rows=tuple(lines))
 
 
+def ceilings(bench: Bench) -> Grid:
+    """`dpsynth synthesize` under limits: what they take, what it costs in utility."""
+    bout, lines = bench.bout(), list[Line]()
+    train, out = bout.parts[0], bench.folder / "synthetic.parquet"
+    for limits in LIMITS:
+        for generator in ("two_stage", "aim"):
+            options = (*limits, "--generator", generator, "--seed", "0", "--out", out.name)
+            try:
+                seconds, peak = bench.synthesized(train, options)
+                scores = bout.judge(load_file(out, train.schema))["scores"]
+                cells = (f"{seconds:.1f}", f"{peak:.0f}", f"{scores['tvd_3way']:.4f}")
+            except PeerError as error:
+                cells = (str(error), "", "")
+            lines.append((" ".join(limits) or "none", generator, *cells))
+    return Grid(
+        caption=f"`dpsynth synthesize` of {bench.data}, {len(train):,} rows, epsilon 1.",
+        header=("limit", "generator", "s", "peak MB", "3-way TVD"),
+        rows=tuple(lines),
+    )
+
+
+def sampling(bench: Bench) -> Grid:
+    """`dpsynth sample` of a saved model to Parquet, by rows."""
+    train, lines = bench.bout().parts[0], list[Line]()
+    bench.synthesized(train, ("--seed", "0", "--out", "synthetic.parquet", "--model", "fit.model"))
+    for number in bench.rows:
+        words = (
+            "sample",
+            "fit.model",
+            "--rows",
+            str(number),
+            "--seed",
+            "0",
+            "--out",
+            "rows.parquet",
+        )
+        seconds, peak = bench.command(words)
+        lines.append(
+            (f"{number:,}", f"{seconds:.1f}", f"{peak:.0f}", f"{number / seconds * 60:,.0f}")
+        )
+    return Grid(
+        caption=f"`dpsynth sample` of `two_stage` fitted to {bench.data}, to Parquet.",
+        header=("rows", "s", "peak MB", "rows a minute"),
+        rows=tuple(lines),
+    )
+
+
 SECTIONS: dict[str, Callable[[Bench], Grid]] = {
     "mechanisms": mechanisms,
     "rows": by_rows,
     "wide": wide,
     "epsilon": by_epsilon,
     "rest": rest,
+    "ceilings": ceilings,
+    "sampling": sampling,
 }
 
 

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import bench_marginal
 import marginal_jobs
+import numpy as np
 import pandas as pd
 import pytest
 from bench_marginal import Bench
 from peers.running import PeerError
 
-from tests.tables import coded_schema
+from tests.tables import coded_schema, coded_table
 
 
 def test_the_parts_of_a_fit_sum_to_its_time(
@@ -47,6 +48,36 @@ def test_a_table_says_the_load_of_the_machine(
     (text,) = bench_marginal.tables(bench(tmp_path), ["wide"])
     assert "| mst | no result within 1 s |  |  |" in text
     assert "Load of the machine" in text
+
+
+def test_a_command_within_limits_that_fails_is_a_line_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_marginal, "LIMITS", (("--max-memory", "10"), ("--max-seconds", "9")))
+    monkeypatch.setattr(Bench, "bout", lambda _: ThreeColumns())
+    low, _, fine, _ = bench_marginal.ceilings(bench(tmp_path)).rows
+    assert low[:2] == ("--max-memory 10", "two_stage")
+    assert "memory_mb is 10" in low[2]
+    assert 0.1 < float(fine[2]) < 60
+    assert float(fine[4]) == 0.25
+
+
+def test_samples_are_timed_by_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bench, "bout", lambda _: ThreeColumns())
+    ((rows, seconds, _, a_minute),) = bench_marginal.sampling(bench(tmp_path)).rows
+    assert rows == "10"
+    assert float(seconds) * int(a_minute) == pytest.approx(600, rel=0.1)
+    assert len(pd.read_parquet(tmp_path / "rows.parquet")) == 10
+
+
+class ThreeColumns:
+    """A bout of 100 records of three columns, whose judge always says .25."""
+
+    parts = (coded_table(np.random.default_rng(0).integers(0, 2, (100, 3)), (2, 2, 2)),)
+
+    @staticmethod
+    def judge(_: object) -> dict[str, dict[str, float]]:
+        return {"scores": {"tvd_3way": 0.25}}
 
 
 def bench(folder: Path) -> Bench:
