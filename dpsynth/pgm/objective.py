@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique
 from dpsynth.pgm.inference import Arrays, Oracle
+from dpsynth.pgm.joint import Joint
 from dpsynth.pgm.junction_tree import JunctionTree
 from dpsynth.pgm.margins import Margins
 from dpsynth.pgm.measurement import NoisyMarginal, beyond_margins
@@ -137,6 +138,9 @@ class Objective:
 
         Those of centred measurements are not centred: `margins` does that.
         """
+        if self._joint is not None:
+            partition, found = self._joint.counts(self.margins.beyond(multipliers))
+            return partition, self.total * found
         beliefs = self.oracle.spread(self.parts(multipliers))
         for i, base in enumerate(self.base):
             beliefs[i] += base
@@ -146,6 +150,12 @@ class Objective:
             pieces = zip(self.hosts, self.cells, self.sizes, strict=True)
             marginals = [_counted(marginals[host], cells, size) for host, cells, size in pieces]
         return calibration.log_partition, self.total * np.concatenate(marginals)
+
+    @cached_property
+    def _joint(self) -> Joint | None:
+        """All cells of the domain where they are few: the same by another way."""
+        cliques = [self.oracle.cliques[host] for host in self.hosts]
+        return Joint.of(self.oracle.tree, self.base, cliques, cells=self.cells, sizes=self.sizes)
 
     @cached_property
     def margins(self) -> Margins:
