@@ -299,7 +299,7 @@ def synthesize(
         cluster=cluster,
         before=kept.keep_columns,
     )
-    with running(ceilings, since=called), watched(progress), kept, opened as private:
+    with watched(progress), kept, opened as private, running(ceilings, since=called):
         chosen = within(ceilings, chosen, private)
         return kept.fitted(private, chosen, sampling_seed, rng=rng)
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from dpsynth.synthesis import Synthesis
 
 # Of the time that the user gives: the rest is for the start of the process, and for writing.
-_FOR_THE_FIT = 0.85
+_FOR_THE_FIT = 0.8
 
 
 @click.group()

@@ -63,12 +63,14 @@ class Limits:
 @final
 @dataclass(frozen=True)
 class _Clock:
-    start: float
-    seconds: float
+    """The `monotonic` time of the end, and the seconds until then where the fit begins."""
+
+    end: float
+    room: float
 
     @property
     def left(self) -> float:
-        return max(0.0, self.start + self.seconds - monotonic())
+        return max(0.0, self.end - monotonic())
 
 
 _CLOCK: ContextVar[_Clock | None] = ContextVar("clock of the fit", default=None)
@@ -82,8 +84,9 @@ def running(limits: Limits, *, since: float | None = None) -> Iterator[None]:
         limits: of which `seconds` counts.
         since: the `monotonic` time from which it does; by default from now on.
     """
-    start, seconds = monotonic() if since is None else since, limits.seconds
-    token = _CLOCK.set(None if seconds is None else _Clock(start, seconds))
+    now, seconds = monotonic(), limits.seconds
+    end = (now if since is None else since) + (inf if seconds is None else seconds)
+    token = _CLOCK.set(None if seconds is None else _Clock(end, end - now))
     try:
         yield
     finally:
@@ -91,9 +94,10 @@ def running(limits: Limits, *, since: float | None = None) -> Iterator[None]:
 
 
 def hurried() -> bool:
-    """Return whether half of the time is gone: the other half is for one last round and its fit."""
+    """Return whether half of the time is gone that the fit began with: the other half is for one
+    last round and its fit."""
     clock = _CLOCK.get()
-    return clock is not None and clock.left < 0.5 * clock.seconds
+    return clock is not None and clock.left <= 0.5 * max(clock.room, 0.0)
 
 
 def time_for(seconds: float) -> bool:

@@ -33,7 +33,7 @@ def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Limits]:
 
 @pytest.mark.parametrize(
     ("asked", "least", "most"),
-    [("1000", 800, 850), ("0.001", 0, 0.00085)],
+    [("1000", 750, 800), ("0.001", 0, 0.0008)],
     ids=["much", "less than it takes to begin"],
 )
 def test_a_fit_has_what_start_and_writing_leave_of_the_time(

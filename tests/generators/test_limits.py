@@ -48,11 +48,19 @@ def test_a_fit_within_a_fit_has_its_own_time() -> None:
         assert limits.hurried()
 
 
-def test_time_that_has_gone_before_counts() -> None:
-    with limits.running(Limits(seconds=1000), since=monotonic() - 600):
-        assert limits.hurried()
-        assert limits.time_for(390)
+def test_time_that_has_gone_before_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [600.0]
+    monkeypatch.setattr(limits, "monotonic", lambda: now[0])
+    with limits.running(Limits(seconds=1000), since=0.0):
+        assert limits.time_for(400)
         assert not limits.time_for(401)
+        # Half of what the fit began with, 400 seconds, and not of all.
+        hurried = []
+        for now[0] in (600.0, 799.0, 801.0, 1001.0):
+            hurried.append(limits.hurried())
+        assert hurried == [False, False, True, True]
+    with limits.running(Limits(seconds=1000), since=-500.0):
+        assert limits.hurried(), "there was no time before it began"
 
 
 def test_time_counts_from_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
