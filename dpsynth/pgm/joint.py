@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import log, prod
 from typing import Self, final
 
 import numpy as np
@@ -79,11 +79,12 @@ class Joint:
         """
         weights = self.incidence @ multipliers
         weights += self.base
-        peak = weights.max()
+        # The ufuncs themselves, since on small arrays `max` and `sum` cost more than they compute.
+        peak = np.maximum.reduce(weights)
         weights -= peak
         np.exp(weights, out=weights)
-        mass = weights.sum()
-        return float(np.log(mass) + peak), (weights @ self.incidence) / mass
+        mass = np.add.reduce(weights)
+        return log(mass) + float(peak), (weights @ self.incidence) / mass
 
 
 def _summed(arrays: Iterable[Array], size: int) -> Array:
