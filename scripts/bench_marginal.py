@@ -21,7 +21,7 @@ from typing import Any, final
 import numpy as np
 import pandas as pd
 from compare_peers import Bout
-from peers.contenders import CONTENDERS, OURS, Contender
+from peers.contenders import CONTENDERS, MARGINAL, Contender
 from peers.running import PeerError, run, timed
 
 from dpsynth.data.columns import CategoricalColumn
@@ -99,7 +99,7 @@ def mechanisms(bench: Bench) -> Grid:
         return made.seconds, (f"{made.seconds:.1f}", f"{made.peak_mb:.0f}", f"{error:.4f}")
 
     lines: list[Line] = []
-    for mechanism in OURS:
+    for mechanism in MARGINAL:
         mine, *others = (c for c in CONTENDERS if c.name.endswith(f"/{mechanism}"))
         try:
             seconds, cells = one(mine)
@@ -161,7 +161,7 @@ def _schema_of_codes(domain: Domain) -> str:
 def wide(bench: Bench) -> Grid:
     """Mechanisms among whose candidates are all pairs of many columns."""
     lines: list[Line] = []
-    for name in (name for name in OURS if name in set(GENERATORS)):  # no label here
+    for name in (name for name in MARGINAL if name in set(GENERATORS)):  # no label here
         try:
             found, seconds, peak = bench.job(
                 "wide", columns=bench.columns, number=10_000, generator=name
@@ -180,7 +180,8 @@ def by_epsilon(bench: Bench) -> Grid:
     """Seconds at small and large budgets."""
     task, epsilons = bench.bout().task(), (0.001, 1.0, 100.0)
     lines: list[Line] = []
-    for contender in (c for c in CONTENDERS if c.project == "ours"):
+    ours = [c for c in CONTENDERS if c.project == "ours" and c.mechanism in MARGINAL]
+    for contender in ours:
         cells: list[str] = []
         for epsilon in epsilons:
             budget = {"epsilon": epsilon, "delta": DELTA}

@@ -64,7 +64,7 @@ class Contender:
         return sha256(b"".join(f.read_bytes() for f in files if f.exists())).hexdigest()[:12]
 
 
-OURS = (
+MARGINAL = (
     "independent",
     "mwem",
     "privbayes",
@@ -75,10 +75,8 @@ OURS = (
     "two_stage",
     "two_stage_label",
     "residual",
-    "dpgan",
-    "dpctgan",
-    "pate_gan",
 )
+OURS = (*MARGINAL, "dpgan", "dpctgan", "pate_gan")
 NEURAL = ("dpgan", "dpctgan", "patectgan")
 CONTENDERS = (
     *(Contender(project="ours", mechanism=m) for m in OURS),
