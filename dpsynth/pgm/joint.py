@@ -1,6 +1,6 @@
 """Expected counts by way of all cells of the domain at once, where these are few."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, prod
 from typing import Self, final
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.data.domain import Clique
-from dpsynth.pgm.inference import Arrays
+from dpsynth.pgm.independent_rows import cell_of
+from dpsynth.pgm.inference import Arrays, fold
 from dpsynth.pgm.junction_tree import JunctionTree
 
 Array = NDArray[np.float64]
@@ -55,21 +56,14 @@ class Joint:
         domain = tree.domain
         if prod(domain.shape) * sum(sizes) > _MOST:
             return None
-        codes = np.indices(domain.shape).reshape(len(domain.shape), -1)
-
-        def places(clique: Clique) -> NDArray[np.intp]:
-            own = tuple(codes[axis] for axis in domain.axes(clique))
-            return np.asarray(np.ravel_multi_index(own, domain.project(clique).shape))
-
-        pairs = zip(tree.cliques, base, strict=True)
-        weights = _summed(
-            (array.ravel()[places(clique)] for clique, array in pairs), codes.shape[1]
-        )
+        every = np.indices(domain.shape).reshape(len(domain.shape), -1).T
+        (weights,) = fold(domain, (domain.attributes,), tree.cliques, base)
         columns: list[Array] = []
         for clique, of, size in zip(cliques, cells, sizes, strict=True):
-            at = places(clique) if of is None else of[places(clique)]
+            at = cell_of(domain, every, clique)
+            at = at if of is None else of[at]
             columns.append((at[:, None] == np.arange(size)).astype(np.float64))
-        return cls(base=weights, incidence=np.concatenate(columns, axis=1))
+        return cls(base=weights.ravel(), incidence=np.concatenate(columns, axis=1))
 
     def counts(self, multipliers: Array) -> tuple[float, Array]:
         """Return the log-partition function, and the probability of each measured cell.
@@ -85,10 +79,3 @@ class Joint:
         np.exp(weights, out=weights)
         mass = np.add.reduce(weights)
         return log(mass) + float(peak), (weights @ self.incidence) / mass
-
-
-def _summed(arrays: Iterable[Array], size: int) -> Array:
-    total = np.zeros(size)
-    for array in arrays:
-        total += array
-    return total

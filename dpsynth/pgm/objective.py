@@ -129,6 +129,11 @@ class Objective:
         return [self.oracle.tree.domain.project(c).shape for c in self.oracle.cliques]
 
     @cached_property
+    def _cliques(self) -> list[Clique]:
+        """The clique of each measurement."""
+        return [self.oracle.cliques[host] for host in self.hosts]
+
+    @cached_property
     def _slices(self) -> list[slice]:
         """For each measurement where its cells are."""
         return [slice(*ends) for ends in pairwise([0, *accumulate(self.sizes)])]
@@ -154,15 +159,16 @@ class Objective:
     @cached_property
     def _joint(self) -> Joint | None:
         """All cells of the domain where they are few: the same by another way."""
-        cliques = [self.oracle.cliques[host] for host in self.hosts]
-        return Joint.of(self.oracle.tree, self.base, cliques, cells=self.cells, sizes=self.sizes)
+        return Joint.of(
+            self.oracle.tree, self.base, self._cliques, cells=self.cells, sizes=self.sizes
+        )
 
     @cached_property
     def margins(self) -> Margins:
         """What centred measurements have to do with one-way marginals."""
         return Margins.of(
             self.oracle.tree.domain,
-            [self.oracle.cliques[host] for host in self.hosts],
+            self._cliques,
             cells=self.cells,
             shapes=self.shapes,
             sizes=self.sizes,
