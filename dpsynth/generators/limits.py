@@ -86,7 +86,7 @@ def running(limits: Limits, *, since: float | None = None) -> Iterator[None]:
     """
     now, seconds = monotonic(), limits.seconds
     end = (now if since is None else since) + (inf if seconds is None else seconds)
-    token = _CLOCK.set(None if seconds is None else _Clock(end, end - now))
+    token = _CLOCK.set(None if seconds is None else _Clock(end, max(0.0, end - now)))
     try:
         yield
     finally:
@@ -97,7 +97,7 @@ def hurried() -> bool:
     """Return whether half of the time is gone that the fit began with: the other half is for one
     last round and its fit."""
     clock = _CLOCK.get()
-    return clock is not None and clock.left <= 0.5 * max(clock.room, 0.0)
+    return clock is not None and clock.left <= 0.5 * clock.room
 
 
 def time_for(seconds: float) -> bool:
