@@ -80,10 +80,13 @@ class Bench:
         command = [sys.executable, "-m", "dpsynth", *words]
         return timed(command, log=self.folder / "command.txt", timeout=self.timeout)
 
-    def synthesized(self, table: Table, options: Sequence[str]) -> tuple[float, float]:
-        """Return what `dpsynth synthesize` takes of these records, from CSV, at epsilon 1."""
+    def write(self, table: Table) -> None:
+        """Write the records, as CSV, and their schema, for `synthesized`."""
         save_file(table, self.folder / "records.csv")
         (self.folder / "records.toml").write_text(table.schema.to_toml())
+
+    def synthesized(self, options: Sequence[str]) -> tuple[float, float]:
+        """Return what `dpsynth synthesize` takes of the records, at epsilon 1."""
         front = ("synthesize", "records.csv", "--schema", "records.toml", "--epsilon", "1")
         return self.command((*front, *options))
 
@@ -221,11 +224,12 @@ def ceilings(bench: Bench) -> Grid:
     """`dpsynth synthesize` under limits: what they take, what it costs in utility."""
     bout, lines = bench.bout(), list[Line]()
     train, out = bout.parts[0], bench.folder / "synthetic.parquet"
+    bench.write(train)
     for limits in LIMITS:
         for generator in ("two_stage", "aim"):
             options = (*limits, "--generator", generator, "--seed", "0", "--out", out.name)
             try:
-                seconds, peak = bench.synthesized(train, options)
+                seconds, peak = bench.synthesized(options)
                 scores = bout.judge(load_file(out, train.schema))["scores"]
                 cells = (f"{seconds:.1f}", f"{peak:.0f}", f"{scores['tvd_3way']:.4f}")
             except PeerError as error:
@@ -240,19 +244,11 @@ def ceilings(bench: Bench) -> Grid:
 
 def sampling(bench: Bench) -> Grid:
     """`dpsynth sample` of a saved model to Parquet, by rows."""
-    train, lines = bench.bout().parts[0], list[Line]()
-    bench.synthesized(train, ("--seed", "0", "--out", "synthetic.parquet", "--model", "fit.model"))
+    lines: list[Line] = []
+    bench.write(bench.bout().parts[0])
+    bench.synthesized(["--seed", "0", "--out", "synthetic.parquet", "--model", "fit.model"])
     for number in bench.rows:
-        words = (
-            "sample",
-            "fit.model",
-            "--rows",
-            str(number),
-            "--seed",
-            "0",
-            "--out",
-            "rows.parquet",
-        )
+        words = f"sample fit.model --rows {number} --seed 0 --out rows.parquet".split()
         seconds, peak = bench.command(words)
         lines.append(
             (f"{number:,}", f"{seconds:.1f}", f"{peak:.0f}", f"{number / seconds * 60:,.0f}")
